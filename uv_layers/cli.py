@@ -1,0 +1,377 @@
+"""The command line: signatures to calls, results to the terminal, and the one place that exits."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from uv_layers import __version__, errors
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from uv_layers.commands import Options
+
+app = typer.Typer(
+    name="uv-layers",
+    help="One image layer per dependency group of a uv project.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _env(option: str, *others: str) -> list[str]:
+    return [f"UV_LAYERS_{option}", *others]
+
+
+ProjectOption = Annotated[
+    Path | None,
+    typer.Option("--project", metavar="DIR", envvar=_env("PROJECT", "UV_PROJECT"), help="The project, or a folder in it."),
+]
+PackageOption = Annotated[
+    str | None, typer.Option("--package", metavar="NAME", envvar=_env("PACKAGE"), help="A member of the workspace.")
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", envvar=_env("CONFIG"), help="A file to use for uv-layers.toml."),
+]
+GroupOption = Annotated[
+    list[str] | None,
+    typer.Option("--group", metavar="NAME", envvar=_env("GROUP"), help="Include a dependency group."),
+]
+NoGroupOption = Annotated[
+    list[str] | None,
+    typer.Option("--no-group", metavar="NAME", envvar=_env("NO_GROUP", "UV_NO_GROUP"), help="Leave one out."),
+]
+NoDefaultGroupsOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-default-groups",
+        envvar=_env("NO_DEFAULT_GROUPS", "UV_NO_DEFAULT_GROUPS"),
+        help="Leave the default groups out.",
+    ),
+]
+ExtraOption = Annotated[
+    list[str] | None, typer.Option("--extra", metavar="NAME", envvar=_env("EXTRA"), help="Include an extra.")
+]
+AllExtrasOption = Annotated[
+    bool, typer.Option("--all-extras", envvar=_env("ALL_EXTRAS"), help="Include all extras.")
+]
+PrefixOption = Annotated[
+    str | None,
+    typer.Option("--prefix", metavar="PATH", envvar=_env("PREFIX"), help="Where packages live in the image."),
+]
+PythonOption = Annotated[
+    str | None,
+    typer.Option("--python", "-p", metavar="PYTHON", envvar=_env("PYTHON", "UV_PYTHON"), help="The target interpreter."),
+]
+PlatformOption = Annotated[
+    str | None,
+    typer.Option(
+        "--platform", metavar="OS/ARCH", envvar=_env("PLATFORM"), help="A target that is not here, as linux/arm64."
+    ),
+]
+LockedOption = Annotated[
+    bool, typer.Option("--locked", help="Check that uv.lock matches the project, as is done by default.")
+]
+FrozenOption = Annotated[
+    bool, typer.Option("--frozen", envvar=_env("FROZEN", "UV_FROZEN"), help="Take uv.lock as it is, unchecked.")
+]
+OfflineOption = Annotated[
+    bool, typer.Option("--offline", envvar=_env("OFFLINE", "UV_OFFLINE"), help="Use no network.")
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", envvar=_env("VERBOSE"), help="Say more.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", envvar=_env("QUIET"), help="Say errors alone.")]
+JsonOption = Annotated[bool, typer.Option("--json", envvar=_env("JSON"), help="Print a JSON document.")]
+
+
+def _version(given: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if given:
+        typer.echo(f"uv-layers {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", "-V", is_eager=True, callback=_version, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: uv-layers plan -v")
+def plan(
+    *,
+    project: ProjectOption = None,
+    package: PackageOption = None,
+    config: ConfigOption = None,
+    group: GroupOption = None,
+    no_group: NoGroupOption = None,
+    no_default_groups: NoDefaultGroupsOption = False,
+    extra: ExtraOption = None,
+    all_extras: AllExtrasOption = False,
+    prefix: PrefixOption = None,
+    python: PythonOption = None,
+    platform: PlatformOption = None,
+    locked: LockedOption = False,
+    frozen: FrozenOption = False,
+    offline: OfflineOption = False,
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the layers: packages, bytes to pull, and why each package is where it is."""
+    from uv_layers import commands, output  # noqa: PLC0415 - keeps --help and --version fast
+
+    options = _options(locals())
+    made = commands.plan(options)
+    if as_json:
+        typer.echo(output.plan_json(made))
+    else:
+        typer.echo(output.plan_table(made, verbose=verbose, width=_width()), nl=False)
+    _hints(made.hints, options)
+
+
+LayersArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[LAYER]...", help="Layers, or dependency groups.", show_default=False)
+]
+
+
+@app.command(epilog="Example: uv-layers export heavy -o locks")
+def export(
+    layers: LayersArgument = None,
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", envvar=_env("OUTPUT"), help="Where to write; - prints one layer."),
+    ] = None,
+    project: ProjectOption = None,
+    package: PackageOption = None,
+    config: ConfigOption = None,
+    group: GroupOption = None,
+    no_group: NoGroupOption = None,
+    no_default_groups: NoDefaultGroupsOption = False,
+    extra: ExtraOption = None,
+    all_extras: AllExtrasOption = False,
+    prefix: PrefixOption = None,
+    python: PythonOption = None,
+    platform: PlatformOption = None,
+    locked: LockedOption = False,
+    frozen: FrozenOption = False,
+    offline: OfflineOption = False,
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the lock of each layer, pylock.LAYER.toml: of those named, or of all."""
+    from uv_layers import commands  # noqa: PLC0415
+    from uv_layers import output as rendering  # noqa: PLC0415
+
+    options = _options(locals())
+    to_text = output is not None and str(output) == "-"
+    if to_text and (len(layers or ()) != 1 or as_json):
+        raise errors.UsageError("--output - prints the lock of one layer; name one, without --json")
+    exported, made = commands.export(options, layers or (), output, to_text=to_text)
+    if to_text:
+        typer.echo(exported[0].lock.text, nl=False)
+    elif as_json:
+        typer.echo(rendering.exported_json(exported))
+    else:
+        for item in exported:
+            _say(rendering.exported_line(item), options)
+    _hints(made.hints, options)
+
+
+@app.command(epilog="Example: uv-layers install heavy")
+def install(
+    layers: LayersArgument = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", envvar=_env("ALL"), help="Install every layer.")] = False,
+    layers_dir: Annotated[
+        Path | None,
+        typer.Option("--layers-dir", metavar="DIR", envvar=_env("LAYERS_DIR"), help="Where trees go. [layers]"),
+    ] = None,
+    compile_bytecode: Annotated[
+        bool,
+        typer.Option("--compile-bytecode/--no-compile-bytecode", envvar=_env("COMPILE_BYTECODE"), help="Bytecode, or none."),
+    ] = True,
+    project: ProjectOption = None,
+    package: PackageOption = None,
+    config: ConfigOption = None,
+    group: GroupOption = None,
+    no_group: NoGroupOption = None,
+    no_default_groups: NoDefaultGroupsOption = False,
+    extra: ExtraOption = None,
+    all_extras: AllExtrasOption = False,
+    prefix: PrefixOption = None,
+    python: PythonOption = None,
+    locked: LockedOption = False,
+    frozen: FrozenOption = False,
+    offline: OfflineOption = False,
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make layer trees: from the project here, else from the layer locks here."""
+    from uv_layers import commands, output  # noqa: PLC0415
+
+    options = _options(locals())
+    trees, made = commands.install(
+        options,
+        layers or (),
+        everything=everything,
+        layers_dir=layers_dir,
+        bytecode=compile_bytecode,
+        show_progress=verbose or (sys.stderr.isatty() and not quiet),
+    )
+    if as_json:
+        typer.echo(output.trees_json(trees))
+    else:
+        for tree in trees:
+            _say(output.tree_line(tree), options)
+    if made is not None:
+        _hints(made.hints, options)
+
+
+@app.command(epilog="Example: uv-layers dockerfile --cmd 'uvicorn main:app' > Dockerfile")
+def dockerfile(
+    layers: LayersArgument = None,
+    *,
+    snippet: Annotated[
+        bool, typer.Option("--snippet", envvar=_env("SNIPPET"), help="The stages and the COPY lines alone.")
+    ] = False,
+    base: Annotated[
+        str | None,
+        typer.Option("--base", metavar="IMAGE", envvar=_env("BASE"), help="The base image. [python:X.Y-slim-bookworm]"),
+    ] = None,
+    builder: Annotated[
+        str | None,
+        typer.Option("--builder", metavar="IMAGE", envvar=_env("BUILDER"), help="The builder's base image. [--base]"),
+    ] = None,
+    tool: Annotated[
+        str | None,
+        typer.Option(
+            "--tool",
+            metavar="VERSION|WHEEL",
+            envvar=_env("TOOL"),
+            help="The uv-layers of the builder: a release, or a wheel in the build context. [this version]",
+        ),
+    ] = None,
+    copy: Annotated[
+        list[str] | None,
+        typer.Option("--copy", metavar="PATH", envvar=_env("COPY"), help="What of the project goes into the image."),
+    ] = None,
+    cmd: Annotated[
+        str | None, typer.Option("--cmd", metavar="COMMAND", envvar=_env("CMD"), help="The command of the image.")
+    ] = None,
+    project: ProjectOption = None,
+    package: PackageOption = None,
+    config: ConfigOption = None,
+    group: GroupOption = None,
+    no_group: NoGroupOption = None,
+    no_default_groups: NoDefaultGroupsOption = False,
+    extra: ExtraOption = None,
+    all_extras: AllExtrasOption = False,
+    prefix: PrefixOption = None,
+    python: PythonOption = None,
+    locked: LockedOption = False,
+    frozen: FrozenOption = False,
+) -> None:
+    """Print a Dockerfile with a stage and a COPY line for each layer."""
+    from uv_layers import commands  # noqa: PLC0415
+
+    text = commands.dockerfile(
+        _options(locals()),
+        layers or (),
+        tool=tool,
+        image=base,
+        builder=builder,
+        sources=copy,
+        command=cmd,
+        snippet=snippet,
+    )
+    typer.echo(text, nl=False)
+
+
+def _options(given: dict[str, object]) -> Options:
+    """Return the options that all commands share, from the arguments of one of them."""
+    from uv_layers.commands import Options  # noqa: PLC0415
+    from uv_layers.model import Selection, normalised  # noqa: PLC0415
+
+    def names(key: str) -> tuple[str, ...]:
+        return tuple(map(normalised, given[key] or ()))  # type: ignore[call-overload]
+
+    selection = Selection(
+        groups=names("group"),
+        no_groups=names("no_group"),
+        no_default_groups=bool(given["no_default_groups"]),
+        extras=names("extra"),
+        all_extras=bool(given["all_extras"]),
+    )
+    shared = {key: given[key] for key in ("package", "config", "prefix", "python")}
+    optional = {key: given.get(key, default) for key, default in _OPTIONAL.items()}
+    return Options(
+        directory=given["project"],  # type: ignore[arg-type]
+        selection=selection,
+        frozen=bool(given["frozen"]) and not given["locked"],
+        **shared,  # type: ignore[arg-type]
+        **optional,  # type: ignore[arg-type]
+    )
+
+
+_OPTIONAL: dict[str, object] = {"platform": None, "offline": False, "verbose": False, "quiet": False}
+
+
+def _say(line: str, options: Options) -> None:
+    if not options.quiet:
+        typer.echo(line, err=True)
+
+
+def _hints(hints: tuple[str, ...], options: Options) -> None:
+    for hint in hints:
+        _say(f"hint: {errors.printable(hint)}", options)
+
+
+def _width() -> int | None:
+    """Return the width of the terminal, or None where output goes elsewhere and no line is to be folded."""
+    import shutil  # noqa: PLC0415
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+class _Signalled(BaseException):
+    """A signal, raised in the main thread so that programs are ended and staging is cleared on the way out."""
+
+
+def _signalled(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Signalled(number)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with the code that docs/reference/exit-codes.md gives."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _signalled)
+    try:
+        app()
+    except errors.LayersError as error:
+        sys.exit(_fail(error))
+    except OSError as error:
+        sys.exit(_fail(errors.MachineError(error)))
+    except _Signalled as signalled:
+        sys.exit(128 + int(signalled.args[0]))
+    sys.exit(0)
+
+
+def _fail(error: errors.LayersError) -> int:
+    if detail := getattr(error, "detail", ""):
+        typer.echo(detail, err=True)
+    typer.echo(f"error[{error.code}]: {error}", err=True)
+    return error.exit_code

@@ -1,0 +1,453 @@
+"""What each command does, by putting the modules below together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import sys
+import time
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from uv_layers import __version__, errors, process, project, pylock, seal, target
+from uv_layers import plan as planning
+from uv_layers.dockerfile import Recipe
+from uv_layers.dockerfile import complete as render_complete
+from uv_layers.dockerfile import snippet as render_snippet
+from uv_layers.fs import LayersFolder, write_atomically
+from uv_layers.model import (
+    Closure,
+    Exported,
+    LayerLock,
+    LayerSpec,
+    Package,
+    Plan,
+    Project,
+    Selection,
+    Target,
+    Tree,
+    normalised,
+)
+from uv_layers.uv import (
+    Uv,
+    check_argv,
+    dependencies_argv,
+    find_python_argv,
+    group_argv,
+    image_argv,
+    install_argv,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every command is told about the project, the target and uv."""
+
+    directory: Path | None = None
+    package: str | None = None
+    config: Path | None = None
+    selection: Selection = field(default_factory=Selection)
+    prefix: str | None = None
+    python: str | None = None
+    platform: str | None = None
+    frozen: bool = False
+    offline: bool = False
+    verbose: bool = False
+    quiet: bool = False
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+def plan(options: Options, named: Sequence[str] = ()) -> Plan:
+    """Return the plan of the project, with a layer on top for each of `named` that is only a group."""
+    return _plan(options, _project(options), named)
+
+
+def export(
+    options: Options, named: Sequence[str] = (), output: Path | None = None, *, to_text: bool = False
+) -> tuple[list[Exported], Plan]:
+    """Write the layer locks into `output`, the project's folder when left out; with `to_text`, write nothing."""
+    current = _project(options)
+    made = _plan(options, current, named)
+    folder = output or current.directory
+    exported = []
+    for lock in _locks(made, current, named):
+        path = folder / pylock.file_name(lock.layer)
+        if not to_text:
+            folder.mkdir(parents=True, exist_ok=True)
+        exported.append(Exported(lock, path, changed=not to_text and write_atomically(path, lock.text)))
+    return exported, made
+
+
+def install(
+    options: Options,
+    named: Sequence[str] = (),
+    *,
+    everything: bool = False,
+    layers_dir: Path | None = None,
+    bytecode: bool = True,
+    show_progress: bool = False,
+) -> tuple[list[Tree], Plan | None]:
+    """Make the trees of the named layers, or of all.
+
+    In a folder with a project they come from the project, else from the layer locks there. The plan is
+    returned only where it had to be made. Raises a LayersError, and OSError when the machine fails.
+    """
+    if bool(named) == everything:
+        raise errors.UsageError("name the layers to install, or give --all (see `uv-layers plan`)")
+    if options.platform is not None:
+        raise errors.UsageError("install makes trees for the interpreter of --python; --platform is for plan and export")
+    started = time.monotonic()
+    start = options.directory or Path.cwd()
+    here = None if (start / "pyproject.toml").is_file() or not pylock.layers_in(start) else start.resolve()
+    current = None if here else _project(options)
+    source = here or current.directory  # type: ignore[union-attr]
+    folder = LayersFolder((layers_dir or source / "layers").absolute())
+    build = _Build(options, folder, _epoch(options.environ), bytecode=bytecode, show=show_progress)
+    inputs = current.inputs if current else tuple(here / pylock.file_name(n) for n in pylock.layers_in(here))  # type: ignore[union-attr]
+    stamp = build.stamp(inputs)
+    wanted = list(dict.fromkeys(named)) or None
+    if wanted is None:
+        specs = planning.specs(current, options.selection) if current else ()
+        wanted = [s.name for s in specs] if current else pylock.layers_in(here)  # type: ignore[arg-type]
+    fresh = {name: tree for name in wanted if (tree := build.unchanged(name, stamp)) is not None}
+    if len(fresh) == len(wanted):
+        return [fresh[name] for name in wanted], None
+
+    uv = Uv.find(options.environ)
+    made = None
+    if current:
+        made = _plan(options, current, named)
+        locks, at = _locks(made, current, wanted), made.target
+    else:
+        locks = [_read_lock(here, name, options) for name in wanted]  # type: ignore[arg-type]
+        at = _interpreter(uv, options, source, None)
+        for lock in locks:
+            pylock.check_target(lock, here / pylock.file_name(lock.layer), at)  # type: ignore[operator]
+    trees = _parallel([lambda lock=lock: build.make(uv, lock, at, stamp, started) for lock in locks], workers=2)
+    return trees, made
+
+
+def dockerfile(  # noqa: PLR0913 - what a Dockerfile is made from
+    options: Options,
+    named: Sequence[str] = (),
+    *,
+    tool: str | None = None,
+    image: str | None = None,
+    builder: str | None = None,
+    sources: Sequence[str] | None = None,
+    command: str | None = None,
+    snippet: bool = False,
+) -> str:
+    """Return a Dockerfile for the project, or its stages and `COPY` lines alone. uv is not asked."""
+    current = _project(options)
+    specs = planning.specs(current, options.selection, named)
+    specs += planning.named_specs(named, specs, current.groups)
+    recipe = Recipe(
+        layers=tuple(spec.name for spec in specs),
+        inputs=tuple(_in_context(path, current.lock_root) for path in current.inputs),
+        tool=tool or __version__,
+        image=image or f"python:{_image_python(current, options)}-slim-bookworm",
+        prefix=_prefix(options, current.config.prefix),
+        builder=builder,
+        export=(*_export_arguments(options, current), *(s.name for s in specs if s.name in named and named)),
+        sources=tuple(_sources(current) if sources is None else sources),
+        command=tuple(shlex.split(command or "")),
+    )
+    return render_snippet(recipe) if snippet else render_complete(recipe)
+
+
+def _in_context(path: Path, root: Path) -> str:
+    """Return a path as the build context has it; the context is the folder of uv.lock."""
+    try:
+        return path.resolve().relative_to(root.resolve()).as_posix()
+    except ValueError:
+        raise errors.UsageError(f"{path} is outside of the build context {root}; move it there") from None
+
+
+def _image_python(current: Project, options: Options) -> str:
+    """Return the minor version of the official image: that of --python, of .python-version, else this one's."""
+    running = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    request = options.python or current.python_request or running
+    match = re.search(r"3\.\d+", request)
+    if match is None:
+        raise errors.UsageError(f"cannot tell an image from Python {request!r}; use --python 3.12 or --base")
+    return match[0]
+
+
+def _export_arguments(options: Options, current: Project) -> list[str]:
+    """Return the arguments that make `uv-layers export` in the builder choose what is chosen here."""
+    chosen = options.selection
+    words = [word for group in chosen.groups for word in ("--group", group)]
+    words += [word for group in chosen.no_groups for word in ("--no-group", group)]
+    words += [word for extra in chosen.extras for word in ("--extra", extra)]
+    flags = (("--no-default-groups", chosen.no_default_groups), ("--all-extras", chosen.all_extras))
+    words += [flag for flag, given in (*flags, ("--frozen", options.frozen)) if given]
+    if options.config is not None:
+        words += ["--config", _in_context(options.config, current.lock_root)]
+    if options.prefix is not None:
+        words += ["--prefix", options.prefix]
+    if current.directory != current.lock_root:
+        words += ["--project", _in_context(current.directory, current.lock_root), "--output", "."]
+    return words
+
+
+def _sources(current: Project) -> list[str]:
+    """Return what the final image gets of the project: `src`, else its package, else its modules."""
+    folder = current.directory
+    package = normalised(current.name or "").replace("-", "_")
+    for name in ("src", package):
+        if name and (folder / name).is_dir():
+            return [_in_context(folder / name, current.lock_root)]
+    return [_in_context(path, current.lock_root) for path in sorted(folder.glob("*.py"))]
+
+
+def _read_lock(folder: Path, name: str, options: Options) -> LayerLock:
+    path = folder / pylock.file_name(name)
+    if not path.is_file():
+        raise errors.LayerLockNotFoundError(path, pylock.layers_in(folder))
+    lock = pylock.read_layer_lock(path, project.layer_name(name, "the command line"))
+    return lock if options.prefix is None else replace(lock, prefix=_prefix(options, lock.prefix))
+
+
+def _project(options: Options) -> Project:
+    start = options.directory or Path.cwd()
+    directory = project.find(start)
+    if directory is None:
+        raise errors.ProjectNotFoundError(start)
+    current = project.load(directory, options.config)
+    if options.package is not None:
+        member = current.members.get(normalised(options.package))
+        if member is None and normalised(options.package) != normalised(current.name or ""):
+            raise errors.UsageError(
+                f"--package: no {options.package!r} in the workspace; it has: {', '.join(current.members) or 'no members'}"
+            )
+        if member is not None and member != directory:
+            current = project.load(member, options.config)
+    if not current.lock.is_file():
+        raise errors.LockNotFoundError(current.lock_root)
+    return current
+
+
+def _prefix(options: Options, configured: str) -> str:
+    return configured if options.prefix is None else project.prefix(options.prefix, "the command line", "--prefix")
+
+
+def _interpreter(uv: Uv, options: Options, directory: Path, current: Project | None) -> Target:
+    """Return the interpreter that runs this where it is one that is asked for, else the one that uv finds."""
+    request = options.python or (current.python_request if current else None)
+    requires = current.requires_python if current else None
+    if target.running_satisfies(request, requires):
+        return target.of_running()
+    found = uv.find_python(find_python_argv(directory, request))
+    if found is None:
+        wanted = f"Python {request or requires}"
+        raise errors.TargetError(f"uv finds no {wanted} here; install one, or name another with --python")
+    return target.of_interpreter(found, options.environ)
+
+
+def _target(uv: Uv, current: Project, options: Options) -> Target:
+    if options.platform is None:
+        return _interpreter(uv, options, current.directory, current)
+    running = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    return target.of_platform(options.platform, options.python or current.python_request or running)
+
+
+def _plan(options: Options, current: Project, named: Sequence[str]) -> Plan:
+    """Ask uv for the image set and for each closure at once, and put the answers together."""
+    selection = options.selection
+    layers = planning.specs(current, selection, named)
+    on_top = planning.named_specs(named, layers, current.groups)
+    uv = Uv.find(options.environ)
+    directory = current.directory
+    groups = dict.fromkeys(g for spec in (*layers, *on_top) for g in spec.groups)
+    extras = dict.fromkeys(e for spec in layers for e in spec.extras)
+    image = replace(
+        selection,
+        groups=tuple(dict.fromkeys([*selection.groups, *(g for s in layers for g in s.groups)])),
+        extras=tuple(dict.fromkeys([*selection.extras, *extras])),
+    )
+    asked: dict[str, list[str]] = {f"group {g}": group_argv(directory, g) for g in groups}
+    if extras or any(spec.dependencies for spec in layers):
+        asked["dependencies"] = dependencies_argv(directory)
+    asked |= {f"extra {e}": dependencies_argv(directory, e) for e in extras}
+    with _pool(4) as pool:
+        answers = {reason: pool.submit(uv.export, argv) for reason, argv in asked.items()}
+        whole = pool.submit(uv.export, image_argv(directory, image))
+        at = _target(uv, current, options)
+        check = None
+        if not options.frozen:
+            check = pool.submit(uv.check, check_argv(directory, at.executable, offline=options.offline), current.lock)
+            check.result()
+        exports = {reason: pylock.Export(answer.result(), at) for reason, answer in answers.items()}
+        closures = _closures(layers, exports)
+        try:
+            packages = pylock.Export(whole.result(), at)
+        except errors.UvFailedError:
+            # uv refuses conflicting groups by their names; the package that they conflict over says more.
+            planning.check_versions({f"layer {name!r}": needs for name, needs in closures.items()})
+            raise
+    packages.check_python(current.name or "the project")
+    settings = current.uv_settings
+    return planning.make(
+        image=packages.packages(settings),
+        known=packages.names,
+        layers=layers,
+        closures=closures,
+        prefix=_prefix(options, current.config.prefix),
+        target=at,
+        source=current.config.source,
+        on_top=[(spec, exports[f"group {spec.name}"].packages(settings)) for spec in on_top],
+    )
+
+
+def _closures(layers: Sequence[LayerSpec], exports: Mapping[str, pylock.Export]) -> dict[str, list[Closure]]:
+    """Return what each layer's groups, extras and dependencies need.
+
+    uv has no export of an extra alone: what an extra needs is what it adds to the project's dependencies.
+    """
+    base = exports["dependencies"].closure("dependencies").versions if "dependencies" in exports else {}
+    found: dict[str, list[Closure]] = {}
+    for spec in layers:
+        reasons = [f"group {g}" for g in spec.groups] + ["dependencies"] * spec.dependencies
+        found[spec.name] = [exports[reason].closure(reason) for reason in reasons]
+        for extra in spec.extras:
+            whole = exports[f"extra {extra}"].closure(f"extra {extra}")
+            added = {name: version for name, version in whole.versions.items() if name not in base}
+            found[spec.name].append(Closure(whole.reason, added))
+    return found
+
+
+def _locks(made: Plan, current: Project, wanted: Iterable[str]) -> list[LayerLock]:
+    layers = {layer.name: layer for layer in made.layers}
+    names = dict.fromkeys(wanted) or layers
+    return [pylock.layer_lock(layers[n], made.prefix, made.target, current.uv_settings) for n in names]
+
+
+def _epoch(environ: Mapping[str, str]) -> int:
+    value = environ.get("SOURCE_DATE_EPOCH", "")
+    if value and not value.isdecimal():
+        raise errors.UsageError(f"SOURCE_DATE_EPOCH is {value!r}; set it to a number of seconds, or unset it")
+    return int(value) if value else seal.EPOCH
+
+
+@dataclass(frozen=True)
+class _Build:
+    """One run of `install`: where trees go and how they are made."""
+
+    options: Options
+    folder: LayersFolder
+    epoch: int
+    bytecode: bool
+    show: bool
+
+    def stamp(self, inputs: Sequence[Path]) -> str:
+        """Return a digest of all that decides what would be built, as far as it is known without starting uv."""
+        options = self.options
+        environ = options.environ
+        told = [
+            __version__, self.epoch, self.bytecode, options.prefix, options.python, options.frozen,
+            repr(options.selection), *(environ.get(name) for name in ("PATH", "VIRTUAL_ENV", "UV_PYTHON")),
+        ]
+        digest = hashlib.sha256(json.dumps(told).encode())
+        for path in inputs:
+            digest.update(f"\0{path}\0".encode() + path.read_bytes())
+        return digest.hexdigest()
+
+    def unchanged(self, layer: str, stamp: str) -> Tree | None:
+        """Return the layer's tree when nothing that it was made from has changed."""
+        record = self.folder.record(layer)
+        if record is None or record.get("stamp") != stamp or record.get("interpreter") != _identity(record):
+            return None
+        return self._kept(layer, record)
+
+    def make(self, uv: Uv, lock: LayerLock, at: Target, stamp: str, started: float) -> Tree:
+        """Make the layer's tree and put it in place, or leave the one that is there when it is the same."""
+        facts = [__version__, lock.text, lock.prefix, self.epoch, self.bytecode, sorted(at.markers.items())]
+        key = hashlib.sha256(json.dumps([*facts, at.executable]).encode()).hexdigest()
+        interpreter = _stat(str(at.executable))
+        with self.folder.staging(lock.layer) as staging:
+            record = self.folder.record(lock.layer)
+            if record is not None and record.get("key") == key:
+                self.folder.rewrite_record(lock.layer, record | {"stamp": stamp, "interpreter": interpreter})
+                return self._kept(lock.layer, record)
+            files, size = self._fill(uv, lock, at, staging)
+            record = {
+                "key": key, "stamp": stamp, "interpreter": interpreter,
+                "packages": lock.packages, "files": files, "size": size,
+            }
+            self.folder.put(lock.layer, staging / "tree", record)
+        seconds = time.monotonic() - started
+        return Tree(lock.layer, self.folder.tree(lock.layer), lock.packages, files, size, seconds, up_to_date=False)
+
+    def _fill(self, uv: Uv, lock: LayerLock, at: Target, staging: Path) -> tuple[int, int]:
+        import tomli_w  # noqa: PLC0415
+
+        from uv_layers import bytecode  # noqa: PLC0415
+
+        # uv reads the nearest uv.toml above its working folder: this one, and none of a project around it.
+        work, tree, executable = staging / "work", staging / "tree", str(at.executable)
+        work.mkdir()
+        (work / "uv.toml").write_text(tomli_w.dumps(dict(lock.settings)), encoding="utf-8")
+        layer_lock = work / pylock.file_name(lock.layer)
+        layer_lock.write_text(lock.text, encoding="utf-8")
+        prefix = tree / lock.prefix.lstrip("/")
+        prefix.mkdir(parents=True)
+        if lock.packages:
+            options = self.options
+            argv = install_argv(
+                layer_lock, prefix, executable, offline=options.offline, verbose=options.verbose
+            )
+            uv.install(argv, cwd=work, epoch=self.epoch, show=self.show)
+        if self.bytecode:
+            bytecode.compile_tree(tree, executable, options.environ)
+        return seal.seal(tree, lock.prefix, self.epoch)
+
+    def _kept(self, layer: str, record: Mapping[str, Any]) -> Tree:
+        packages, files, size = (record[key] for key in ("packages", "files", "size"))
+        return Tree(layer, self.folder.tree(layer), packages, files, size, 0.0, up_to_date=True)
+
+
+def _stat(path: str) -> list[Any]:
+    """Return what tells one interpreter from another at the same path, cheaply."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return [path]
+    return [path, status.st_mtime_ns, status.st_size]
+
+
+def _identity(record: Mapping[str, Any]) -> list[Any]:
+    return _stat(str(record["interpreter"][0]))
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Yield a pool whose programs end with the `with` block, at once when that is left by an error."""
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield pool
+    except BaseException:
+        with process.stopped():
+            pool.shutdown(cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _parallel(tasks: Sequence[Callable[[], T]], workers: int) -> list[T]:
+    """Return the results of the tasks; the first error ends the others."""
+    with _pool(workers) as pool:
+        futures = [pool.submit(task) for task in tasks]
+        for done in wait(futures, return_when=FIRST_EXCEPTION).done:
+            done.result()
+        return [future.result() for future in futures]

@@ -1,0 +1,254 @@
+"""Every error a user can meet: its message, its exit code and its stable code.
+
+Exit codes: 1 a check says no, 2 bad usage, configuration or input, 3 uv failed, 4 the machine failed.
+A message is one line: the cause, what it concerns, and the next step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+
+def _listing(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def printable(text: str) -> str:
+    """Return text with control characters escaped, so that input cannot drive the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+class LayersError(Exception):
+    """An error that is reported in one line and ends the program with `exit_code`."""
+
+    exit_code: ClassVar[int] = 2
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+class ProjectNotFoundError(LayersError):
+    code = "no-project"
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(
+            f"no pyproject.toml in {directory} or above it; run in a uv project or name it with --project"
+        )
+
+
+class UnreadableFileError(LayersError):
+    code = "unreadable-file"
+
+    def __init__(self, path: Path, reason: object) -> None:
+        super().__init__(f"cannot read {path}: {reason}")
+
+
+class LockNotFoundError(LayersError):
+    code = "no-lock"
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(f"no uv.lock in {directory}; run `uv lock`")
+
+
+class StaleLockError(LayersError):
+    code = "stale-lock"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} does not match pyproject.toml; run `uv lock`, or skip the check with --frozen"
+        )
+
+
+class ConfigError(LayersError):
+    code = "bad-config"
+
+    def __init__(self, source: str, setting: str, problem: str) -> None:
+        super().__init__(f"{source}: {setting}: {problem}")
+
+
+class LayerNameError(LayersError):
+    code = "bad-layer-name"
+
+    def __init__(self, source: str, name: str) -> None:
+        super().__init__(
+            f"{source}: {name!r} is no layer name; use at most 63 of a-z, 0-9, - and _, "
+            "with a letter or digit at both ends"
+        )
+
+
+class DuplicateLayerError(LayersError):
+    code = "duplicate-layer"
+
+    def __init__(self, source: str, name: str) -> None:
+        super().__init__(f"{source}: two layers are named {name!r}; rename one")
+
+
+class UnknownLayerError(LayersError):
+    code = "unknown-layer"
+
+    def __init__(self, name: str, layers: Sequence[str], groups: Sequence[str]) -> None:
+        others = f"; other dependency groups: {_listing(groups)}" if groups else ""
+        super().__init__(f"no layer or dependency group {name!r}; layers: {_listing(layers)}{others}")
+
+
+class UnknownGroupError(LayersError):
+    code = "unknown-group"
+
+    def __init__(self, source: str, group: str, groups: Sequence[str]) -> None:
+        super().__init__(
+            f"{source}: no dependency group {group!r} in pyproject.toml; it has: {_listing(groups)}"
+        )
+
+
+class UnknownExtraError(LayersError):
+    code = "unknown-extra"
+
+    def __init__(self, source: str, extra: str, extras: Sequence[str]) -> None:
+        super().__init__(f"{source}: no extra {extra!r} in pyproject.toml; it has: {_listing(extras)}")
+
+
+class NoLayersError(LayersError):
+    code = "no-layers"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path}: no dependencies and no default dependency groups, so there is nothing to layer; "
+            "add tool.uv.default-groups or name a group with --group"
+        )
+
+
+class PatternError(LayersError):
+    code = "unmatched-pattern"
+
+    def __init__(self, source: str, layer: str, pattern: str) -> None:
+        super().__init__(
+            f"{source}: layer {layer!r}: {pattern!r} matches no package of the image; "
+            "correct it, or see `uv-layers plan -v` for the names"
+        )
+
+
+class TwoVersionsError(LayersError):
+    code = "two-versions"
+
+    def __init__(self, package: str, first: tuple[str, str], second: tuple[str, str]) -> None:
+        (where, version), (other, another) = first, second
+        super().__init__(
+            f"{package} is needed as {version} by {where} and as {another} by {other}; "
+            "an image holds one version, so leave one of the two out (--no-group) or make two images"
+        )
+
+
+class NoWheelError(LayersError):
+    code = "no-wheel"
+
+    def __init__(self, package: str, version: str, target: str, *, build_forbidden: bool) -> None:
+        step = (
+            "its source distribution may not be built (no-build); allow the build or change the version"
+            if build_forbidden
+            else "and it has no source distribution; choose another version, Python or platform"
+        )
+        super().__init__(f"{package} {version} has no wheel for {target}, {step}")
+
+
+class UnsupportedSourceError(LayersError):
+    code = "unsupported-source"
+
+    def __init__(self, package: str, kind: str) -> None:
+        super().__init__(
+            f"{package} comes from {kind}, which has no hash to pin; "
+            "publish it to an index or depend on a built wheel of it"
+        )
+
+
+class LayerLockError(LayersError):
+    code = "bad-layer-lock"
+
+    def __init__(self, path: Path, problem: object) -> None:
+        super().__init__(f"{path}: {problem}; make it again with `uv-layers export`")
+
+
+class LayerLockNotFoundError(LayersError):
+    code = "no-layer-lock"
+
+    def __init__(self, path: Path, found: Sequence[str]) -> None:
+        super().__init__(
+            f"no {path.name} in {path.parent} (layer locks there: {_listing(found)}); "
+            "make it with `uv-layers export`"
+        )
+
+
+class TargetError(LayersError):
+    code = "bad-target"
+
+
+class PythonMismatchError(LayersError):
+    code = "python-mismatch"
+
+    def __init__(self, source: str, wanted: str, found: str) -> None:
+        super().__init__(f"{source} needs {wanted}, the target is {found}; name another one with --python")
+
+
+class NotOursError(LayersError):
+    code = "not-ours"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} was not made by uv-layers and is left alone; "
+            "remove it yourself or choose another --layers-dir"
+        )
+
+
+class UsageError(LayersError):
+    code = "usage"
+
+
+class UvNotFoundError(LayersError):
+    exit_code = 3
+    code = "no-uv"
+
+    def __init__(self, where: str) -> None:
+        super().__init__(f"no uv: {where}; install it (`pip install uv`) or set UV_LAYERS_UV to its path")
+
+
+class UvTooOldError(LayersError):
+    exit_code = 3
+    code = "old-uv"
+
+    def __init__(self, path: str, version: str, minimum: str) -> None:
+        super().__init__(f"{path} is uv {version}, uv-layers needs {minimum} or newer; run `uv self update`")
+
+
+class UvFailedError(LayersError):
+    """uv ended with an error: its own words (`detail`), then the line with the command that failed."""
+
+    exit_code = 3
+    code = "uv-failed"
+
+    def __init__(self, command: str, status: int, detail: str = "") -> None:
+        self.detail = detail
+        how = f"was ended by signal {-status}" if status < 0 else f"failed with exit code {status}"
+        super().__init__(f"uv {how}; the command was: {command}")
+
+
+class MachineError(LayersError):
+    exit_code = 4
+    code = "machine"
+
+    def __init__(self, error: OSError) -> None:
+        where = f": {error.filename}" if error.filename else ""
+        super().__init__(f"{error.strerror or error}{where}")
+
+
+class CompileError(LayersError):
+    exit_code = 4
+    code = "compile-failed"
+
+    def __init__(self, interpreter: str, detail: str) -> None:
+        super().__init__(
+            f"{interpreter} failed while it compiled bytecode: {detail}; leave it out with --no-compile-bytecode"
+        )

@@ -1,0 +1,190 @@
+"""The data that the modules hand to each other, frozen."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+DEFAULT_PREFIX = "/usr/local"
+
+
+def normalised(name: str) -> str:
+    """Return a package, group or extra name, or a pattern of names, as PEP 503 normalises it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What markers and wheel tags are evaluated for.
+
+    `markers` is a marker environment (PEP 508); `tags` maps each supported wheel tag (PEP 425) to its
+    rank, best first; `executable` is the base interpreter, or None for a platform that is not this one.
+    """
+
+    markers: Mapping[str, str]
+    tags: Mapping[str, int]
+    executable: str | None = None
+
+    @property
+    def python(self) -> str:
+        """The minor version, such as `3.12`."""
+        return self.markers["python_version"]
+
+    def __str__(self) -> str:
+        name, machine = self.markers["platform_python_implementation"], self.markers["platform_machine"]
+        return f"{name} {self.python} on {self.markers['sys_platform']} {machine}"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """uv's options that choose the packages of the image."""
+
+    groups: tuple[str, ...] = ()
+    no_groups: tuple[str, ...] = ()
+    no_default_groups: bool = False
+    extras: tuple[str, ...] = ()
+    all_extras: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSpec:
+    """A layer as it is configured: its name and what it claims."""
+
+    name: str
+    packages: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    dependencies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """`[tool.uv-layers]`, or the same from a file of its own; `source` says which."""
+
+    source: str
+    prefix: str = DEFAULT_PREFIX
+    layers: tuple[LayerSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A uv project: where its files are, and what its `pyproject.toml` says."""
+
+    directory: Path
+    lock_root: Path
+    config: Config
+    inputs: tuple[Path, ...]
+    members: Mapping[str, Path] = field(default_factory=dict)
+    name: str | None = None
+    requires_python: str | None = None
+    python_request: str | None = None
+    has_dependencies: bool = False
+    groups: tuple[str, ...] = ()
+    default_groups: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    uv_settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def lock(self) -> Path:
+        return self.lock_root / "uv.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package as the target installs it; `size` is the download in bytes, where the lock says it.
+
+    `table` is its PEP 751 table, narrowed to the one file that is installed; `built` says that this is no wheel.
+    """
+
+    name: str
+    version: str | None
+    size: int | None = None
+    built: bool = False
+    table: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """The packages that one group, extra or the project's dependencies need, by name and version."""
+
+    reason: str
+    versions: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A package in its layer: why it is there, and what else asks for it."""
+
+    package: Package
+    reason: str
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    name: str
+    members: tuple[Member, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes to download, of the packages whose size the lock says."""
+        return sum(m.package.size or 0 for m in self.members)
+
+    @property
+    def unsized(self) -> int:
+        """The number of packages whose size the lock does not say."""
+        return sum(m.package.size is None for m in self.members)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The distinct reasons of its members, in order."""
+        return tuple(dict.fromkeys(m.reason for m in self.members))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which package is in which layer, bottom to top, and why."""
+
+    prefix: str
+    target: Target
+    layers: tuple[Layer, ...]
+    hints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LayerLock:
+    """The lock of one layer: what it installs, where, and the text that is its identity."""
+
+    layer: str
+    prefix: str
+    text: str
+    packages: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A layer tree that is in place; `seconds` is the time that it took to make."""
+
+    layer: str
+    path: Path
+    packages: int
+    files: int
+    size: int
+    seconds: float
+    up_to_date: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A layer lock and its file; `changed` is False when the file held it already."""
+
+    lock: LayerLock
+    path: Path
+    changed: bool

@@ -1,0 +1,156 @@
+"""Results as text: tables for people, versioned JSON for programs. Nothing here prints."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from uv_layers.model import Exported, Layer, Plan, Tree
+
+# Raised when a key changes its meaning or goes; new keys do not raise it.
+SCHEMA = 1
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in the decimal units that registries bill by, such as `1.5 MB`."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:  # noqa: PLR2004
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.2f} GB"
+
+
+def _download(known: int, unsized: int) -> str:
+    return f"{size(known)} + {unsized} unknown" if unsized else size(known)
+
+
+def envelope(command: str, result: Any) -> str:
+    """Return the JSON document that each command prints under --json: `schema`, `command`, `result`."""
+    return json.dumps({"schema": SCHEMA, "command": command, "result": result}, indent=2)
+
+
+def plan_json(plan: Plan) -> str:
+    """Return the plan as JSON; docs/reference/json.md has the keys."""
+    markers = plan.target.markers
+    result = {
+        "prefix": plan.prefix,
+        "target": {
+            "python": markers["python_full_version"],
+            "implementation": markers["implementation_name"],
+            "platform": markers["sys_platform"],
+            "machine": markers["platform_machine"],
+            "interpreter": plan.target.executable,
+        },
+        "bytes": sum(layer.size for layer in plan.layers),
+        "layers": [_layer_json(layer) for layer in plan.layers],
+        "hints": list(plan.hints),
+    }
+    return envelope("plan", result)
+
+
+def _layer_json(layer: Layer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "bytes": layer.size,
+        "unsized": layer.unsized,
+        "packages": [
+            {
+                "name": m.package.name,
+                "version": m.package.version,
+                "bytes": m.package.size,
+                "built": m.package.built,
+                "reason": m.reason,
+                "also": list(m.also),
+            }
+            for m in layer.members
+        ],
+    }
+
+
+def plan_table(plan: Plan, *, verbose: bool = False, width: int | None = None) -> str:
+    """Return the plan as a table, a row a layer, top of the image last; with `verbose`, then a row a package."""
+    rows = [
+        (layer.name, str(len(layer.members)), _download(layer.size, layer.unsized), ", ".join(layer.reasons))
+        for layer in plan.layers
+    ]
+    total, unsized = sum(layer.size for layer in plan.layers), sum(layer.unsized for layer in plan.layers)
+    rows.append(("total", str(sum(len(layer.members) for layer in plan.layers)), _download(total, unsized), ""))
+    text = _table(("layer", ">packages", ">download", "from"), rows, width)
+    if verbose:
+        members = [
+            (
+                layer.name,
+                m.package.name,
+                m.package.version or "",
+                "unknown" if m.package.size is None else size(m.package.size),
+                m.reason + (f" (also {', '.join(m.also)})" if m.also else ""),
+            )
+            for layer in plan.layers
+            for m in layer.members
+        ]
+        text += "\n" + _table(("layer", "package", "version", ">download", "from"), members, width)
+    return text + f"\nfor {plan.target}, prefix {plan.prefix}\n"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int | None) -> str:
+    """Return a table; a column whose header starts with `>` is right-aligned. Off a terminal no line is folded."""
+    from rich.box import SIMPLE  # noqa: PLC0415 - 60 ms
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
+    for name in header:
+        table.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console(width=width or 10_000, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+
+
+def trees_json(trees: Iterable[Tree]) -> str:
+    """Return what `install` made as JSON."""
+    return envelope(
+        "install",
+        {
+            "layers": [
+                {
+                    "name": tree.layer,
+                    "path": str(tree.path),
+                    "packages": tree.packages,
+                    "files": tree.files,
+                    "bytes": tree.size,
+                    "seconds": round(tree.seconds, 3),
+                    "up_to_date": tree.up_to_date,
+                }
+                for tree in trees
+            ]
+        },
+    )
+
+
+def tree_line(tree: Tree) -> str:
+    """Return the one line that says what became of a layer."""
+    what = f"{tree.layer}: {tree.packages} packages, {tree.files} files, {size(tree.size)}"
+    return f"{what}, {'up to date' if tree.up_to_date else f'{tree.seconds:.1f} s'}, {tree.path}"
+
+
+def exported_json(exported: Iterable[Exported]) -> str:
+    """Return what `export` wrote as JSON."""
+    layers = [
+        {"name": e.lock.layer, "path": str(e.path), "packages": e.lock.packages, "changed": e.changed}
+        for e in exported
+    ]
+    return envelope("export", {"layers": layers})
+
+
+def exported_line(exported: Exported) -> str:
+    """Return the one line that says what became of a layer lock."""
+    state = "written" if exported.changed else "unchanged"
+    return f"{exported.lock.layer}: {exported.lock.packages} packages, {state}, {exported.path}"

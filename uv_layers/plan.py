@@ -1,0 +1,155 @@
+"""From the packages of the image and the layers' claims to a plan. Pure: no process, no file, no clock."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from uv_layers import errors
+from uv_layers.model import Closure, Layer, LayerSpec, Member, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from uv_layers.model import Package, Project, Selection, Target
+
+UNCLAIMED = "claimed by no layer"
+
+
+def specs(project: Project, selection: Selection, named: Sequence[str] = ()) -> tuple[LayerSpec, ...]:
+    """Return the layers of a project, bottom to top, without those that only `named` brings.
+
+    They are the configured ones, else one for each default dependency group less `dev` and each selected
+    group, in the order of their declaration, then `project` for the project's own dependencies.
+    Raises NoLayersError, DuplicateLayerError, UnknownGroupError and UnknownExtraError.
+    """
+    config = project.config
+    for setting, groups in (("--group", selection.groups), ("--no-group", selection.no_groups)):
+        _check_groups(setting, groups, project)
+    _check_extras("--extra", selection.extras, project)
+    if config.layers:
+        for spec in config.layers:
+            _check_groups(f"{config.source}: layer {spec.name!r}", spec.groups, project)
+            _check_extras(f"{config.source}: layer {spec.name!r}", spec.extras, project)
+        return config.layers
+    default = () if selection.no_default_groups else project.default_groups
+    chosen = [
+        g
+        for g in project.groups
+        if g in selection.groups or (g in default and g != "dev" and g not in selection.no_groups)
+    ]
+    found = [LayerSpec(group, groups=(group,)) for group in chosen]
+    if project.has_dependencies or selection.extras or selection.all_extras:
+        if "project" in chosen:
+            raise errors.DuplicateLayerError("pyproject.toml", "project")
+        extras = project.extras if selection.all_extras else selection.extras
+        found.append(LayerSpec("project", extras=extras, dependencies=True))
+    if not found and not named:
+        raise errors.NoLayersError(project.directory / "pyproject.toml")
+    return tuple(found)
+
+
+def named_specs(
+    names: Iterable[str], layers: Sequence[LayerSpec], groups: Sequence[str]
+) -> tuple[LayerSpec, ...]:
+    """Return a spec for each name that is a dependency group and no layer; raises UnknownLayerError."""
+    known = [spec.name for spec in layers]
+    others = [group for group in groups if group not in known]
+    extra: dict[str, LayerSpec] = {}
+    for name in names:
+        if name in known:
+            continue
+        if name not in others:
+            raise errors.UnknownLayerError(name, known, others)
+        extra[name] = LayerSpec(name, groups=(name,))
+    return tuple(extra.values())
+
+
+def make(  # noqa: PLR0913 - what a plan is made of
+    *,
+    image: Sequence[Package],
+    known: Collection[str],
+    layers: Sequence[LayerSpec],
+    closures: Mapping[str, Sequence[Closure]],
+    prefix: str,
+    target: Target,
+    source: str,
+    on_top: Sequence[tuple[LayerSpec, Sequence[Package]]] = (),
+) -> Plan:
+    """Return the plan that puts each package of `image` into one of `layers`, bottom to top.
+
+    `known` has the names of all packages of the image on any target, which patterns are held against;
+    `closures` has, by layer, what its groups, extras and dependencies need. Patterns claim first, bottom to
+    top, then closures, bottom to top; the top layer takes the rest. Each of `on_top` becomes a further layer
+    with those of its packages that no layer below has. Raises TwoVersionsError and PatternError.
+    """
+    # uv made the image's versions agree; a closure alone may resolve to another side of a conflict.
+    check_versions({"the image": [_closure_of(image)], **{s.name: [_closure_of(ps)] for s, ps in on_top}})
+    wanted: dict[str, list[str]] = {}
+    owner: dict[str, tuple[str, str]] = {}
+    for spec in layers:
+        for pattern in spec.packages:
+            matching = [name for name in known if fnmatchcase(name, pattern)]
+            if not matching:
+                raise errors.PatternError(source, spec.name, pattern)
+            for name in matching:
+                owner.setdefault(name, (spec.name, f"packages {pattern}"))
+    for spec in layers:
+        for closure in closures.get(spec.name, ()):
+            for name in closure.versions:
+                wanted.setdefault(name, []).append(closure.reason)
+                owner.setdefault(name, (spec.name, closure.reason))
+    members: dict[str, list[Member]] = {spec.name: [] for spec in layers}
+    for package in image:
+        layer, reason = owner.get(package.name, (layers[-1].name, UNCLAIMED) if layers else ("", UNCLAIMED))
+        also = dict.fromkeys(r for r in wanted.get(package.name, ()) if r != reason)
+        members[layer].append(Member(package, reason, tuple(also)))
+    made = [Layer(spec.name, tuple(members[spec.name])) for spec in layers]
+    taken = {package.name for package in image}
+    for spec, packages in on_top:
+        reason = f"group {spec.groups[0]}"
+        made.append(Layer(spec.name, tuple(Member(p, reason) for p in packages if p.name not in taken)))
+        taken |= {package.name for package in packages}
+    return Plan(prefix, target, tuple(made), tuple(_hints(made, layers, on_top, source)))
+
+
+def _hints(
+    made: Sequence[Layer],
+    layers: Sequence[LayerSpec],
+    on_top: Sequence[tuple[LayerSpec, Sequence[Package]]],
+    source: str,
+) -> Iterable[str]:
+    for spec, _ in on_top:
+        where = "tool.uv.default-groups" if source == "pyproject.toml" and not layers else "the layers"
+        yield f"group {spec.name!r} is in no layer of the image; add it to {where} to keep it, or use --group"
+    for layer in made:
+        if not layer.members:
+            yield f"layer {layer.name!r} is empty: layers below it have all that it claims"
+
+
+def _closure_of(packages: Sequence[Package]) -> Closure:
+    return Closure("", {package.name: package.version for package in packages})
+
+
+def check_versions(closures: Mapping[str, Sequence[Closure]]) -> None:
+    """Raise TwoVersionsError when two of the closures, by layer, need two versions of one package."""
+    seen: dict[str, tuple[str, str]] = {}
+    for layer, needs in closures.items():
+        for closure in needs:
+            where = f"{layer} ({closure.reason})" if closure.reason else layer
+            for name, version in closure.versions.items():
+                first = seen.setdefault(name, (where, str(version)))
+                if first[1] != str(version):
+                    raise errors.TwoVersionsError(name, first, (where, str(version)))
+
+
+def _check_groups(setting: str, groups: Iterable[str], project: Project) -> None:
+    for group in groups:
+        if group not in project.groups:
+            raise errors.UnknownGroupError(setting, group, project.groups)
+
+
+def _check_extras(setting: str, extras: Iterable[str], project: Project) -> None:
+    for extra in extras:
+        if extra not in project.extras:
+            raise errors.UnknownExtraError(setting, extra, project.extras)

@@ -1,0 +1,240 @@
+"""PEP 751: reading what `uv export` prints, and reading and writing layer locks."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import tomli
+
+from uv_layers import errors
+from uv_layers.model import DEFAULT_PREFIX, Closure, LayerLock, Package, normalised
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from uv_layers.model import Layer, Target
+
+_FILE_NAME = re.compile(r"pylock\.([^.]+)\.toml")
+
+# Settings that change how a source distribution is built, by what they hold: for every package, or by package.
+_BUILD_SETTINGS = ("build-constraint-dependencies", "config-settings", "no-build-isolation")
+_BUILD_SETTINGS_BY_PACKAGE = ("config-settings-package", "extra-build-dependencies", "extra-build-variables")
+_PACKAGE_LISTS = ("no-binary-package", "no-build-isolation-package")
+
+
+def file_name(layer: str) -> str:
+    """Return the name of a layer's lock, as PEP 751 has it."""
+    return f"pylock.{layer}.toml"
+
+
+def layers_in(directory: Path) -> list[str]:
+    """Return the names of the layers whose locks are in `directory`, sorted."""
+    matches = (_FILE_NAME.fullmatch(path.name) for path in directory.glob("pylock.*.toml"))
+    return sorted(match[1] for match in matches if match)
+
+
+class Export:
+    """What `uv export --format pylock.toml` printed, as it applies to one target."""
+
+    def __init__(self, text: str, target: Target) -> None:
+        document = tomli.loads(text)
+        self.requires_python: str | None = document.get("requires-python")
+        tables: list[dict[str, Any]] = document.get("packages", [])
+        #: The names of all packages, those included that no marker admits for the target.
+        self.names = frozenset(table["name"] for table in tables)
+        environment = tuple(sorted(target.markers.items()))
+        self.tables = [t for t in tables if "marker" not in t or _admits(t["marker"], environment)]
+        self._target = target
+
+    def closure(self, reason: str) -> Closure:
+        """Return the names and versions, as the closure that `reason` names; raises TwoVersionsError."""
+        versions: dict[str, str | None] = {}
+        for table in self.tables:
+            name, version = table["name"], table.get("version")
+            if versions.setdefault(name, version) != version:
+                raise errors.TwoVersionsError(name, (reason, str(versions[name])), (reason, str(version)))
+        return Closure(reason, versions)
+
+    def packages(self, settings: Mapping[str, Any]) -> list[Package]:
+        """Return the packages, each narrowed to the one file that the target installs.
+
+        `settings` are the project's uv settings. Raises NoWheelError and UnsupportedSourceError.
+        """
+        found = {t["name"]: _narrowed(t, self._target, settings) for t in self.tables}
+        return [found[name] for name in sorted(found)]
+
+    def check_python(self, source: str) -> None:
+        """Raise PythonMismatchError unless the target satisfies `requires-python`."""
+        if self.requires_python is None:
+            return
+        from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - tens of ms
+
+        version = self._target.markers["python_full_version"]
+        if not SpecifierSet(self.requires_python).contains(version, prereleases=True):
+            raise errors.PythonMismatchError(source, f"Python {self.requires_python}", f"Python {version}")
+
+
+@lru_cache(maxsize=None)
+def _admits(marker: str, environment: tuple[tuple[str, str], ...]) -> bool:
+    from packaging.markers import Marker  # noqa: PLC0415 - 60 ms
+
+    return Marker(marker).evaluate(dict(environment), context="lock_file")
+
+
+def _narrowed(table: Mapping[str, Any], target: Target, settings: Mapping[str, Any]) -> Package:
+    name, version = table["name"], table.get("version")
+    kept: dict[str, Any] = {"name": name}
+    if version is not None:
+        kept["version"] = version
+    if "directory" in table:
+        raise errors.UnsupportedSourceError(name, "a local folder")
+    if vcs := table.get("vcs"):
+        # What was asked for (a branch, a tag) moves while the commit stands.
+        kept["vcs"] = _without_credentials({k: v for k, v in vcs.items() if k != "requested-revision"})
+        return Package(name, version, None, built=True, table=kept)
+    if archive := table.get("archive"):
+        wheel = _base_name(archive).endswith(".whl")
+        if wheel and _rank(archive, target) is None:
+            raise errors.NoWheelError(name, str(version), str(target), build_forbidden=False)
+        kept["archive"] = _file(archive)
+        return Package(name, version, archive.get("size"), built=not wheel, table=kept)
+    wheels = [] if _listed(name, settings, "no-binary") else table.get("wheels", [])
+    best = min(((r, w) for w in wheels if (r := _rank(w, target)) is not None), key=lambda x: x[0], default=None)
+    if best is not None:
+        kept["wheels"] = [_file(best[1])]
+        return Package(name, version, best[1].get("size"), table=kept)
+    forbidden = _listed(name, settings, "no-build")
+    sdist = table.get("sdist")
+    if sdist is None or forbidden:
+        raise errors.NoWheelError(
+            name, str(version), str(target), build_forbidden=forbidden and sdist is not None
+        )
+    kept["sdist"] = _file(sdist)
+    return Package(name, version, sdist.get("size"), built=True, table=kept)
+
+
+def _listed(name: str, settings: Mapping[str, Any], key: str) -> bool:
+    return bool(settings.get(key)) or name in map(normalised, settings.get(f"{key}-package", ()))
+
+
+def _base_name(file: Mapping[str, Any]) -> str:
+    if "name" in file:
+        return str(file["name"])
+    place = file["path"] if "path" in file else file["url"].split("#")[0].split("?")[0]
+    return str(place).rsplit("/", 1)[-1].replace("%2B", "+").replace("%2b", "+")
+
+
+def _rank(wheel: Mapping[str, Any], target: Target) -> tuple[int, tuple[int, str], str] | None:
+    """Return how well a wheel suits the target, the least being the best, or None when it does not."""
+    name = _base_name(wheel)
+    stem, python, abi, platform = name.removesuffix(".whl").rsplit("-", 3)
+    ranks = [
+        rank
+        for p in python.split(".")
+        for a in abi.split(".")
+        for f in platform.split(".")
+        if (rank := target.tags.get(f"{p}-{a}-{f}")) is not None
+    ]
+    if not ranks:
+        return None
+    # Of two with the same tag, the higher build number wins (binary distribution format, "File name convention").
+    build = re.match(r"(\d+)(.*)", stem.split("-")[2]) if stem.count("-") > 1 else None
+    return min(ranks), (-int(build[1]), build[2]) if build else (0, ""), name
+
+
+def _file(file: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: file[key] for key in ("name", "url", "path", "size", "subdirectory") if key in file}
+    return _without_credentials(kept) | {"hashes": dict(sorted(file["hashes"].items()))}
+
+
+def _without_credentials(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the table with no password in its URL, and no user name either but for SSH, where it is no secret."""
+    kept = dict(source)
+    if url := kept.get("url"):
+        kept["url"] = re.sub(r"^(\w[\w+.-]*://)([^/@]*)@", _userless, url)
+    return kept
+
+
+def _userless(match: re.Match[str]) -> str:
+    scheme, user = match.groups()
+    return f"{scheme}{user.split(':')[0]}@" if "ssh" in scheme else scheme
+
+
+def _build_settings(layer: Layer, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the project's uv settings that change what this layer installs."""
+    built = {m.package.name for m in layer.members if m.package.built}
+    kept: dict[str, Any] = {}
+    if built:
+        kept |= {key: settings[key] for key in _BUILD_SETTINGS if settings.get(key)}
+    for key in _BUILD_SETTINGS_BY_PACKAGE:
+        if chosen := {n: v for n, v in settings.get(key, {}).items() if normalised(n) in built}:
+            kept[key] = dict(sorted(chosen.items()))
+    for key in _PACKAGE_LISTS:
+        if names := sorted({normalised(n) for n in settings.get(key, ())} & built):
+            kept[key] = names
+    return dict(sorted(kept.items()))
+
+
+def layer_lock(layer: Layer, prefix: str, target: Target, settings: Mapping[str, Any]) -> LayerLock:
+    """Return the lock of a layer; its text is the same for the same pins, and says nothing else."""
+    import tomli_w  # noqa: PLC0415
+
+    kept = _build_settings(layer, settings)
+    environment = " and ".join(
+        f"{marker} == '{target.markers[marker]}'"
+        for marker in ("implementation_name", "platform_machine", "sys_platform")
+    )
+    document = {
+        "lock-version": "1.0",
+        "environments": [environment],
+        "requires-python": f"=={target.python}.*",
+        "created-by": "uv-layers",
+        "packages": [m.package.table for m in sorted(layer.members, key=lambda m: m.package.name)],
+        "tool": {"uv-layers": {"layer": layer.name, "prefix": prefix, **({"uv": kept} if kept else {})}},
+    }
+    text = tomli_w.dumps(document)
+    return LayerLock(layer.name, prefix, text, len(layer.members), kept)
+
+
+def read_layer_lock(path: Path, layer: str) -> LayerLock:
+    """Return the layer lock at `path`, valid by PEP 751 and with a hash or a commit for every package.
+
+    Raises LayerLockError.
+    """
+    from packaging.pylock import Pylock, PylockValidationError  # noqa: PLC0415 - 60 ms
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = tomli.loads(text)
+        lock = Pylock.from_dict(document)
+    except OSError as error:
+        raise errors.UnreadableFileError(path, error.strerror) from None
+    except (UnicodeDecodeError, tomli.TOMLDecodeError, PylockValidationError) as error:
+        raise errors.LayerLockError(path, error) from None
+    for package in lock.packages:
+        if package.directory is not None:
+            raise errors.LayerLockError(path, f"{package.name} comes from a local folder, which has no hash")
+    own = (lock.tool or {}).get("uv-layers", {})
+    prefix, settings = own.get("prefix", DEFAULT_PREFIX), own.get("uv", {})
+    if own.get("layer", layer) != layer:
+        raise errors.LayerLockError(path, f"it is the lock of layer {own['layer']!r}, not of {layer!r}")
+    return LayerLock(layer, prefix, text, len(lock.packages), settings)
+
+
+
+
+def check_target(lock: LayerLock, path: Path, target: Target) -> None:
+    """Raise PythonMismatchError unless the layer lock at `path` was made for a target like this one."""
+    from packaging.pylock import Pylock  # noqa: PLC0415
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415
+
+    document = Pylock.from_dict(tomli.loads(lock.text))
+    environments = document.environments or ()
+    fits = not environments or any(m.evaluate(dict(target.markers), context="lock_file") for m in environments)
+    python = document.requires_python or SpecifierSet()
+    if not fits or not python.contains(target.markers["python_full_version"], prereleases=True):
+        wanted = " or ".join(map(str, environments)) or "any platform"
+        raise errors.PythonMismatchError(str(path), f"Python {python} where {wanted}", str(target))

@@ -1,0 +1,142 @@
+"""The target: an interpreter on this machine, or a platform by name, as markers and wheel tags."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from uv_layers import errors, process
+from uv_layers.model import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+# Runs in the interpreter that is asked, this one or another. The base interpreter is what scripts name in the
+# image, by one name however it was started.
+_PROBE = """
+import os, sys
+from packaging.markers import default_environment
+from packaging.tags import sys_tags
+names = (os.path.join(sys.base_prefix, "bin", "python%d.%d" % sys.version_info[:2]),
+         getattr(sys, "_base_executable", ""), sys.executable)
+facts = {"executable": next(name for name in names if name and os.path.isfile(name)),
+         "markers": default_environment(), "tags": [str(tag) for tag in sys_tags()]}
+"""
+_ELSEWHERE = "import json, sys\nsys.path.insert(0, sys.argv[1])" + _PROBE + "print(json.dumps(facts))"
+
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "riscv64": "riscv64", "ppc64le": "ppc64le", "s390x": "s390x"}
+# The least glibc that `--platform linux/…` assumes, as uv's own `--python-platform linux` does.
+_GLIBC = 28
+_LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+_TRIPLE = re.compile(r"([a-z0-9_]+)-(?:manylinux_2_(\d+)|unknown-linux-(gnu|musl))")
+
+
+def running_satisfies(request: str | None, requires_python: str | None) -> bool:
+    """Tell whether the interpreter that runs this is one that `request` and `requires_python` admit.
+
+    A request is what uv's `--python` and `.python-version` take; of these, only plain versions are known here.
+    """
+    running = sys.version_info[:3]
+    if request is not None:
+        match = re.fullmatch(r"(?:(?:cpython|cp)@?)?(\d+(?:\.\d+){0,2})", request)
+        asked = tuple(map(int, match[1].split("."))) if match else None
+        if asked is None or sys.implementation.name != "cpython" or running[: len(asked)] != asked:
+            return False
+    if requires_python is None:
+        return True
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - 30 ms
+
+    try:
+        return SpecifierSet(requires_python).contains(".".join(map(str, running)), prereleases=True)
+    except InvalidSpecifier:
+        return False
+
+
+def of_running() -> Target:
+    """Return the target of the interpreter that runs this."""
+    scope: dict[str, Any] = {}
+    exec(_PROBE, scope)  # noqa: S102 - the constant above
+    return _from(scope["facts"])
+
+
+def of_interpreter(executable: str, environ: Mapping[str, str]) -> Target:
+    """Return the target of the interpreter `executable`; raises TargetError when it does not answer."""
+    import packaging  # noqa: PLC0415 - only for its place
+
+    folder = os.path.dirname(packaging.__path__[0])  # noqa: PTH120
+    try:
+        done = process.run([executable, "-I", "-c", _ELSEWHERE, folder], env=environ, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise errors.TargetError(f"cannot run the Python interpreter {executable}: {error}") from None
+    if done.status:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise errors.TargetError(f"the Python interpreter {executable} failed: {last}; name another with --python")
+    return _from(json.loads(done.stdout))
+
+
+def _from(facts: Mapping[str, Any]) -> Target:
+    return Target(facts["markers"], _ranked(facts["tags"]), facts["executable"])
+
+
+def of_platform(platform: str, python: str) -> Target:
+    """Return the target of CPython `python` on `platform`, without an interpreter.
+
+    `platform` is a container platform (`linux/arm64`) or one of uv's `--python-platform` names for Linux
+    (`aarch64-unknown-linux-musl`, `x86_64-manylinux_2_36`); `python` is a version such as `3.12`.
+    """
+    from packaging.tags import compatible_tags, cpython_tags  # noqa: PLC0415 - 40 ms
+
+    machine, libc = _platform(platform)
+    match = re.fullmatch(r"(?:cpython@?)?(3)\.(\d+)(?:\.(\d+))?", python)
+    if match is None:
+        raise errors.TargetError(f"--platform needs a Python version such as --python 3.12, not {python!r}")
+    minor, micro = int(match[2]), int(match[3] or 0)
+    platforms = [*libc, f"linux_{machine}"]
+    abi = f"cp3{minor}"
+    tags = [*cpython_tags((3, minor), [abi], platforms), *compatible_tags((3, minor), abi, platforms)]
+    full = f"3.{minor}.{micro}"
+    markers = {
+        "implementation_name": "cpython",
+        "implementation_version": full,
+        "os_name": "posix",
+        "platform_machine": machine,
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": "Linux",
+        "platform_version": "",
+        "python_full_version": full,
+        "python_version": f"3.{minor}",
+        "sys_platform": "linux",
+    }
+    return Target(markers, _ranked(map(str, tags)))
+
+
+def _platform(platform: str) -> tuple[str, list[str]]:
+    if platform.startswith("linux/") and (machine := _MACHINES.get(platform.split("/")[1])):
+        return machine, list(_manylinux(machine, _GLIBC))
+    if match := _TRIPLE.fullmatch(platform):
+        machine = match[1]
+        if match[3] == "musl":
+            return machine, [f"musllinux_1_{minor}_{machine}" for minor in (2, 1)]
+        return machine, list(_manylinux(machine, int(match[2] or _GLIBC)))
+    raise errors.TargetError(
+        f"unknown platform {platform!r}; use linux/amd64, linux/arm64, or a Linux name of uv's --python-platform"
+    )
+
+
+def _manylinux(machine: str, newest: int) -> Iterator[str]:
+    for minor in range(newest, 4 if machine in {"x86_64", "i686"} else 16, -1):
+        yield f"manylinux_2_{minor}_{machine}"
+        if minor in _LEGACY:
+            yield f"{_LEGACY[minor]}_{machine}"
+
+
+def _ranked(tags: Iterable[str]) -> dict[str, int]:
+    ranks: dict[str, int] = {}
+    for tag in tags:
+        ranks.setdefault(tag, len(ranks))
+    return ranks

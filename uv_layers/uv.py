@@ -1,0 +1,194 @@
+"""uv: where it is, what it is asked, and how it is run. No other module starts it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from uv_layers import errors, process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from uv_layers.model import Selection
+
+# The oldest uv that the functional tests pass with.
+MINIMUM = (0, 9, 0)
+
+# uv reads these too, and each would change what the layer lock fixes or where it goes.
+_OVERRIDING = frozenset(
+    f"UV_{name}"
+    for name in (
+        "BREAK_SYSTEM_PACKAGES CONFIG_FILE COMPILE_BYTECODE CONSTRAINT EXCLUDE EXCLUDE_NEWER FORK_STRATEGY FROZEN "
+        "LINK_MODE LOCKED NO_BINARY NO_BINARY_PACKAGE NO_DEFAULT_GROUPS NO_DEV NO_EDITABLE NO_GROUP NO_SOURCES "
+        "NO_SOURCES_PACKAGE NO_VERIFY_HASHES OVERRIDE PRERELEASE PROJECT PROJECT_ENVIRONMENT PYTHON REQUIRE_HASHES "
+        "RESOLUTION SYSTEM_PYTHON TORCH_BACKEND WORKING_DIR"
+    ).split()
+)
+# These belong to the project that is exported, so `uv export` keeps them: uv decides with them whether a lock is stale.
+_RESOLVING = frozenset(
+    f"UV_{name}"
+    for name in "CONFIG_FILE EXCLUDE_NEWER FORK_STRATEGY NO_SOURCES NO_SOURCES_PACKAGE PRERELEASE RESOLUTION".split()
+)
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def masked(text: str) -> str:
+    """Return text without the user name and password of any URL in it."""
+    return _CREDENTIALS.sub("****@", text)
+
+
+def resolving_env(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for `uv export` and `uv lock`."""
+    return {k: v for k, v in environ.items() if k not in _OVERRIDING - _RESOLVING} | {"NO_COLOR": "1"}
+
+
+def installing_env(environ: Mapping[str, str], epoch: int) -> dict[str, str]:
+    """Return the environment for `uv pip install`: the caller's, less what would override the layer lock.
+
+    `epoch`, in seconds, becomes SOURCE_DATE_EPOCH for the builds of source distributions.
+    """
+    kept = {k: v for k, v in environ.items() if k not in _OVERRIDING and k != "VIRTUAL_ENV"}
+    return kept | {"UV_NO_INSTALLER_METADATA": "1", "SOURCE_DATE_EPOCH": str(epoch)}
+
+
+def image_argv(directory: Path, selection: Selection) -> list[str]:
+    """Return the arguments that export the image set of the project in `directory`."""
+    argv = _export(directory)
+    if selection.no_default_groups:
+        argv.append("--no-default-groups")
+    # uv lets --no-group win over --group, so `dev` is shut out only where nobody asks for it.
+    shut = [g for g in ("dev", *selection.no_groups) if g not in selection.groups]
+    argv += _repeated("--no-group", dict.fromkeys(shut))
+    argv += _repeated("--group", selection.groups)
+    return argv + (["--all-extras"] if selection.all_extras else _repeated("--extra", selection.extras))
+
+
+def group_argv(directory: Path, group: str) -> list[str]:
+    """Return the arguments that export the closure of one dependency group."""
+    return [*_export(directory), "--only-group", group]
+
+
+def dependencies_argv(directory: Path, extra: str | None = None) -> list[str]:
+    """Return the arguments that export the closure of the project's dependencies, with one extra or none."""
+    argv = [*_export(directory), "--no-default-groups"]
+    return argv if extra is None else [*argv, "--extra", extra]
+
+
+def check_argv(directory: Path, python: str | None, *, offline: bool) -> list[str]:
+    """Return the arguments that ask whether uv.lock matches the project."""
+    argv = ["lock", "--check", "--project", str(directory), "--no-python-downloads"]
+    if python is not None:
+        argv += ["--python", python]
+    return [*argv, "--offline"] if offline else argv
+
+
+def find_python_argv(directory: Path, request: str | None) -> list[str]:
+    """Return the arguments that find the interpreter that the project, or `request`, asks for."""
+    argv = ["python", "find", "--no-python-downloads", "--project", str(directory)]
+    return argv if request is None else [*argv, request]
+
+
+def install_argv(lock: Path, prefix: Path, python: str, *, offline: bool, verbose: bool) -> list[str]:
+    """Return the arguments that install the layer lock `lock` below `prefix`."""
+    argv = ["pip", "install", "--python", python, "--prefix", str(prefix), "--no-deps", "--no-python-downloads"]
+    argv += ["--link-mode", "copy", "--preview-features", "pylock", "--requirements", str(lock)]
+    flags = (("--offline", offline), ("--verbose", verbose))
+    return argv + [flag for flag, given in flags if given]
+
+
+def _export(directory: Path) -> list[str]:
+    argv = ["export", "--format", "pylock.toml", "--frozen", "--no-header", "--no-emit-workspace"]
+    return [*argv, "--project", str(directory)]
+
+
+def _repeated(option: str, values: Iterable[str]) -> list[str]:
+    return [word for value in values for word in (option, value)]
+
+
+@dataclass(frozen=True)
+class Uv:
+    """A uv executable and the environment that it runs in."""
+
+    path: str
+    environ: Mapping[str, str]
+
+    @classmethod
+    def find(cls, environ: Mapping[str, str]) -> Uv:
+        """Return the uv of UV_LAYERS_UV, else of UV, else of PATH, else of the `uv` wheel."""
+        for variable in ("UV_LAYERS_UV", "UV"):
+            if path := environ.get(variable):
+                if found := shutil.which(path, path=environ.get("PATH")):
+                    return cls(found, environ)
+                raise errors.UvNotFoundError(f"{variable} is {path!r}, which is no executable")
+        if found := shutil.which("uv", path=environ.get("PATH")):
+            return cls(found, environ)
+        try:
+            from uv import find_uv_bin  # noqa: PLC0415 - only where PATH has none
+
+            return cls(find_uv_bin(), environ)
+        except (ImportError, FileNotFoundError):
+            raise errors.UvNotFoundError("none on PATH, and the `uv` package is not installed") from None
+
+    @cached_property
+    def version(self) -> tuple[int, ...]:
+        """The version, at least MINIMUM; raises UvTooOldError and UvNotFoundError."""
+        try:
+            done = process.run([self.path, "--version"], env=self.environ, timeout=20)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise errors.UvNotFoundError(f"{self.path} does not run ({error})") from None
+        match = re.match(r"uv (\d+)\.(\d+)\.(\d+)", done.stdout)
+        if done.status or match is None:
+            raise errors.UvNotFoundError(f"{self.path} --version does not answer as uv does")
+        version = tuple(map(int, match.groups()))
+        if version < MINIMUM:
+            dotted = ".".join(map(str, MINIMUM))
+            raise errors.UvTooOldError(self.path, ".".join(map(str, version)), dotted)
+        return version
+
+    def export(self, argv: Sequence[str]) -> str:
+        """Return what `uv export` prints."""
+        return self._run(argv, resolving_env(self.environ)).stdout
+
+    def check(self, argv: Sequence[str], lock: Path) -> None:
+        """Raise StaleLockError unless `lock` matches its project."""
+        done = self._run(argv, resolving_env(self.environ), check=False)
+        # uv has one exit code for a stale lock and for a resolution that fails: only the words differ.
+        if "needs to be updated" in done.stderr:
+            raise errors.StaleLockError(lock)
+        self._raise_for(done, argv)
+
+    def find_python(self, argv: Sequence[str]) -> str | None:
+        """Return the path of the interpreter, or None where uv finds none."""
+        done = self._run(argv, resolving_env(self.environ), check=False)
+        return None if done.status else done.stdout.strip()
+
+    def install(self, argv: Sequence[str], *, cwd: Path, epoch: int, show: bool) -> None:
+        """Run `uv pip install` in `cwd`, whose uv.toml holds the settings; with `show`, uv reports progress itself."""
+        self._run(argv, installing_env(self.environ, epoch), cwd=cwd, show=show)
+
+    def _run(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        cwd: Path | None = None,
+        show: bool = False,
+        check: bool = True,
+    ) -> process.Finished:
+        _ = self.version
+        done = process.run([self.path, *argv], env=env, cwd=cwd, show=show)
+        if check:
+            self._raise_for(done, argv)
+        return done
+
+    def _raise_for(self, done: process.Finished, argv: Sequence[str]) -> None:
+        if done.status:
+            command = masked(shlex.join([self.path, *argv]))
+            raise errors.UvFailedError(command, done.status, masked(done.stderr).strip())
