@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import signal
 import sys
 from pathlib import Path
@@ -10,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from uv_layers import __version__, errors
+from uv_layers.model import Options, Selection, normalised
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
-
-    from uv_layers.commands import Options
 
 app = typer.Typer(
     name="uv-layers",
@@ -32,7 +33,9 @@ def _env(option: str, *others: str) -> list[str]:
 
 ProjectOption = Annotated[
     Path | None,
-    typer.Option("--project", metavar="DIR", envvar=_env("PROJECT", "UV_PROJECT"), help="The project, or a folder in it."),
+    typer.Option(
+        "--project", metavar="DIR", envvar=_env("PROJECT", "UV_PROJECT"), help="The project, or a folder in it."
+    ),
 ]
 PackageOption = Annotated[
     str | None, typer.Option("--package", metavar="NAME", envvar=_env("PACKAGE"), help="A member of the workspace.")
@@ -60,16 +63,16 @@ NoDefaultGroupsOption = Annotated[
 ExtraOption = Annotated[
     list[str] | None, typer.Option("--extra", metavar="NAME", envvar=_env("EXTRA"), help="Include an extra.")
 ]
-AllExtrasOption = Annotated[
-    bool, typer.Option("--all-extras", envvar=_env("ALL_EXTRAS"), help="Include all extras.")
-]
+AllExtrasOption = Annotated[bool, typer.Option("--all-extras", envvar=_env("ALL_EXTRAS"), help="Include all extras.")]
 PrefixOption = Annotated[
     str | None,
     typer.Option("--prefix", metavar="PATH", envvar=_env("PREFIX"), help="Where packages live in the image."),
 ]
 PythonOption = Annotated[
     str | None,
-    typer.Option("--python", "-p", metavar="PYTHON", envvar=_env("PYTHON", "UV_PYTHON"), help="The target interpreter."),
+    typer.Option(
+        "--python", "-p", metavar="PYTHON", envvar=_env("PYTHON", "UV_PYTHON"), help="The target interpreter."
+    ),
 ]
 PlatformOption = Annotated[
     str | None,
@@ -83,9 +86,7 @@ LockedOption = Annotated[
 FrozenOption = Annotated[
     bool, typer.Option("--frozen", envvar=_env("FROZEN", "UV_FROZEN"), help="Take uv.lock as it is, unchecked.")
 ]
-OfflineOption = Annotated[
-    bool, typer.Option("--offline", envvar=_env("OFFLINE", "UV_OFFLINE"), help="Use no network.")
-]
+OfflineOption = Annotated[bool, typer.Option("--offline", envvar=_env("OFFLINE", "UV_OFFLINE"), help="Use no network.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", envvar=_env("VERBOSE"), help="Say more.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", envvar=_env("QUIET"), help="Say errors alone.")]
 JsonOption = Annotated[bool, typer.Option("--json", envvar=_env("JSON"), help="Print a JSON document.")]
@@ -107,8 +108,7 @@ def _main(
     pass
 
 
-@app.command(epilog="Example: uv-layers plan -v")
-def plan(
+def _shared(  # noqa: PLR0913 - what they have in common is listed here once
     *,
     project: ProjectOption = None,
     package: PackageOption = None,
@@ -126,17 +126,60 @@ def plan(
     offline: OfflineOption = False,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Options:
+    """Return the options that commands share."""
+    selection = Selection(
+        groups=tuple(map(normalised, group or ())),
+        no_groups=tuple(map(normalised, no_group or ())),
+        no_default_groups=no_default_groups,
+        extras=tuple(map(normalised, extra or ())),
+        all_extras=all_extras,
+    )
+    return Options(
+        directory=project,
+        package=package,
+        config=config,
+        selection=selection,
+        prefix=prefix,
+        python=python,
+        platform=platform,
+        frozen=frozen and not locked,
+        offline=offline,
+        verbose=verbose,
+        quiet=quiet,
+    )
+
+
+def _command(*, example: str, without: tuple[str, ...] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a command that takes the shared options, less those in `without`, as its one argument `options`."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        shared = {n: p for n, p in inspect.signature(_shared, eval_str=True).parameters.items() if n not in without}
+        own = {n: p for n, p in inspect.signature(function, eval_str=True).parameters.items() if n != "options"}
+
+        def run(**given: object) -> None:
+            options = _shared(**{name: given.pop(name) for name in shared})  # type: ignore[arg-type]
+            function(options=options, **given)
+
+        parameters = {**own, **shared}
+        run.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
+        run.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
+        run.__doc__ = function.__doc__
+        return app.command(function.__name__, epilog=f"Example: {example}")(run)
+
+    return register
+
+
+@_command(example="uv-layers plan -v")
+def plan(*, options: Options, as_json: JsonOption = False) -> None:
     """Show the layers: packages, bytes to pull, and why each package is where it is."""
     from uv_layers import commands, output  # noqa: PLC0415 - keeps --help and --version fast
 
-    options = _options(locals())
     made = commands.plan(options)
     if as_json:
         typer.echo(output.plan_json(made))
     else:
-        typer.echo(output.plan_table(made, verbose=verbose, width=_width()), nl=False)
+        typer.echo(output.plan_table(made, verbose=options.verbose, width=_width()), nl=False)
     _hints(made.hints, options)
 
 
@@ -145,37 +188,23 @@ LayersArgument = Annotated[
 ]
 
 
-@app.command(epilog="Example: uv-layers export heavy -o locks")
+@_command(example="uv-layers export heavy -o locks")
 def export(
-    layers: LayersArgument = None,
     *,
+    options: Options,
+    layers: LayersArgument = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", envvar=_env("OUTPUT"), help="Where to write; - prints one layer."),
+        typer.Option(
+            "--output", "-o", metavar="DIR", envvar=_env("OUTPUT"), help="Where to write; - prints one layer."
+        ),
     ] = None,
-    project: ProjectOption = None,
-    package: PackageOption = None,
-    config: ConfigOption = None,
-    group: GroupOption = None,
-    no_group: NoGroupOption = None,
-    no_default_groups: NoDefaultGroupsOption = False,
-    extra: ExtraOption = None,
-    all_extras: AllExtrasOption = False,
-    prefix: PrefixOption = None,
-    python: PythonOption = None,
-    platform: PlatformOption = None,
-    locked: LockedOption = False,
-    frozen: FrozenOption = False,
-    offline: OfflineOption = False,
-    verbose: VerboseOption = False,
-    quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write the lock of each layer, pylock.LAYER.toml: of those named, or of all."""
     from uv_layers import commands  # noqa: PLC0415
     from uv_layers import output as rendering  # noqa: PLC0415
 
-    options = _options(locals())
     to_text = output is not None and str(output) == "-"
     if to_text and (len(layers or ()) != 1 or as_json):
         raise errors.UsageError("--output - prints the lock of one layer; name one, without --json")
@@ -190,10 +219,11 @@ def export(
     _hints(made.hints, options)
 
 
-@app.command(epilog="Example: uv-layers install heavy")
+@_command(example="uv-layers install heavy", without=("platform",))
 def install(
-    layers: LayersArgument = None,
     *,
+    options: Options,
+    layers: LayersArgument = None,
     everything: Annotated[bool, typer.Option("--all", envvar=_env("ALL"), help="Install every layer.")] = False,
     layers_dir: Annotated[
         Path | None,
@@ -201,36 +231,22 @@ def install(
     ] = None,
     compile_bytecode: Annotated[
         bool,
-        typer.Option("--compile-bytecode/--no-compile-bytecode", envvar=_env("COMPILE_BYTECODE"), help="Bytecode, or none."),
+        typer.Option(
+            "--compile-bytecode/--no-compile-bytecode", envvar=_env("COMPILE_BYTECODE"), help="Bytecode, or none."
+        ),
     ] = True,
-    project: ProjectOption = None,
-    package: PackageOption = None,
-    config: ConfigOption = None,
-    group: GroupOption = None,
-    no_group: NoGroupOption = None,
-    no_default_groups: NoDefaultGroupsOption = False,
-    extra: ExtraOption = None,
-    all_extras: AllExtrasOption = False,
-    prefix: PrefixOption = None,
-    python: PythonOption = None,
-    locked: LockedOption = False,
-    frozen: FrozenOption = False,
-    offline: OfflineOption = False,
-    verbose: VerboseOption = False,
-    quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make layer trees: from the project here, else from the layer locks here."""
     from uv_layers import commands, output  # noqa: PLC0415
 
-    options = _options(locals())
     trees, made = commands.install(
         options,
         layers or (),
         everything=everything,
         layers_dir=layers_dir,
         bytecode=compile_bytecode,
-        show_progress=verbose or (sys.stderr.isatty() and not quiet),
+        show_progress=options.verbose or (sys.stderr.isatty() and not options.quiet),
     )
     if as_json:
         typer.echo(output.trees_json(trees))
@@ -241,10 +257,14 @@ def install(
         _hints(made.hints, options)
 
 
-@app.command(epilog="Example: uv-layers dockerfile --cmd 'uvicorn main:app' > Dockerfile")
+@_command(
+    example="uv-layers dockerfile --cmd 'uvicorn main:app' > Dockerfile",
+    without=("platform", "offline", "verbose", "quiet"),
+)
 def dockerfile(
-    layers: LayersArgument = None,
     *,
+    options: Options,
+    layers: LayersArgument = None,
     snippet: Annotated[
         bool, typer.Option("--snippet", envvar=_env("SNIPPET"), help="The stages and the COPY lines alone.")
     ] = False,
@@ -272,24 +292,12 @@ def dockerfile(
     cmd: Annotated[
         str | None, typer.Option("--cmd", metavar="COMMAND", envvar=_env("CMD"), help="The command of the image.")
     ] = None,
-    project: ProjectOption = None,
-    package: PackageOption = None,
-    config: ConfigOption = None,
-    group: GroupOption = None,
-    no_group: NoGroupOption = None,
-    no_default_groups: NoDefaultGroupsOption = False,
-    extra: ExtraOption = None,
-    all_extras: AllExtrasOption = False,
-    prefix: PrefixOption = None,
-    python: PythonOption = None,
-    locked: LockedOption = False,
-    frozen: FrozenOption = False,
 ) -> None:
     """Print a Dockerfile with a stage and a COPY line for each layer."""
     from uv_layers import commands  # noqa: PLC0415
 
     text = commands.dockerfile(
-        _options(locals()),
+        options,
         layers or (),
         tool=tool,
         image=base,
@@ -299,35 +307,6 @@ def dockerfile(
         snippet=snippet,
     )
     typer.echo(text, nl=False)
-
-
-def _options(given: dict[str, object]) -> Options:
-    """Return the options that all commands share, from the arguments of one of them."""
-    from uv_layers.commands import Options  # noqa: PLC0415
-    from uv_layers.model import Selection, normalised  # noqa: PLC0415
-
-    def names(key: str) -> tuple[str, ...]:
-        return tuple(map(normalised, given[key] or ()))  # type: ignore[call-overload]
-
-    selection = Selection(
-        groups=names("group"),
-        no_groups=names("no_group"),
-        no_default_groups=bool(given["no_default_groups"]),
-        extras=names("extra"),
-        all_extras=bool(given["all_extras"]),
-    )
-    shared = {key: given[key] for key in ("package", "config", "prefix", "python")}
-    optional = {key: given.get(key, default) for key, default in _OPTIONAL.items()}
-    return Options(
-        directory=given["project"],  # type: ignore[arg-type]
-        selection=selection,
-        frozen=bool(given["frozen"]) and not given["locked"],
-        **shared,  # type: ignore[arg-type]
-        **optional,  # type: ignore[arg-type]
-    )
-
-
-_OPTIONAL: dict[str, object] = {"platform": None, "offline": False, "verbose": False, "quiet": False}
 
 
 def _say(line: str, options: Options) -> None:
@@ -351,7 +330,7 @@ class _Signalled(BaseException):
     """A signal, raised in the main thread so that programs are ended and staging is cleared on the way out."""
 
 
-def _signalled(number: int, frame: FrameType | None) -> NoReturn:
+def _signalled(number: int, _: FrameType | None) -> NoReturn:
     raise _Signalled(number)
 
 

@@ -11,7 +11,8 @@ import sys
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,10 +27,9 @@ from uv_layers.model import (
     Exported,
     LayerLock,
     LayerSpec,
-    Package,
+    Options,
     Plan,
     Project,
-    Selection,
     Target,
     Tree,
     normalised,
@@ -48,24 +48,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Options:
-    """What every command is told about the project, the target and uv."""
-
-    directory: Path | None = None
-    package: str | None = None
-    config: Path | None = None
-    selection: Selection = field(default_factory=Selection)
-    prefix: str | None = None
-    python: str | None = None
-    platform: str | None = None
-    frozen: bool = False
-    offline: bool = False
-    verbose: bool = False
-    quiet: bool = False
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
 def plan(options: Options, named: Sequence[str] = ()) -> Plan:
@@ -105,40 +87,62 @@ def install(
     """
     if bool(named) == everything:
         raise errors.UsageError("name the layers to install, or give --all (see `uv-layers plan`)")
-    if options.platform is not None:
-        raise errors.UsageError("install makes trees for the interpreter of --python; --platform is for plan and export")
-    started = time.monotonic()
-    start = options.directory or Path.cwd()
-    here = None if (start / "pyproject.toml").is_file() or not pylock.layers_in(start) else start.resolve()
-    current = None if here else _project(options)
-    source = here or current.directory  # type: ignore[union-attr]
-    folder = LayersFolder((layers_dir or source / "layers").absolute())
-    build = _Build(options, folder, _epoch(options.environ), bytecode=bytecode, show=show_progress)
-    inputs = current.inputs if current else tuple(here / pylock.file_name(n) for n in pylock.layers_in(here))  # type: ignore[union-attr]
-    stamp = build.stamp(inputs)
-    wanted = list(dict.fromkeys(named)) or None
-    if wanted is None:
-        specs = planning.specs(current, options.selection) if current else ()
-        wanted = [s.name for s in specs] if current else pylock.layers_in(here)  # type: ignore[arg-type]
-    fresh = {name: tree for name in wanted if (tree := build.unchanged(name, stamp)) is not None}
-    if len(fresh) == len(wanted):
-        return [fresh[name] for name in wanted], None
-
-    uv = Uv.find(options.environ)
-    made = None
-    if current:
-        made = _plan(options, current, named)
-        locks, at = _locks(made, current, wanted), made.target
+    folder = _folder_of_locks(options)
+    if folder is None:
+        current = _project(options)
+        home, inputs = current.directory, current.inputs
+        wanted = list(named) or [spec.name for spec in planning.specs(current, options.selection)]
+        gather = partial(_from_project, options, current)
     else:
-        locks = [_read_lock(here, name, options) for name in wanted]  # type: ignore[arg-type]
-        at = _interpreter(uv, options, source, None)
-        for lock in locks:
-            pylock.check_target(lock, here / pylock.file_name(lock.layer), at)  # type: ignore[operator]
-    trees = _parallel([lambda lock=lock: build.make(uv, lock, at, stamp, started) for lock in locks], workers=2)
-    return trees, made
+        wanted = list(named) or pylock.layers_in(folder)
+        home, inputs = folder, tuple(_lock_file(folder, name) for name in wanted)
+        gather = partial(_from_folder, options, folder)
+    wanted = list(dict.fromkeys(wanted))
+    trees = LayersFolder((layers_dir or home / "layers").absolute())
+    build = _Build(options, trees, _epoch(options.environ), bytecode=bytecode, show=show_progress)
+    stamp = build.stamp(inputs)
+    fresh = [tree for name in wanted if (tree := build.unchanged(name, stamp)) is not None]
+    if len(fresh) == len(wanted):
+        return fresh, None
+    uv = Uv.find(options.environ)
+    locks, at, made = gather(uv, wanted)
+    return _parallel([partial(build.make, uv, lock, at, stamp) for lock in locks], workers=os.cpu_count() or 1), made
 
 
-def dockerfile(  # noqa: PLR0913 - what a Dockerfile is made from
+def _folder_of_locks(options: Options) -> Path | None:
+    """Return the folder to read layer locks from, or None where there is a project to ask."""
+    start = (options.directory or Path.cwd()).resolve()
+    return None if (start / "pyproject.toml").is_file() or not pylock.layers_in(start) else start
+
+
+def _from_project(
+    options: Options, current: Project, uv: Uv, wanted: Sequence[str]
+) -> tuple[list[LayerLock], Target, Plan | None]:
+    made = _plan(options, current, wanted, uv)
+    return _locks(made, current, wanted), made.target, made
+
+
+def _from_folder(
+    options: Options, folder: Path, uv: Uv, wanted: Sequence[str]
+) -> tuple[list[LayerLock], Target, Plan | None]:
+    at = _interpreter(uv, options, folder, None)
+    locks = []
+    for name in wanted:
+        path = _lock_file(folder, name)
+        lock = pylock.read_layer_lock(path, name)
+        pylock.check_target(lock, path, at)
+        locks.append(replace(lock, prefix=_prefix(options, lock.prefix)))
+    return locks, at, None
+
+
+def _lock_file(folder: Path, layer: str) -> Path:
+    path = folder / pylock.file_name(project.layer_name(layer, "the command line"))
+    if not path.is_file():
+        raise errors.LayerLockNotFoundError(path, pylock.layers_in(folder))
+    return path
+
+
+def dockerfile(
     options: Options,
     named: Sequence[str] = (),
     *,
@@ -212,14 +216,6 @@ def _sources(current: Project) -> list[str]:
     return [_in_context(path, current.lock_root) for path in sorted(folder.glob("*.py"))]
 
 
-def _read_lock(folder: Path, name: str, options: Options) -> LayerLock:
-    path = folder / pylock.file_name(name)
-    if not path.is_file():
-        raise errors.LayerLockNotFoundError(path, pylock.layers_in(folder))
-    lock = pylock.read_layer_lock(path, project.layer_name(name, "the command line"))
-    return lock if options.prefix is None else replace(lock, prefix=_prefix(options, lock.prefix))
-
-
 def _project(options: Options) -> Project:
     start = options.directory or Path.cwd()
     directory = project.find(start)
@@ -229,9 +225,8 @@ def _project(options: Options) -> Project:
     if options.package is not None:
         member = current.members.get(normalised(options.package))
         if member is None and normalised(options.package) != normalised(current.name or ""):
-            raise errors.UsageError(
-                f"--package: no {options.package!r} in the workspace; it has: {', '.join(current.members) or 'no members'}"
-            )
+            members = ", ".join(current.members) or "no members"
+            raise errors.UsageError(f"--package: no {options.package!r} in the workspace; it has: {members}")
         if member is not None and member != directory:
             current = project.load(member, options.config)
     if not current.lock.is_file():
@@ -263,12 +258,12 @@ def _target(uv: Uv, current: Project, options: Options) -> Target:
     return target.of_platform(options.platform, options.python or current.python_request or running)
 
 
-def _plan(options: Options, current: Project, named: Sequence[str]) -> Plan:
+def _plan(options: Options, current: Project, named: Sequence[str], uv: Uv | None = None) -> Plan:
     """Ask uv for the image set and for each closure at once, and put the answers together."""
     selection = options.selection
     layers = planning.specs(current, selection, named)
     on_top = planning.named_specs(named, layers, current.groups)
-    uv = Uv.find(options.environ)
+    uv = uv or Uv.find(options.environ)
     directory = current.directory
     groups = dict.fromkeys(g for spec in (*layers, *on_top) for g in spec.groups)
     extras = dict.fromkeys(e for spec in layers for e in spec.extras)
@@ -285,10 +280,9 @@ def _plan(options: Options, current: Project, named: Sequence[str]) -> Plan:
         answers = {reason: pool.submit(uv.export, argv) for reason, argv in asked.items()}
         whole = pool.submit(uv.export, image_argv(directory, image))
         at = _target(uv, current, options)
-        check = None
         if not options.frozen:
-            check = pool.submit(uv.check, check_argv(directory, at.executable, offline=options.offline), current.lock)
-            check.result()
+            argv = check_argv(directory, at.executable, offline=options.offline)
+            pool.submit(uv.check, argv, current.lock).result()
         exports = {reason: pylock.Export(answer.result(), at) for reason, answer in answers.items()}
         closures = _closures(layers, exports)
         try:
@@ -356,8 +350,14 @@ class _Build:
         options = self.options
         environ = options.environ
         told = [
-            __version__, self.epoch, self.bytecode, options.prefix, options.python, options.frozen,
-            repr(options.selection), *(environ.get(name) for name in ("PATH", "VIRTUAL_ENV", "UV_PYTHON")),
+            __version__,
+            self.epoch,
+            self.bytecode,
+            options.prefix,
+            options.python,
+            options.frozen,
+            repr(options.selection),
+            *(environ.get(name) for name in ("PATH", "VIRTUAL_ENV", "UV_PYTHON")),
         ]
         digest = hashlib.sha256(json.dumps(told).encode())
         for path in inputs:
@@ -371,8 +371,9 @@ class _Build:
             return None
         return self._kept(layer, record)
 
-    def make(self, uv: Uv, lock: LayerLock, at: Target, stamp: str, started: float) -> Tree:
+    def make(self, uv: Uv, lock: LayerLock, at: Target, stamp: str) -> Tree:
         """Make the layer's tree and put it in place, or leave the one that is there when it is the same."""
+        started = time.monotonic()
         facts = [__version__, lock.text, lock.prefix, self.epoch, self.bytecode, sorted(at.markers.items())]
         key = hashlib.sha256(json.dumps([*facts, at.executable]).encode()).hexdigest()
         interpreter = _stat(str(at.executable))
@@ -383,8 +384,12 @@ class _Build:
                 return self._kept(lock.layer, record)
             files, size = self._fill(uv, lock, at, staging)
             record = {
-                "key": key, "stamp": stamp, "interpreter": interpreter,
-                "packages": lock.packages, "files": files, "size": size,
+                "key": key,
+                "stamp": stamp,
+                "interpreter": interpreter,
+                "packages": lock.packages,
+                "files": files,
+                "size": size,
             }
             self.folder.put(lock.layer, staging / "tree", record)
         seconds = time.monotonic() - started
@@ -405,9 +410,7 @@ class _Build:
         prefix.mkdir(parents=True)
         if lock.packages:
             options = self.options
-            argv = install_argv(
-                layer_lock, prefix, executable, offline=options.offline, verbose=options.verbose
-            )
+            argv = install_argv(layer_lock, prefix, executable, offline=options.offline, verbose=options.verbose)
             uv.install(argv, cwd=work, epoch=self.epoch, show=self.show)
         if self.bytecode:
             bytecode.compile_tree(tree, executable, options.environ)

@@ -36,9 +36,7 @@ class ProjectNotFoundError(LayersError):
     code = "no-project"
 
     def __init__(self, directory: Path) -> None:
-        super().__init__(
-            f"no pyproject.toml in {directory} or above it; run in a uv project or name it with --project"
-        )
+        super().__init__(f"no pyproject.toml in {directory} or above it; run in a uv project or name it with --project")
 
 
 class UnreadableFileError(LayersError):
@@ -59,9 +57,7 @@ class StaleLockError(LayersError):
     code = "stale-lock"
 
     def __init__(self, path: Path) -> None:
-        super().__init__(
-            f"{path} does not match pyproject.toml; run `uv lock`, or skip the check with --frozen"
-        )
+        super().__init__(f"{path} does not match pyproject.toml; run `uv lock`, or skip the check with --frozen")
 
 
 class ConfigError(LayersError):
@@ -100,9 +96,7 @@ class UnknownGroupError(LayersError):
     code = "unknown-group"
 
     def __init__(self, source: str, group: str, groups: Sequence[str]) -> None:
-        super().__init__(
-            f"{source}: no dependency group {group!r} in pyproject.toml; it has: {_listing(groups)}"
-        )
+        super().__init__(f"{source}: no dependency group {group!r} in pyproject.toml; it has: {_listing(groups)}")
 
 
 class UnknownExtraError(LayersError):
@@ -177,8 +171,7 @@ class LayerLockNotFoundError(LayersError):
 
     def __init__(self, path: Path, found: Sequence[str]) -> None:
         super().__init__(
-            f"no {path.name} in {path.parent} (layer locks there: {_listing(found)}); "
-            "make it with `uv-layers export`"
+            f"no {path.name} in {path.parent} (layer locks there: {_listing(found)}); make it with `uv-layers export`"
         )
 
 
@@ -198,8 +191,7 @@ class NotOursError(LayersError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} was not made by uv-layers and is left alone; "
-            "remove it yourself or choose another --layers-dir"
+            f"{path} was not made by uv-layers and is left alone; remove it yourself or choose another --layers-dir"
         )
 
 

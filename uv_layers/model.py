@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,24 @@ class Selection:
     no_default_groups: bool = False
     extras: tuple[str, ...] = ()
     all_extras: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What every command is told about the project, the target and uv."""
+
+    directory: Path | None = None
+    package: str | None = None
+    config: Path | None = None
+    selection: Selection = field(default_factory=Selection)
+    prefix: str | None = None
+    python: str | None = None
+    platform: str | None = None
+    frozen: bool = False
+    offline: bool = False
+    verbose: bool = False
+    quiet: bool = False
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,8 +144,7 @@ def tree_line(tree: Tree) -> str:
 def exported_json(exported: Iterable[Exported]) -> str:
     """Return what `export` wrote as JSON."""
     layers = [
-        {"name": e.lock.layer, "path": str(e.path), "packages": e.lock.packages, "changed": e.changed}
-        for e in exported
+        {"name": e.lock.layer, "path": str(e.path), "packages": e.lock.packages, "changed": e.changed} for e in exported
     ]
     return envelope("export", {"layers": layers})
 

@@ -49,9 +49,7 @@ def specs(project: Project, selection: Selection, named: Sequence[str] = ()) -> 
     return tuple(found)
 
 
-def named_specs(
-    names: Iterable[str], layers: Sequence[LayerSpec], groups: Sequence[str]
-) -> tuple[LayerSpec, ...]:
+def named_specs(names: Iterable[str], layers: Sequence[LayerSpec], groups: Sequence[str]) -> tuple[LayerSpec, ...]:
     """Return a spec for each name that is a dependency group and no layer; raises UnknownLayerError."""
     known = [spec.name for spec in layers]
     others = [group for group in groups if group not in known]
@@ -65,7 +63,7 @@ def named_specs(
     return tuple(extra.values())
 
 
-def make(  # noqa: PLR0913 - what a plan is made of
+def make(
     *,
     image: Sequence[Package],
     known: Collection[str],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tomli
@@ -13,6 +12,7 @@ from uv_layers.model import DEFAULT_PREFIX, Config, LayerSpec, Project, normalis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 CONFIG_FILE = "uv-layers.toml"
 _LAYER_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
@@ -47,7 +47,9 @@ def load(directory: Path, config_file: Path | None = None) -> Project:
     inputs = dict.fromkeys([pyproject, lock_root / "uv.lock", *(p for p in candidates if p.is_file())])
     if config_file is not None:
         inputs[config_file] = None
-    root_uv = uv if lock_root == directory else _table(_table(_read(lock_root / "pyproject.toml"), "tool", ""), "uv", "")
+    root_uv = (
+        uv if lock_root == directory else _table(_table(_read(lock_root / "pyproject.toml"), "tool", ""), "uv", "")
+    )
     return Project(
         directory=directory,
         lock_root=lock_root,

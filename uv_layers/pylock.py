@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import tomli
@@ -77,7 +77,7 @@ class Export:
             raise errors.PythonMismatchError(source, f"Python {self.requires_python}", f"Python {version}")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _admits(marker: str, environment: tuple[tuple[str, str], ...]) -> bool:
     from packaging.markers import Marker  # noqa: PLC0415 - 60 ms
 
@@ -109,9 +109,7 @@ def _narrowed(table: Mapping[str, Any], target: Target, settings: Mapping[str, A
     forbidden = _listed(name, settings, "no-build")
     sdist = table.get("sdist")
     if sdist is None or forbidden:
-        raise errors.NoWheelError(
-            name, str(version), str(target), build_forbidden=forbidden and sdist is not None
-        )
+        raise errors.NoWheelError(name, str(version), str(target), build_forbidden=forbidden and sdist is not None)
     kept["sdist"] = _file(sdist)
     return Package(name, version, sdist.get("size"), built=True, table=kept)
 
@@ -222,8 +220,6 @@ def read_layer_lock(path: Path, layer: str) -> LayerLock:
     if own.get("layer", layer) != layer:
         raise errors.LayerLockError(path, f"it is the lock of layer {own['layer']!r}, not of {layer!r}")
     return LayerLock(layer, prefix, text, len(lock.packages), settings)
-
-
 
 
 def check_target(lock: LayerLock, path: Path, target: Target) -> None:

@@ -30,6 +30,6 @@ def seal(tree: Path, prefix: str, epoch: int = EPOCH) -> tuple[int, int]:
                 size += status.st_size
             os.utime(entry.path, (epoch, epoch), follow_symlinks=False)
         files += len(names)
-        os.chmod(folder, 0o755)  # noqa: PTH101
+        os.chmod(folder, 0o755)  # noqa: PTH101, S103
     os.utime(tree, (epoch, epoch))
     return files, size

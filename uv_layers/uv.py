@@ -21,21 +21,41 @@ if TYPE_CHECKING:
 # The oldest uv that the functional tests pass with.
 MINIMUM = (0, 9, 0)
 
-# uv reads these too, and each would change what the layer lock fixes or where it goes.
-_OVERRIDING = frozenset(
-    f"UV_{name}"
-    for name in (
-        "BREAK_SYSTEM_PACKAGES CONFIG_FILE COMPILE_BYTECODE CONSTRAINT EXCLUDE EXCLUDE_NEWER FORK_STRATEGY FROZEN "
-        "LINK_MODE LOCKED NO_BINARY NO_BINARY_PACKAGE NO_DEFAULT_GROUPS NO_DEV NO_EDITABLE NO_GROUP NO_SOURCES "
-        "NO_SOURCES_PACKAGE NO_VERIFY_HASHES OVERRIDE PRERELEASE PROJECT PROJECT_ENVIRONMENT PYTHON REQUIRE_HASHES "
-        "RESOLUTION SYSTEM_PYTHON TORCH_BACKEND WORKING_DIR"
-    ).split()
-)
-# These belong to the project that is exported, so `uv export` keeps them: uv decides with them whether a lock is stale.
-_RESOLVING = frozenset(
-    f"UV_{name}"
-    for name in "CONFIG_FILE EXCLUDE_NEWER FORK_STRATEGY NO_SOURCES NO_SOURCES_PACKAGE PRERELEASE RESOLUTION".split()
-)
+# These belong to the project that is exported: uv decides with them whether a lock is stale.
+_RESOLVING = {
+    "UV_CONFIG_FILE",
+    "UV_EXCLUDE_NEWER",
+    "UV_FORK_STRATEGY",
+    "UV_NO_SOURCES",
+    "UV_NO_SOURCES_PACKAGE",
+    "UV_PRERELEASE",
+    "UV_RESOLUTION",
+}
+# Each would change what is chosen here, what the layer lock fixes, or where it goes.
+_OVERRIDING = {
+    "UV_BREAK_SYSTEM_PACKAGES",
+    "UV_COMPILE_BYTECODE",
+    "UV_CONSTRAINT",
+    "UV_EXCLUDE",
+    "UV_FROZEN",
+    "UV_LINK_MODE",
+    "UV_LOCKED",
+    "UV_NO_BINARY",
+    "UV_NO_BINARY_PACKAGE",
+    "UV_NO_DEFAULT_GROUPS",
+    "UV_NO_DEV",
+    "UV_NO_EDITABLE",
+    "UV_NO_GROUP",
+    "UV_NO_VERIFY_HASHES",
+    "UV_OVERRIDE",
+    "UV_PROJECT",
+    "UV_PROJECT_ENVIRONMENT",
+    "UV_PYTHON",
+    "UV_REQUIRE_HASHES",
+    "UV_SYSTEM_PYTHON",
+    "UV_TORCH_BACKEND",
+    "UV_WORKING_DIR",
+}
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
@@ -46,7 +66,7 @@ def masked(text: str) -> str:
 
 def resolving_env(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for `uv export` and `uv lock`."""
-    return {k: v for k, v in environ.items() if k not in _OVERRIDING - _RESOLVING} | {"NO_COLOR": "1"}
+    return {k: v for k, v in environ.items() if k not in _OVERRIDING} | {"NO_COLOR": "1"}
 
 
 def installing_env(environ: Mapping[str, str], epoch: int) -> dict[str, str]:
@@ -54,7 +74,7 @@ def installing_env(environ: Mapping[str, str], epoch: int) -> dict[str, str]:
 
     `epoch`, in seconds, becomes SOURCE_DATE_EPOCH for the builds of source distributions.
     """
-    kept = {k: v for k, v in environ.items() if k not in _OVERRIDING and k != "VIRTUAL_ENV"}
+    kept = {k: v for k, v in environ.items() if k not in _OVERRIDING | _RESOLVING and k != "VIRTUAL_ENV"}
     return kept | {"UV_NO_INSTALLER_METADATA": "1", "SOURCE_DATE_EPOCH": str(epoch)}
 
 
