@@ -1,26 +1,351 @@
-"""Bytecode for the paths that the image will have."""
+"""Bytecode for the paths that the image will have, compiled once for each wheel.
+
+A cache entry has the bytecode of one wheel. Its key is a digest of all that the bytecode depends on: the wheel's
+content, the interpreter's magic number, the optimisation level, the folder in the image, the invalidation mode,
+and which sources are left out.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import posixpath
+import shutil
+import struct
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING
 
 from uv_layers import errors, process
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from uv_layers.model import Distribution, Target
+
+# Raised when an entry's form, or what the worker makes of a source, changes.
+_FORMAT = 1
+_HEADER = f"uv-layers bytecode {_FORMAT}\n".encode()
+_OPTIMISATION = 0
+#: The flags of a .pyc file whose validity is told by the hash of its source (PEP 552).
+FLAGS = {"unchecked-hash": 0b01, "checked-hash": 0b11}
+_TEST_FOLDERS = {"test", "tests"}
+_CACHE_TAG = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n# The cache of uv-layers: `uv-layers cache clean` empties it.\n"
+)
+_DAY = 86400
+
+# Runs in the target interpreter: a JSON line in, [source, path in the image]; a length and the bytecode out, -1
+# where the source is no valid Python. No site, no environment, one hash seed: the same bytes in every run.
+_WORKER = """
+import gc, json, marshal, struct, sys, warnings
+from importlib.util import MAGIC_NUMBER, source_hash
+gc.disable()
+warnings.simplefilter("ignore")
+flags, level = struct.pack("<I", int(sys.argv[1])), int(sys.argv[2])
+out = sys.stdout.buffer
+for line in sys.stdin.buffer:
+    path, name = json.loads(line)
+    with open(path, "rb") as file:
+        source = file.read()
+    try:
+        code = marshal.dumps(compile(source, name, "exec", dont_inherit=True, optimize=level))
+    except Exception:
+        out.write(struct.pack("<q", -1))
+    else:
+        data = MAGIC_NUMBER + flags + source_hash(source) + code
+        out.write(struct.pack("<q", len(data)))
+        out.write(data)
+    out.flush()
+"""
 
 
-def compile_tree(tree: Path, interpreter: str, environ: Mapping[str, str]) -> None:
-    """Compile every source file of `tree` as if the tree were `/`; raises CompileError.
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """How bytecode is made: `sources` is `all` or `default` (test folders are left out)."""
 
-    The bytecode holds the hash of its source and is never checked against it (PEP 552, unchecked), so that it
-    depends on no time. A file that is no valid Python is left without bytecode.
+    sources: str = "default"
+    invalidation: str = "unchecked-hash"
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What was done: the digest of each .pyc by its path in the tree, and the number of sources that are not valid."""
+
+    digests: Mapping[str, str] = field(default_factory=dict)
+    invalid: int = 0
+
+
+@dataclass(slots=True)
+class _Unit:
+    """The sources of one wheel, as paths in the tree, and their bytecode as it comes."""
+
+    key: str
+    sources: list[str]
+    codes: list[bytes | None] = field(default_factory=list)
+    missing: int = 0
+
+
+def sources(distribution: Distribution, mode: Mode, lost: frozenset[str] = frozenset()) -> list[str]:
+    """Return the sources of a distribution that are compiled, as sorted paths in the tree.
+
+    They are those in its site folder, less those in a package's test folders, which no image imports, and less
+    the `lost`, whose path another distribution has.
     """
-    argv = [interpreter, "-I", "-m", "compileall", "-q", "-q", "-j", "0"]
-    argv += ["--invalidation-mode", "unchecked-hash", "-s", str(tree), "-p", "/", str(tree)]
-    done = process.run(argv, env=environ)
-    # 1 says that some file did not compile: a template, or a file for Python 2, which nobody imports.
-    if done.status not in {0, 1}:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise errors.CompileError(interpreter, f"exit code {done.status}, {last}")
+    site = f"{distribution.site}/"
+    found = []
+    for path in distribution.files:
+        if not path.endswith(".py") or not path.startswith(site) or path in lost:
+            continue
+        below_package = path[len(site) :].split("/")[1:-1]
+        if mode.sources == "default" and not _TEST_FOLDERS.isdisjoint(below_package):
+            continue
+        found.append(path)
+    return sorted(found)
+
+
+def bytecode_path(source: str, cache_tag: str) -> str:
+    """Return where the bytecode of a source goes (PEP 3147)."""
+    folder, name = posixpath.split(source)
+    return f"{folder}/__pycache__/{name.removesuffix('.py')}.{cache_tag}.pyc"
+
+
+class Cache:
+    """A folder of bytecode entries. Entries are written whole, and one that is damaged is as one that is not there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._entries = path / f"bytecode-v{_FORMAT}"
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Cache:
+        """Return the cache of UV_LAYERS_CACHE_DIR, else the one in the user's cache folder, as uv has it."""
+        if chosen := environ.get("UV_LAYERS_CACHE_DIR"):
+            return cls(Path(chosen).absolute())
+        base = environ.get("XDG_CACHE_HOME", "")
+        home = Path(base) if base.startswith("/") else Path.home() / ".cache"
+        return cls(home / "uv-layers")
+
+    def _entry(self, key: str) -> Path:
+        return self._entries / key[:2] / key
+
+    def get(self, key: str, count: int) -> list[bytes | None] | None:
+        """Return the bytecode of `count` sources, None for each that is no valid Python, or None without an entry."""
+        path = self._entry(key)
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return None
+        start = len(_HEADER) + 32
+        if data[: len(_HEADER)] != _HEADER or hashlib.sha256(data[start:]).digest() != data[len(_HEADER) : start]:
+            return None
+        codes = list(_unpacked(data, start))
+        with suppress(OSError):  # a cache that is only read
+            os.utime(path)
+        return codes if len(codes) == count else None
+
+    def put(self, key: str, codes: Sequence[bytes | None]) -> None:
+        """Keep an entry; a cache that cannot be written to is not used."""
+        parts = [part for code in codes for part in (struct.pack("<q", -1 if code is None else len(code)), code or b"")]
+        payload = b"".join(parts)
+        path = self._entry(key)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tag = self.path / "CACHEDIR.TAG"
+            if not tag.exists():
+                tag.write_text(_CACHE_TAG, encoding="utf-8")
+            with temporary.open("wb") as file:
+                file.writelines((_HEADER, hashlib.sha256(payload).digest(), payload))
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+
+    def size(self) -> tuple[int, int]:
+        """Return the number of entries and their size in bytes."""
+        sizes = [path.stat().st_size for path in self._files()]
+        return len(sizes), sum(sizes)
+
+    def prune(self, days: int, now: float | None = None) -> tuple[int, int]:
+        """Remove the entries that were not used for `days` days, and return how many and how many bytes."""
+        limit = (time.time() if now is None else now) - days * _DAY
+        removed = size = 0
+        for path in self._files():
+            status = path.stat()
+            if status.st_mtime <= limit:
+                path.unlink(missing_ok=True)
+                removed, size = removed + 1, size + status.st_size
+        return removed, size
+
+    def clean(self) -> tuple[int, int]:
+        """Remove every entry, of every version of uv-layers, and return how many and how many bytes."""
+        before = self.size()
+        for folder in self.path.glob("bytecode-v*"):
+            shutil.rmtree(folder)
+        return before
+
+    def _files(self) -> list[Path]:
+        return sorted(path for path in self.path.glob("bytecode-v*/*/*") if path.is_file())
+
+
+def _unpacked(data: bytes, start: int) -> Iterator[bytes | None]:
+    # The checksum has held, so the lengths are those that `put` wrote.
+    while start < len(data):
+        (length,) = struct.unpack_from("<q", data, start)
+        start += 8
+        yield None if length < 0 else data[start : start + length]
+        start += max(length, 0)
+
+
+def compile_tree(
+    tree: Path,
+    found: Sequence[Distribution],
+    *,
+    mode: Mode,
+    at: Target,
+    cache: Cache,
+    contents: Mapping[str, str],
+    lost: Mapping[str, frozenset[str]],
+    scratch: Path,
+) -> Compiled:
+    """Give every source of the distributions in `tree` its bytecode, from the cache where that has it.
+
+    `contents` has what identifies a distribution's content, by name; one without is identified by its RECORD.
+    `lost` has, by name, the paths that another distribution has. Raises CompileError.
+    """
+    units = []
+    for distribution in found:
+        without = lost.get(distribution.name, frozenset())
+        if paths := sources(distribution, mode, without):
+            content = contents.get(distribution.name) or _content(tree, distribution)
+            units.append(_Unit(_key(distribution, content, mode, at, sorted(without)), paths))
+    threads = _cores()
+    with ThreadPoolExecutor(threads) as pool:
+        parts = list(pool.map(lambda unit: _restore(tree, unit, at, cache), units))
+    new = [unit for unit, part in zip(units, parts, strict=True) if part is None]
+    parts.append(_compile(tree, new, mode, at, cache, threads, scratch))
+    made = [part for part in parts if part is not None]
+    digests = {path: digest for part in made for path, digest in part.digests.items()}
+    return Compiled(digests, sum(part.invalid for part in made))
+
+
+def _cores() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _content(tree: Path, distribution: Distribution) -> str:
+    """Return what identifies the content of a distribution's sources, where no lock has a hash of its wheel."""
+    pairs = sorted((path, recorded) for path, recorded in distribution.files.items() if path.endswith(".py"))
+    digest = hashlib.sha256()
+    for path, recorded in pairs:
+        known = recorded or hashlib.sha256((tree / path).read_bytes()).hexdigest()
+        digest.update(json.dumps([path, known]).encode())
+    return digest.hexdigest()
+
+
+def _key(distribution: Distribution, content: str, mode: Mode, at: Target, without: Sequence[str]) -> str:
+    facts = [content, at.magic, at.cache_tag, _OPTIMISATION, distribution.site, mode.sources, mode.invalidation]
+    return hashlib.sha256(json.dumps([_FORMAT, *facts, without]).encode()).hexdigest()
+
+
+def _write(tree: Path, source: str, at: Target, code: bytes) -> tuple[str, str]:
+    """Write the bytecode of a source, and return its path in the tree and its digest."""
+    path = bytecode_path(source, at.cache_tag)
+    place = f"{tree}/{path}"
+    try:
+        file = open(place, "wb")  # noqa: PTH123, SIM115 - hot
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(place), exist_ok=True)  # noqa: PTH103, PTH120
+        file = open(place, "wb")  # noqa: PTH123, SIM115
+    with file:
+        file.write(code)
+    return path, hashlib.sha256(code).hexdigest()
+
+
+def _restore(tree: Path, unit: _Unit, at: Target, cache: Cache) -> Compiled | None:
+    """Write the bytecode that the cache has of a wheel, or return None where it has none."""
+    codes = cache.get(unit.key, len(unit.sources))
+    if codes is None:
+        return None
+    pairs = zip(unit.sources, codes, strict=True)
+    digests = dict(_write(tree, source, at, code) for source, code in pairs if code is not None)
+    return Compiled(digests, codes.count(None))
+
+
+def _compile(
+    tree: Path, units: Sequence[_Unit], mode: Mode, at: Target, cache: Cache, threads: int, scratch: Path
+) -> Compiled:
+    """Compile the sources of the units, a wheel after the other, and keep each wheel's bytecode when it is whole."""
+    digests: dict[str, str] = {}
+    invalid = 0
+    guard = Lock()
+    jobs = iter([(unit, index) for unit in units for index in range(len(unit.sources))])
+    for unit in units:
+        unit.codes, unit.missing = [None] * len(unit.sources), len(unit.sources)
+
+    def work() -> None:
+        nonlocal invalid
+        with _slots, process.worker(_worker_argv(mode, at), env=_worker_env(), cwd=scratch) as ask:
+            while True:
+                with guard:
+                    job = next(jobs, None)
+                if job is None:
+                    return
+                unit, index = job
+                source = unit.sources[index]
+                request = json.dumps([str(tree / source), f"/{source}"]).encode() + b"\n"
+                code = _answer(ask, request, source, at)
+                written = None if code is None else _write(tree, source, at, code)
+                with guard:
+                    if written is None:
+                        invalid += 1
+                    else:
+                        digests[written[0]] = written[1]
+                    unit.codes[index] = code
+                    unit.missing -= 1
+                    whole = not unit.missing
+                if whole:
+                    cache.put(unit.key, unit.codes)
+                    unit.codes = []
+
+    count = sum(len(unit.sources) for unit in units)
+    # A worker that starts for a handful of sources costs more than it saves.
+    workers = min(threads, -(-count // 16))
+    with ThreadPoolExecutor(max(workers, 1)) as pool:
+        for done in [pool.submit(work) for _ in range(workers)]:
+            done.result()
+    return Compiled(digests, invalid)
+
+
+# Layers that are made at once share the processors.
+_slots = BoundedSemaphore(_cores())
+
+
+def _worker_argv(mode: Mode, at: Target) -> list[str]:
+    # Not -I, under which the hash seed would be ignored, and with it the order of a frozenset on Python 3.10.
+    return [str(at.executable), "-s", "-S", "-c", _WORKER, str(FLAGS[mode.invalidation]), str(_OPTIMISATION)]
+
+
+def _worker_env() -> dict[str, str]:
+    return {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def _answer(ask: process.Worker, request: bytes, source: str, at: Target) -> bytes | None:
+    try:
+        ask.stdin.write(request)
+        ask.stdin.flush()
+        (length,) = struct.unpack("<q", ask.stdout.read(8))
+        if length < 0:
+            return None
+        code: bytes = ask.stdout.read(length)
+    except (BrokenPipeError, struct.error):
+        raise errors.CompileError(str(at.executable), source) from None
+    if len(code) < length:
+        raise errors.CompileError(str(at.executable), source)
+    return code

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 import signal
 import sys
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -16,6 +18,8 @@ from uv_layers.model import Options, Selection, normalised
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
+
+    from uv_layers.bytecode import Cache
 
 app = typer.Typer(
     name="uv-layers",
@@ -188,6 +192,27 @@ LayersArgument = Annotated[
 ]
 
 
+LayersDirOption = Annotated[
+    Path | None,
+    typer.Option("--layers-dir", metavar="DIR", envvar=_env("LAYERS_DIR"), help="Where trees are. [layers]"),
+]
+
+
+class Sources(str, Enum):
+    """What is compiled."""
+
+    ALL = "all"
+    DEFAULT = "default"
+    NONE = "none"
+
+
+class Invalidation(str, Enum):
+    """How bytecode tells whether it is valid: never asked, or by the hash of its source (PEP 552)."""
+
+    UNCHECKED = "unchecked-hash"
+    CHECKED = "checked-hash"
+
+
 @_command(example="uv-layers export heavy -o locks")
 def export(
     *,
@@ -225,36 +250,105 @@ def install(
     options: Options,
     layers: LayersArgument = None,
     everything: Annotated[bool, typer.Option("--all", envvar=_env("ALL"), help="Install every layer.")] = False,
-    layers_dir: Annotated[
-        Path | None,
-        typer.Option("--layers-dir", metavar="DIR", envvar=_env("LAYERS_DIR"), help="Where trees go. [layers]"),
-    ] = None,
-    compile_bytecode: Annotated[
-        bool,
-        typer.Option(
-            "--compile-bytecode/--no-compile-bytecode", envvar=_env("COMPILE_BYTECODE"), help="Bytecode, or none."
-        ),
-    ] = True,
+    layers_dir: LayersDirOption = None,
+    sources: Annotated[
+        Sources,
+        typer.Option("--compile", envvar=_env("COMPILE"), help="Compile all, all but test folders, or none."),
+    ] = Sources.DEFAULT,
+    no_compile_bytecode: Annotated[
+        bool, typer.Option("--no-compile-bytecode", help="The same as --compile none.")
+    ] = False,
+    invalidation: Annotated[
+        Invalidation,
+        typer.Option("--invalidation-mode", envvar=_env("INVALIDATION_MODE"), help="How bytecode is held valid."),
+    ] = Invalidation.UNCHECKED,
+    strict: Annotated[
+        bool, typer.Option("--strict", envvar=_env("STRICT"), help="Fail when two packages differ over one file.")
+    ] = False,
+    digest: Annotated[
+        bool, typer.Option("--digest", envvar=_env("DIGEST"), help="Say the digest of each tree.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make layer trees: from the project here, else from the layer locks here."""
     from uv_layers import commands, output  # noqa: PLC0415
 
-    trees, made = commands.install(
+    trees, hints = commands.install(
         options,
         layers or (),
         everything=everything,
         layers_dir=layers_dir,
-        bytecode=compile_bytecode,
+        sources="none" if no_compile_bytecode else sources.value,
+        invalidation=invalidation.value,
+        strict=strict,
+        digest=digest,
         show_progress=options.verbose or (sys.stderr.isatty() and not options.quiet),
     )
     if as_json:
         typer.echo(output.trees_json(trees))
     else:
-        for tree in trees:
-            _say(output.tree_line(tree), options)
-    if made is not None:
-        _hints(made.hints, options)
+        for line in (line for tree in trees for line in output.tree_lines(tree)):
+            _say(line, options)
+    _hints(hints, options)
+
+
+@_command(example="uv-layers verify heavy", without=("platform", "verbose"))
+def verify(
+    *, options: Options, layers: LayersArgument = None, layers_dir: LayersDirOption = None, as_json: JsonOption = False
+) -> None:
+    """Hold trees against their layer locks; exit 1 with a list of what is wrong."""
+    from uv_layers import commands, output  # noqa: PLC0415
+
+    results = commands.verify(options, layers or (), layers_dir=layers_dir)
+    if as_json:
+        typer.echo(output.verified_json(results))
+    else:
+        for line in (line for result in results for line in output.verified_lines(*result)):
+            typer.echo(errors.printable(line))
+    if any(problems for _, _, problems in results):
+        raise typer.Exit(1)
+
+
+cache_app = typer.Typer(name="cache", help="The bytecode cache.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(cache_app)
+
+
+def _cache() -> Cache:
+    from uv_layers.bytecode import Cache  # noqa: PLC0415
+
+    return Cache.of(os.environ)
+
+
+@cache_app.command("dir", epilog="Example: uv-layers cache dir")
+def cache_dir() -> None:
+    """Print where the cache is."""
+    typer.echo(_cache().path)
+
+
+@cache_app.command("size", epilog="Example: uv-layers cache size")
+def cache_size() -> None:
+    """Print the size of the cache in bytes."""
+    typer.echo(_cache().size()[1])
+
+
+@cache_app.command("prune", epilog="Example: uv-layers cache prune --days 7")
+def cache_prune(
+    days: Annotated[int, typer.Option("--days", min=0, envvar=_env("DAYS"), help="Keep what was used since.")] = 30,
+) -> None:
+    """Remove the bytecode of wheels that were not installed of late."""
+    _removed(_cache().prune(days))
+
+
+@cache_app.command("clean", epilog="Example: uv-layers cache clean")
+def cache_clean() -> None:
+    """Remove all bytecode."""
+    _removed(_cache().clean())
+
+
+def _removed(result: tuple[int, int]) -> None:
+    from uv_layers.output import size  # noqa: PLC0415
+
+    typer.echo(f"removed {result[0]} wheels' bytecode, {size(result[1])}", err=True)
 
 
 @_command(

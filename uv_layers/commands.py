@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import shlex
 import sys
-import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from uv_layers import __version__, errors, process, project, pylock, seal, target
+from uv_layers import __version__, errors, process, project, pylock, target
 from uv_layers import plan as planning
+from uv_layers.build import Build
 from uv_layers.dockerfile import Recipe
 from uv_layers.dockerfile import complete as render_complete
 from uv_layers.dockerfile import snippet as render_snippet
 from uv_layers.fs import LayersFolder, write_atomically
 from uv_layers.model import (
+    DEFAULT_EPOCH,
     Closure,
     Exported,
     LayerLock,
     LayerSpec,
     Options,
     Plan,
+    Problem,
     Project,
     Target,
     Tree,
@@ -41,7 +41,6 @@ from uv_layers.uv import (
     find_python_argv,
     group_argv,
     image_argv,
-    install_argv,
 )
 
 if TYPE_CHECKING:
@@ -77,54 +76,78 @@ def install(
     *,
     everything: bool = False,
     layers_dir: Path | None = None,
-    bytecode: bool = True,
+    sources: str = "default",
+    invalidation: str = "unchecked-hash",
+    strict: bool = False,
+    digest: bool = False,
     show_progress: bool = False,
-) -> tuple[list[Tree], Plan | None]:
-    """Make the trees of the named layers, or of all.
+) -> tuple[list[Tree], tuple[str, ...]]:
+    """Make the trees of the named layers, or of all, and return them with hints.
 
-    In a folder with a project they come from the project, else from the layer locks there. The plan is
-    returned only where it had to be made. Raises a LayersError, and OSError when the machine fails.
+    In a folder with a project they come from the project, else from the layer locks there. Raises a LayersError,
+    and OSError when the machine fails.
     """
     if bool(named) == everything:
         raise errors.UsageError("name the layers to install, or give --all (see `uv-layers plan`)")
-    folder = _folder_of_locks(options)
-    if folder is None:
-        current = _project(options)
-        home, inputs = current.directory, current.inputs
-        wanted = list(named) or [spec.name for spec in planning.specs(current, options.selection)]
-        gather = partial(_from_project, options, current)
-    else:
-        wanted = list(named) or pylock.layers_in(folder)
-        home, inputs = folder, tuple(_lock_file(folder, name) for name in wanted)
-        gather = partial(_from_folder, options, folder)
-    wanted = list(dict.fromkeys(wanted))
-    trees = LayersFolder((layers_dir or home / "layers").absolute())
-    build = _Build(options, trees, _epoch(options.environ), bytecode=bytecode, show=show_progress)
-    stamp = build.stamp(inputs)
-    fresh = [tree for name in wanted if (tree := build.unchanged(name, stamp)) is not None]
-    if len(fresh) == len(wanted):
-        return fresh, None
+    place = _place(options, named, layers_dir)
+    build = Build(
+        options,
+        place.trees,
+        _epoch(options.environ),
+        sources=sources,
+        invalidation=invalidation,
+        strict=strict,
+        digest=digest,
+        show=show_progress,
+        environ=options.environ,
+    )
+    stamp = build.stamp(place.inputs)
+    fresh = [tree for name in place.layers if (tree := build.unchanged(name, stamp)) is not None]
+    if len(fresh) == len(place.layers):
+        return fresh, ()
     uv = Uv.find(options.environ)
-    locks, at, made = gather(uv, wanted)
-    return _parallel([partial(build.make, uv, lock, at, stamp) for lock in locks], workers=os.cpu_count() or 1), made
+    locks, at, hints = place.gather(uv)
+    trees = _parallel([partial(build.make, uv, lock, at, stamp) for lock in locks], workers=os.cpu_count() or 1)
+    return trees, hints + _clashes_between(trees, strict=strict)
 
 
-def _folder_of_locks(options: Options) -> Path | None:
-    """Return the folder to read layer locks from, or None where there is a project to ask."""
+@dataclass(frozen=True)
+class _Place:
+    """Where layers come from and where their trees are: the names asked for, the files that decide what they are, and
+    how to have their locks.
+    """
+
+    layers: tuple[str, ...]
+    inputs: tuple[Path, ...]
+    trees: LayersFolder
+    gather: Callable[[Uv], tuple[list[LayerLock], Target, tuple[str, ...]]]
+
+
+def _place(options: Options, named: Sequence[str], layers_dir: Path | None) -> _Place:
     start = (options.directory or Path.cwd()).resolve()
-    return None if (start / "pyproject.toml").is_file() or not pylock.layers_in(start) else start
+    # A folder with layer locks is what a builder's stage has; a project above it is then not meant.
+    if not (start / "pyproject.toml").is_file() and (found := pylock.layers_in(start)):
+        layers = tuple(dict.fromkeys(named or found))
+        home, inputs = start, tuple(_lock_file(start, name) for name in layers)
+        gather = partial(_from_folder, options, start, layers)
+    else:
+        current = _project(options)
+        layers = tuple(dict.fromkeys(named or (spec.name for spec in planning.specs(current, options.selection))))
+        home, inputs = current.directory, current.inputs
+        gather = partial(_from_project, options, current, layers)
+    return _Place(layers, inputs, LayersFolder((layers_dir or home / "layers").absolute()), gather)
 
 
 def _from_project(
-    options: Options, current: Project, uv: Uv, wanted: Sequence[str]
-) -> tuple[list[LayerLock], Target, Plan | None]:
+    options: Options, current: Project, wanted: Sequence[str], uv: Uv
+) -> tuple[list[LayerLock], Target, tuple[str, ...]]:
     made = _plan(options, current, wanted, uv)
-    return _locks(made, current, wanted), made.target, made
+    return _locks(made, current, wanted), made.target, made.hints
 
 
 def _from_folder(
-    options: Options, folder: Path, uv: Uv, wanted: Sequence[str]
-) -> tuple[list[LayerLock], Target, Plan | None]:
+    options: Options, folder: Path, wanted: Sequence[str], uv: Uv
+) -> tuple[list[LayerLock], Target, tuple[str, ...]]:
     at = _interpreter(uv, options, folder, None)
     locks = []
     for name in wanted:
@@ -132,7 +155,56 @@ def _from_folder(
         lock = pylock.read_layer_lock(path, name)
         pylock.check_target(lock, path, at)
         locks.append(replace(lock, prefix=_prefix(options, lock.prefix)))
-    return locks, at, None
+    return locks, at, ()
+
+
+def _clashes_between(trees: Sequence[Tree], *, strict: bool) -> tuple[str, ...]:
+    """Return a line for each file that two of the trees have with different content.
+
+    With `strict`, raises ClashError.
+    """
+    if len(trees) < 2:  # noqa: PLR2004
+        return ()
+    from uv_layers import installed  # noqa: PLC0415
+
+    merged = [
+        replace(distribution, name=f"{distribution.name} (layer {tree.layer})")
+        for tree in trees
+        for distribution in installed.distributions(tree.path)
+    ]
+    within = {clash.path for tree in trees for clash in tree.clashes}
+    between = [clash for clash in installed.clashes(merged) if clash.path not in within]
+    if between and strict:
+        raise errors.ClashError(between[0].path, between[0].owners)
+    return tuple(
+        f"{clash.path} differs between {' and '.join(clash.owners)}; the layer that is copied last has its way"
+        for clash in between
+    )
+
+
+def verify(
+    options: Options, named: Sequence[str], *, layers_dir: Path | None = None
+) -> list[tuple[str, str | None, list[Problem]]]:
+    """Hold the trees of the named layers, of all when none is named, against their layer locks.
+
+    Returns the name, the digest (None where there is no tree) and the problems of each.
+    """
+    from uv_layers import seal  # noqa: PLC0415
+    from uv_layers import verify as verifying  # noqa: PLC0415
+
+    place = _place(options, named, layers_dir)
+    locks, _, _ = place.gather(Uv.find(options.environ))
+    results: list[tuple[str, str | None, list[Problem]]] = []
+    for lock in locks:
+        tree, record = place.trees.tree(lock.layer), place.trees.record(lock.layer) or {}
+        if not tree.is_dir():
+            results.append((lock.layer, None, [Problem(lock.layer, "no-tree", "", f"{tree} is not there")]))
+            continue
+        epoch = record.get("epoch", _epoch(options.environ))
+        results.append(
+            (lock.layer, seal.digest(tree), verifying.problems(tree, lock, record.get("bytecode", {}), epoch))
+        )
+    return results
 
 
 def _lock_file(folder: Path, layer: str) -> Path:
@@ -332,106 +404,7 @@ def _epoch(environ: Mapping[str, str]) -> int:
     value = environ.get("SOURCE_DATE_EPOCH", "")
     if value and not value.isdecimal():
         raise errors.UsageError(f"SOURCE_DATE_EPOCH is {value!r}; set it to a number of seconds, or unset it")
-    return int(value) if value else seal.EPOCH
-
-
-@dataclass(frozen=True)
-class _Build:
-    """One run of `install`: where trees go and how they are made."""
-
-    options: Options
-    folder: LayersFolder
-    epoch: int
-    bytecode: bool
-    show: bool
-
-    def stamp(self, inputs: Sequence[Path]) -> str:
-        """Return a digest of all that decides what would be built, as far as it is known without starting uv."""
-        options = self.options
-        environ = options.environ
-        told = [
-            __version__,
-            self.epoch,
-            self.bytecode,
-            options.prefix,
-            options.python,
-            options.frozen,
-            repr(options.selection),
-            *(environ.get(name) for name in ("PATH", "VIRTUAL_ENV", "UV_PYTHON")),
-        ]
-        digest = hashlib.sha256(json.dumps(told).encode())
-        for path in inputs:
-            digest.update(f"\0{path}\0".encode() + path.read_bytes())
-        return digest.hexdigest()
-
-    def unchanged(self, layer: str, stamp: str) -> Tree | None:
-        """Return the layer's tree when nothing that it was made from has changed."""
-        record = self.folder.record(layer)
-        if record is None or record.get("stamp") != stamp or record.get("interpreter") != _identity(record):
-            return None
-        return self._kept(layer, record)
-
-    def make(self, uv: Uv, lock: LayerLock, at: Target, stamp: str) -> Tree:
-        """Make the layer's tree and put it in place, or leave the one that is there when it is the same."""
-        started = time.monotonic()
-        facts = [__version__, lock.text, lock.prefix, self.epoch, self.bytecode, sorted(at.markers.items())]
-        key = hashlib.sha256(json.dumps([*facts, at.executable]).encode()).hexdigest()
-        interpreter = _stat(str(at.executable))
-        with self.folder.staging(lock.layer) as staging:
-            record = self.folder.record(lock.layer)
-            if record is not None and record.get("key") == key:
-                self.folder.rewrite_record(lock.layer, record | {"stamp": stamp, "interpreter": interpreter})
-                return self._kept(lock.layer, record)
-            files, size = self._fill(uv, lock, at, staging)
-            record = {
-                "key": key,
-                "stamp": stamp,
-                "interpreter": interpreter,
-                "packages": lock.packages,
-                "files": files,
-                "size": size,
-            }
-            self.folder.put(lock.layer, staging / "tree", record)
-        seconds = time.monotonic() - started
-        return Tree(lock.layer, self.folder.tree(lock.layer), lock.packages, files, size, seconds, up_to_date=False)
-
-    def _fill(self, uv: Uv, lock: LayerLock, at: Target, staging: Path) -> tuple[int, int]:
-        import tomli_w  # noqa: PLC0415
-
-        from uv_layers import bytecode  # noqa: PLC0415
-
-        # uv reads the nearest uv.toml above its working folder: this one, and none of a project around it.
-        work, tree, executable = staging / "work", staging / "tree", str(at.executable)
-        work.mkdir()
-        (work / "uv.toml").write_text(tomli_w.dumps(dict(lock.settings)), encoding="utf-8")
-        layer_lock = work / pylock.file_name(lock.layer)
-        layer_lock.write_text(lock.text, encoding="utf-8")
-        prefix = tree / lock.prefix.lstrip("/")
-        prefix.mkdir(parents=True)
-        if lock.packages:
-            options = self.options
-            argv = install_argv(layer_lock, prefix, executable, offline=options.offline, verbose=options.verbose)
-            uv.install(argv, cwd=work, epoch=self.epoch, show=self.show)
-        if self.bytecode:
-            bytecode.compile_tree(tree, executable, options.environ)
-        return seal.seal(tree, lock.prefix, self.epoch)
-
-    def _kept(self, layer: str, record: Mapping[str, Any]) -> Tree:
-        packages, files, size = (record[key] for key in ("packages", "files", "size"))
-        return Tree(layer, self.folder.tree(layer), packages, files, size, 0.0, up_to_date=True)
-
-
-def _stat(path: str) -> list[Any]:
-    """Return what tells one interpreter from another at the same path, cheaply."""
-    try:
-        status = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return [path]
-    return [path, status.st_mtime_ns, status.st_size]
-
-
-def _identity(record: Mapping[str, Any]) -> list[Any]:
-    return _stat(str(record["interpreter"][0]))
+    return int(value) if value else DEFAULT_EPOCH
 
 
 @contextmanager

@@ -240,7 +240,12 @@ class CompileError(LayersError):
     exit_code = 4
     code = "compile-failed"
 
-    def __init__(self, interpreter: str, detail: str) -> None:
-        super().__init__(
-            f"{interpreter} failed while it compiled bytecode: {detail}; leave it out with --no-compile-bytecode"
-        )
+    def __init__(self, interpreter: str, source: str) -> None:
+        super().__init__(f"{interpreter} ended while it compiled {source}; leave bytecode out with --compile none")
+
+
+class ClashError(LayersError):
+    code = "clash"
+
+    def __init__(self, path: str, owners: Sequence[str]) -> None:
+        super().__init__(f"{path} differs between {' and '.join(owners)}; leave one out, or drop --strict")

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 
 DEFAULT_PREFIX = "/usr/local"
+# 1980-01-01 in seconds, the least time that a ZIP archive can hold, and so the usual floor of SOURCE_DATE_EPOCH.
+DEFAULT_EPOCH = 315532800
 
 
 def normalised(name: str) -> str:
@@ -25,12 +27,15 @@ class Target:
     """What markers and wheel tags are evaluated for.
 
     `markers` is a marker environment (PEP 508); `tags` maps each supported wheel tag (PEP 425) to its
-    rank, best first; `executable` is the base interpreter, or None for a platform that is not this one.
+    rank, best first. An interpreter has an `executable`, the base one, and the `cache_tag` and the `magic`
+    number, in hex, of its bytecode (PEP 3147); a platform that is not this one has none.
     """
 
     markers: Mapping[str, str]
     tags: Mapping[str, int]
     executable: str | None = None
+    cache_tag: str = ""
+    magic: str = ""
 
     @property
     def python(self) -> str:
@@ -178,18 +183,47 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class LayerLock:
-    """The lock of one layer: what it installs, where, and the text that is its identity."""
+    """The lock of one layer: what it installs, where, and the text that is its identity.
+
+    `versions` has every package; `wheels` has the hash of each that is one wheel, the others are built.
+    """
 
     layer: str
     prefix: str
     text: str
-    packages: int
+    versions: Mapping[str, str | None] = field(default_factory=dict)
+    wheels: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
+class Distribution:
+    """An installed distribution. Paths are relative to the tree: its `.dist-info` folder, the site folder that is
+    in, and all files of its RECORD with their hash as RECORD has it, empty where it has none.
+    """
+
+    name: str
+    version: str
+    info: str
+    site: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """A file that several distributions have with different content; the last of `owners` has its way."""
+
+    path: str
+    owners: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Tree:
-    """A layer tree that is in place; `seconds` is the time that it took to make."""
+    """A layer tree that is in place; `seconds` is the time that it took to make.
+
+    `built` names the packages that were built from source, whose content is their build's; `invalid` counts
+    the sources that did not compile.
+    """
 
     layer: str
     path: Path
@@ -198,6 +232,20 @@ class Tree:
     size: int
     seconds: float
     up_to_date: bool
+    built: tuple[str, ...] = ()
+    clashes: tuple[Clash, ...] = ()
+    invalid: int = 0
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with one path of a tree: `kind` is a stable word, `detail` says it."""
+
+    layer: str
+    kind: str
+    path: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

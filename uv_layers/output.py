@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from uv_layers.model import Exported, Layer, Plan, Tree
+    from uv_layers.model import Exported, Layer, Plan, Problem, Tree
 
 # Raised when a key changes its meaning or goes; new keys do not raise it.
 SCHEMA = 1
@@ -128,6 +128,10 @@ def trees_json(trees: Iterable[Tree]) -> str:
                     "bytes": tree.size,
                     "seconds": round(tree.seconds, 3),
                     "up_to_date": tree.up_to_date,
+                    "built": list(tree.built),
+                    "clashes": [{"path": clash.path, "packages": list(clash.owners)} for clash in tree.clashes],
+                    "uncompiled": tree.invalid,
+                    "digest": tree.digest,
                 }
                 for tree in trees
             ]
@@ -135,16 +139,50 @@ def trees_json(trees: Iterable[Tree]) -> str:
     )
 
 
-def tree_line(tree: Tree) -> str:
-    """Return the one line that says what became of a layer."""
+def tree_lines(tree: Tree) -> list[str]:
+    """Return the line that says what became of a layer, and what there is to know of it."""
     what = f"{tree.layer}: {tree.packages} packages, {tree.files} files, {size(tree.size)}"
-    return f"{what}, {'up to date' if tree.up_to_date else f'{tree.seconds:.1f} s'}, {tree.path}"
+    lines = [f"{what}, {'up to date' if tree.up_to_date else f'{tree.seconds:.1f} s'}, {tree.path}"]
+    if tree.digest:
+        lines.append(f"{tree.layer}: {tree.digest}")
+    if tree.built:
+        lines.append(
+            f"{tree.layer}: built from source, so the same elsewhere only if its build is: {', '.join(tree.built)}"
+        )
+    if tree.invalid:
+        lines.append(f"{tree.layer}: {tree.invalid} sources are no valid Python for this interpreter, left uncompiled")
+    return lines + [
+        f"warning: {tree.layer}: {clash.path} differs between {' and '.join(clash.owners)}; "
+        f"that of {clash.owners[-1]} is kept"
+        for clash in tree.clashes
+    ]
+
+
+def verified_json(results: Iterable[tuple[str, str | None, Sequence[Problem]]]) -> str:
+    """Return what `verify` found as JSON."""
+    layers = [
+        {
+            "name": layer,
+            "digest": digest,
+            "problems": [{"kind": p.kind, "path": p.path, "detail": p.detail} for p in problems],
+        }
+        for layer, digest, problems in results
+    ]
+    return envelope("verify", {"layers": layers})
+
+
+def verified_lines(layer: str, digest: str | None, problems: Sequence[Problem]) -> list[str]:
+    """Return a line for each problem of a layer, or the one that says that there is none."""
+    if not problems:
+        return [f"{layer}: as its lock says, {digest}"]
+    return [f"{layer}: {p.kind}: {p.path}{': ' if p.path and p.detail else ''}{p.detail}" for p in problems]
 
 
 def exported_json(exported: Iterable[Exported]) -> str:
     """Return what `export` wrote as JSON."""
     layers = [
-        {"name": e.lock.layer, "path": str(e.path), "packages": e.lock.packages, "changed": e.changed} for e in exported
+        {"name": e.lock.layer, "path": str(e.path), "packages": len(e.lock.versions), "changed": e.changed}
+        for e in exported
     ]
     return envelope("export", {"layers": layers})
 
@@ -152,4 +190,4 @@ def exported_json(exported: Iterable[Exported]) -> str:
 def exported_line(exported: Exported) -> str:
     """Return the one line that says what became of a layer lock."""
     state = "written" if exported.changed else "unchanged"
-    return f"{exported.lock.layer}: {exported.lock.packages} packages, {state}, {exported.path}"
+    return f"{exported.lock.layer}: {len(exported.lock.versions)} packages, {state}, {exported.path}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -31,12 +32,14 @@ def specs(project: Project, selection: Selection, named: Sequence[str] = ()) -> 
         for spec in config.layers:
             _check_groups(f"{config.source}: layer {spec.name!r}", spec.groups, project)
             _check_extras(f"{config.source}: layer {spec.name!r}", spec.extras, project)
-        return config.layers
+        # As with uv, --no-group wins over whatever names the group.
+        shut = selection.no_groups
+        return tuple(replace(spec, groups=tuple(g for g in spec.groups if g not in shut)) for spec in config.layers)
     default = () if selection.no_default_groups else project.default_groups
     chosen = [
         g
         for g in project.groups
-        if g in selection.groups or (g in default and g != "dev" and g not in selection.no_groups)
+        if g not in selection.no_groups and (g in selection.groups or (g in default and g != "dev"))
     ]
     found = [LayerSpec(group, groups=(group,)) for group in chosen]
     if project.has_dependencies or selection.extras or selection.all_extras:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-_running: set[subprocess.Popen[str]] = set()
+_running: set[subprocess.Popen[Any]] = set()
 _guard = Lock()
 _closed = False
 
@@ -34,30 +34,25 @@ def run(
     env: Mapping[str, str],
     cwd: Path | None = None,
     show: bool = False,
-    stdin: str | None = None,
     timeout: float | None = None,
 ) -> Finished:
     """Run `argv` to its end; with `show`, its standard error goes to this program's.
 
     Raises OSError when it cannot be started and subprocess.TimeoutExpired after `timeout` seconds.
     """
-    with _guard:
-        if _closed:
-            raise Stopped
-        child = subprocess.Popen(  # noqa: S603 - never a shell
-            list(argv),
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=None if show else subprocess.PIPE,
-            env=dict(env),
-            cwd=cwd,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-        _running.add(child)
+    child = _start(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=None if show else subprocess.PIPE,
+        env=dict(env),
+        cwd=cwd,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
     try:
-        stdout, stderr = child.communicate(stdin, timeout)
+        stdout, stderr = child.communicate(timeout=timeout)
     except BaseException:
         child.kill()
         child.wait()
@@ -66,6 +61,45 @@ def run(
         with _guard:
             _running.discard(child)
     return Finished(child.returncode, stdout, stderr or "")
+
+
+class Worker(NamedTuple):
+    """The pipes of a program that answers requests."""
+
+    stdin: IO[Any]
+    stdout: IO[Any]
+
+
+@contextmanager
+def worker(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Iterator[Worker]:
+    """Run a program that answers requests until its standard input is closed; it says nothing else."""
+    child = _start(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=dict(env), cwd=cwd
+    )
+    if child.stdin is None or child.stdout is None:  # pragma: no cover - both were asked for
+        raise AssertionError
+    pipes = Worker(child.stdin, child.stdout)
+    try:
+        yield pipes
+    except BaseException:
+        child.kill()
+        raise
+    finally:
+        with suppress(BrokenPipeError):
+            pipes.stdin.close()
+        child.wait()
+        pipes.stdout.close()
+        with _guard:
+            _running.discard(child)
+
+
+def _start(argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+    with _guard:
+        if _closed:
+            raise Stopped
+        child = subprocess.Popen(list(argv), **options)  # noqa: S603 - never a shell
+        _running.add(child)
+    return child
 
 
 @contextmanager

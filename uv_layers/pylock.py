@@ -12,7 +12,7 @@ from uv_layers import errors
 from uv_layers.model import DEFAULT_PREFIX, Closure, LayerLock, Package, normalised
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from uv_layers.model import Layer, Target
@@ -185,16 +185,43 @@ def layer_lock(layer: Layer, prefix: str, target: Target, settings: Mapping[str,
         f"{marker} == '{target.markers[marker]}'"
         for marker in ("implementation_name", "platform_machine", "sys_platform")
     )
+    tables = [m.package.table for m in sorted(layer.members, key=lambda m: m.package.name)]
     document = {
         "lock-version": "1.0",
         "environments": [environment],
         "requires-python": f"=={target.python}.*",
         "created-by": "uv-layers",
-        "packages": [m.package.table for m in sorted(layer.members, key=lambda m: m.package.name)],
+        "packages": tables,
         "tool": {"uv-layers": {"layer": layer.name, "prefix": prefix, **({"uv": kept} if kept else {})}},
     }
-    text = tomli_w.dumps(document)
-    return LayerLock(layer.name, prefix, text, len(layer.members), kept)
+    return _lock(layer.name, prefix, tomli_w.dumps(document), tables, kept)
+
+
+def _lock(
+    layer: str, prefix: str, text: str, tables: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]
+) -> LayerLock:
+    versions = {normalised(table["name"]): table.get("version") for table in tables}
+    wheels = {normalised(table["name"]): found for table in tables if (found := _wheel_hash(table))}
+    return LayerLock(layer, prefix, text, versions, wheels, settings)
+
+
+def _wheel_hash(table: Mapping[str, Any]) -> str | None:
+    """Return the hash of the one wheel that a package can only be installed from, such as `sha256:…`, or None."""
+    archive = table.get("archive", {})
+    files = [archive] if archive and _base_name(archive).endswith(".whl") else table.get("wheels", [])
+    if len(files) != 1 or "sdist" in table:
+        return None
+    algorithm, digest = min(files[0]["hashes"].items())
+    return f"{algorithm}:{digest}"
+
+
+def only(lock: LayerLock, package: str) -> str:
+    """Return the text of a lock with one of its packages alone."""
+    import tomli_w  # noqa: PLC0415
+
+    document = tomli.loads(lock.text)
+    document["packages"] = [table for table in document["packages"] if normalised(table["name"]) == package]
+    return tomli_w.dumps(document)
 
 
 def read_layer_lock(path: Path, layer: str) -> LayerLock:
@@ -219,7 +246,7 @@ def read_layer_lock(path: Path, layer: str) -> LayerLock:
     prefix, settings = own.get("prefix", DEFAULT_PREFIX), own.get("uv", {})
     if own.get("layer", layer) != layer:
         raise errors.LayerLockError(path, f"it is the lock of layer {own['layer']!r}, not of {layer!r}")
-    return LayerLock(layer, prefix, text, len(lock.packages), settings)
+    return _lock(layer, prefix, text, document.get("packages", []), settings)
 
 
 def check_target(lock: LayerLock, path: Path, target: Target) -> None:

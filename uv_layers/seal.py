@@ -1,21 +1,23 @@
-"""Making a tree a function of what is in it: no stray files, fixed modes, one time for everything."""
+"""Making a tree a function of what is in it, and telling by one digest whether two trees are the same."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-# 1980-01-01, the least time that a ZIP archive can hold, and so the usual floor of SOURCE_DATE_EPOCH.
-EPOCH = 315532800
+FILE, EXECUTABLE, FOLDER = 0o644, 0o755, 0o755
 # uv's lock on the folder that it installs into.
 _STRAY = ".lock"
 
 
-def seal(tree: Path, prefix: str, epoch: int = EPOCH) -> tuple[int, int]:
+def seal(tree: Path, prefix: str, epoch: int) -> tuple[int, int]:
     """Drop stray files and set every mode to 644 or 755 and every mtime, folders too, to `epoch` seconds.
 
     Symlinks keep their target and get the time. Returns the number of files and their size in bytes.
@@ -26,10 +28,64 @@ def seal(tree: Path, prefix: str, epoch: int = EPOCH) -> tuple[int, int]:
         for entry in os.scandir(folder):
             status = entry.stat(follow_symlinks=False)
             if stat.S_ISREG(status.st_mode):
-                os.chmod(entry.path, 0o755 if status.st_mode & stat.S_IXUSR else 0o644)  # noqa: PTH101 - hot
+                mode = file_mode(status.st_mode)
+                if stat.S_IMODE(status.st_mode) != mode:
+                    os.chmod(entry.path, mode)  # noqa: PTH101 - hot
                 size += status.st_size
             os.utime(entry.path, (epoch, epoch), follow_symlinks=False)
         files += len(names)
-        os.chmod(folder, 0o755)  # noqa: PTH101, S103
+        os.chmod(folder, FOLDER)  # noqa: PTH101
     os.utime(tree, (epoch, epoch))
     return files, size
+
+
+def file_mode(mode: int) -> int:
+    """Return the mode of a sealed file: whether it is executable is all that is kept."""
+    return EXECUTABLE if mode & stat.S_IXUSR else FILE
+
+
+def walk(tree: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield the path, relative to `tree`, and the status of everything below it, sorted by path."""
+    pending = [""]
+    found = []
+    while pending:
+        folder = pending.pop()
+        with os.scandir(tree / folder) as entries:
+            for entry in entries:
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                found.append((path, entry.stat(follow_symlinks=False)))
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(path)
+    yield from sorted(found, key=lambda item: os.fsencode(item[0]))
+
+
+def digest(tree: Path) -> str:
+    """Return the tree digest, `sha256:…`; docs/reference/digest.md says what is hashed and how.
+
+    For each path below the tree, sorted by its bytes, a record of five fields, each ended by a NUL: the type (`d`,
+    `f` or `l`), the mode in octal, the mtime in seconds, the SHA-256 of the content in hex (of a symlink its
+    target, of a folder nothing), and the path.
+    """
+    found = list(walk(tree))
+    regular = [tree / path for path, status in found if stat.S_ISREG(status.st_mode)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        contents = dict(zip(regular, pool.map(_content, regular), strict=True))
+    total = hashlib.sha256()
+    for path, status in found:
+        if stat.S_ISREG(status.st_mode):
+            kind, content = "f", contents[tree / path]
+        elif stat.S_ISLNK(status.st_mode):
+            kind, content = "l", hashlib.sha256(os.fsencode(os.readlink(tree / path))).hexdigest()  # noqa: PTH115
+        else:
+            kind, content = "d", ""
+        mode, mtime = f"{stat.S_IMODE(status.st_mode):o}", str(int(status.st_mtime))
+        total.update(b"\0".join((*(f.encode() for f in (kind, mode, mtime, content)), os.fsencode(path), b"")))
+    return f"sha256:{total.hexdigest()}"
+
+
+def _content(path: Path) -> str:
+    content = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            content.update(block)
+    return content.hexdigest()

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 # Runs in the interpreter that is asked, this one or another. The base interpreter is what scripts name in the
 # image, by one name however it was started.
 _PROBE = """
-import os, sys
+import importlib.util, os, sys
 from packaging.markers import default_environment
 from packaging.tags import sys_tags
 names = (os.path.join(sys.base_prefix, "bin", "python%d.%d" % sys.version_info[:2]),
          getattr(sys, "_base_executable", ""), sys.executable)
 facts = {"executable": next(name for name in names if name and os.path.isfile(name)),
+         "cache_tag": sys.implementation.cache_tag, "magic": importlib.util.MAGIC_NUMBER.hex(),
          "markers": default_environment(), "tags": [str(tag) for tag in sys_tags()]}
 """
 _ELSEWHERE = "import json, sys\nsys.path.insert(0, sys.argv[1])" + _PROBE + "print(json.dumps(facts))"
@@ -79,7 +80,8 @@ def of_interpreter(executable: str, environ: Mapping[str, str]) -> Target:
 
 
 def _from(facts: Mapping[str, Any]) -> Target:
-    return Target(facts["markers"], _ranked(facts["tags"]), facts["executable"])
+    tags = _ranked(facts["tags"])
+    return Target(facts["markers"], tags, facts["executable"], facts["cache_tag"], facts["magic"])
 
 
 def of_platform(platform: str, python: str) -> Target:

@@ -83,9 +83,10 @@ def image_argv(directory: Path, selection: Selection) -> list[str]:
     argv = _export(directory)
     if selection.no_default_groups:
         argv.append("--no-default-groups")
-    # uv lets --no-group win over --group, so `dev` is shut out only where nobody asks for it.
-    shut = [g for g in ("dev", *selection.no_groups) if g not in selection.groups]
-    argv += _repeated("--no-group", dict.fromkeys(shut))
+    # --no-dev wins over --group dev, and, unlike --no-group dev, asks for no such group to be there.
+    if "dev" not in selection.groups:
+        argv.append("--no-dev")
+    argv += _repeated("--no-group", selection.no_groups)
     argv += _repeated("--group", selection.groups)
     return argv + (["--all-extras"] if selection.all_extras else _repeated("--extra", selection.extras))
 

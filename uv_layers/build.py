@@ -1,0 +1,200 @@
+"""From a layer lock to a layer tree: installed, made whole, compiled, sealed and put in place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from uv_layers import __version__, errors
+from uv_layers.model import Clash, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from uv_layers.fs import LayersFolder
+    from uv_layers.model import Distribution, LayerLock, Options, Target
+    from uv_layers.uv import Uv
+
+
+@dataclass(frozen=True)
+class Build:
+    """One run of `install`: where trees go, and how they are made.
+
+    `sources` and `invalidation` say what is compiled and how (`none`, or a `bytecode.Mode`); with `strict`, two
+    packages with different content for one file are an error; with `digest`, each tree gets its digest.
+    """
+
+    options: Options
+    folder: LayersFolder
+    epoch: int
+    sources: str = "default"
+    invalidation: str = "unchecked-hash"
+    strict: bool = False
+    digest: bool = False
+    show: bool = False
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    def stamp(self, inputs: Sequence[Path]) -> str:
+        """Return a digest of all that decides what would be built, as far as it is known without starting uv."""
+        options = self.options
+        told = [options.prefix, options.python, options.frozen, repr(options.selection), *self._how()]
+        told += [self.environ.get(name) for name in ("PATH", "VIRTUAL_ENV")]
+        digest = hashlib.sha256(json.dumps(told).encode())
+        for path in inputs:
+            digest.update(f"\0{path}\0".encode() + path.read_bytes())
+        return digest.hexdigest()
+
+    def unchanged(self, layer: str, stamp: str) -> Tree | None:
+        """Return the layer's tree when nothing that it was made from has changed."""
+        record = self.folder.record(layer)
+        if record is None or record.get("stamp") != stamp or record["interpreter"] != _stat(record["interpreter"][0]):
+            return None
+        return self._tree(layer, record)
+
+    def make(self, uv: Uv, lock: LayerLock, at: Target, stamp: str) -> Tree:
+        """Make the layer's tree and put it in place, or leave the one that is there when it is the same."""
+        started = time.monotonic()
+        markers = [at.markers[name] for name in ("python_full_version", "implementation_version", "platform_machine")]
+        facts = [lock.text, lock.prefix, at.executable, at.magic, *markers, *self._how()]
+        key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        current = {"key": key, "stamp": stamp, "interpreter": _stat(str(at.executable))}
+        with self.folder.staging(lock.layer) as staging:
+            record = self.folder.record(lock.layer)
+            if record is not None and record.get("key") == key:
+                record |= current
+                self.folder.rewrite_record(lock.layer, record)
+                return self._tree(lock.layer, record)
+            record = current | self._fill(uv, lock, at, staging)
+            self.folder.put(lock.layer, staging / "tree", record)
+        return self._tree(lock.layer, record, time.monotonic() - started)
+
+    def _how(self) -> list[object]:
+        return [__version__, self.epoch, self.sources, self.invalidation]
+
+    def _fill(self, uv: Uv, lock: LayerLock, at: Target, staging: Path) -> dict[str, Any]:
+        """Make the tree in `staging`, and return what its record says of it."""
+        from uv_layers import bytecode, installed, seal  # noqa: PLC0415 - an up-to-date tree needs none of it
+
+        tree = staging / "tree"
+        (tree / lock.prefix.lstrip("/")).mkdir(parents=True)
+        if lock.versions:
+            self._install(uv, lock, lock.text, at, staging / "work", tree)
+        found = installed.distributions(tree)
+        clashes = installed.clashes(found)
+        if clashes and self.strict:
+            raise errors.ClashError(clashes[0].path, clashes[0].owners)
+        self._settle(uv, lock, at, staging, found, clashes)
+        image = image_interpreter(lock.prefix, str(at.executable))
+        if image != at.executable:
+            installed.rename_interpreter(tree, found, str(at.executable), image)
+        compiled = bytecode.Compiled()
+        if self.sources != "none":
+            scratch = staging / "scratch"
+            scratch.mkdir()
+            compiled = bytecode.compile_tree(
+                tree,
+                found,
+                mode=bytecode.Mode(self.sources, self.invalidation),
+                at=at,
+                cache=bytecode.Cache.of(self.environ),
+                contents=lock.wheels,
+                lost=_lost(clashes),
+                scratch=scratch,
+            )
+        files, size = seal.seal(tree, lock.prefix, self.epoch)
+        return {
+            "packages": len(lock.versions),
+            "files": files,
+            "size": size,
+            "built": sorted(lock.versions.keys() - lock.wheels.keys()),
+            "clashes": [asdict(clash) for clash in clashes],
+            "invalid": compiled.invalid,
+            "epoch": self.epoch,
+            "bytecode": compiled.digests,
+        }
+
+    def _install(self, uv: Uv, lock: LayerLock, text: str, at: Target, work: Path, tree: Path) -> None:
+        import tomli_w  # noqa: PLC0415
+
+        from uv_layers.pylock import file_name  # noqa: PLC0415
+        from uv_layers.uv import install_argv  # noqa: PLC0415
+
+        # uv reads the nearest uv.toml above its working folder: this one, and none of a project around it.
+        work.mkdir()
+        (work / "uv.toml").write_text(tomli_w.dumps(dict(lock.settings)), encoding="utf-8")
+        file = work / file_name(lock.layer)
+        file.write_text(text, encoding="utf-8")
+        options = self.options
+        prefix = tree / lock.prefix.lstrip("/")
+        argv = install_argv(file, prefix, str(at.executable), offline=options.offline, verbose=options.verbose)
+        uv.install(argv, cwd=work, epoch=self.epoch, show=self.show)
+
+    def _settle(
+        self, uv: Uv, lock: LayerLock, at: Target, staging: Path, found: list[Distribution], clashes: list[Clash]
+    ) -> None:
+        """Give each clashing file the content of its last owner, where uv, which takes any, has left another."""
+        from uv_layers import installed, pylock  # noqa: PLC0415
+
+        tree = staging / "tree"
+        files = {distribution.name: distribution.files for distribution in found}
+        for owner in sorted({clash.owners[-1] for clash in clashes}):
+            paths = [c.path for c in clashes if c.owners[-1] == owner]
+            if all(installed.matches(tree / path, files[owner][path]) for path in paths):
+                continue
+            alone = staging / "alone"
+            alone.mkdir()
+            self._install(uv, lock, pylock.only(lock, owner), at, alone / "work", alone / "tree")
+            for path in paths:
+                shutil.copy2(alone / "tree" / path, tree / path)
+            shutil.rmtree(alone)
+
+    def _tree(self, layer: str, record: Mapping[str, Any], seconds: float | None = None) -> Tree:
+        """Return the tree that a record tells of; one that took no time is up to date."""
+        from uv_layers.seal import digest  # noqa: PLC0415
+
+        path = self.folder.tree(layer)
+        return Tree(
+            layer,
+            path,
+            packages=record["packages"],
+            files=record["files"],
+            size=record["size"],
+            seconds=seconds or 0.0,
+            up_to_date=seconds is None,
+            built=tuple(record["built"]),
+            clashes=tuple(Clash(clash["path"], tuple(clash["owners"])) for clash in record["clashes"]),
+            invalid=record["invalid"],
+            digest=digest(path) if self.digest else None,
+        )
+
+
+def image_interpreter(prefix: str, builder: str) -> str:
+    """Return the interpreter that scripts find in the image.
+
+    It is that of the virtual environment where the prefix is one, which its last name tells (`.venv`, `venv`),
+    else the builder's.
+    """
+    return f"{prefix}/bin/python" if prefix.rpartition("/")[2].endswith("venv") else builder
+
+
+def _lost(clashes: Sequence[Clash]) -> dict[str, frozenset[str]]:
+    lost: dict[str, set[str]] = {}
+    for clash in clashes:
+        for owner in clash.owners[:-1]:
+            lost.setdefault(owner, set()).add(clash.path)
+    return {owner: frozenset(paths) for owner, paths in lost.items()}
+
+
+def _stat(path: str) -> list[Any]:
+    """Return what tells one interpreter from another at the same path, cheaply."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return [path]
+    return [path, status.st_mtime_ns, status.st_size]

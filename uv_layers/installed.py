@@ -1,0 +1,129 @@
+"""The distributions in a tree, as their RECORD files tell (PEP 376, PEP 627)."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import os
+import posixpath
+from typing import TYPE_CHECKING
+
+from uv_layers.model import Clash, Distribution, normalised
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+_SUFFIX = ".dist-info"
+
+
+def distributions(tree: Path) -> list[Distribution]:
+    """Return the distributions below `tree`, sorted by name."""
+    return sorted((_read(tree, info) for info in _infos(tree)), key=lambda d: d.name)
+
+
+def _infos(tree: Path) -> Iterator[str]:
+    """Yield the path in `tree` of every `.dist-info` folder, wherever the interpreter's scheme has put it."""
+    for folder, names, _ in os.walk(tree):
+        found = [name for name in names if name.endswith(_SUFFIX)]
+        for name in found:
+            yield os.path.relpath(os.path.join(folder, name), tree)  # noqa: PTH118 - hot
+        if found:
+            names.clear()
+
+
+def _read(tree: Path, info: str) -> Distribution:
+    name, _, version = posixpath.basename(info).removesuffix(_SUFFIX).partition("-")
+    site = posixpath.dirname(info)
+    files = {}
+    try:
+        file = (tree / info / "RECORD").open(encoding="utf-8", newline="")
+    except FileNotFoundError:
+        return Distribution(normalised(name), version, info, site, {})
+    with file:
+        for path, recorded, *_ in csv.reader(file):
+            files[posixpath.normpath(posixpath.join(site, path))] = recorded
+    return Distribution(normalised(name), version, info, site, files)
+
+
+def clashes(found: Sequence[Distribution]) -> list[Clash]:
+    """Return the files that two of the distributions have with different content, sorted by path.
+
+    The last by name has it: as if they had been installed in the order of their names.
+    """
+    owners: dict[str, list[Distribution]] = {}
+    for distribution in found:
+        for path in distribution.files:
+            owners.setdefault(path, []).append(distribution)
+    return [
+        Clash(path, tuple(d.name for d in having))
+        for path, having in sorted(owners.items())
+        if len(having) > 1 and len({d.files[path] or d.name for d in having}) > 1 and not is_bytecode(path)
+    ]
+
+
+def is_bytecode(path: str) -> bool:
+    """Tell whether a path is that of a bytecode file, which belongs to its source."""
+    return path.endswith(".pyc")
+
+
+def matches(path: Path, recorded: str) -> bool:
+    """Tell whether the file has the hash of a RECORD row, such as `sha256=47DEQp…`; without a hash, any file does."""
+    if not recorded:
+        return True
+    algorithm, _, expected = recorded.partition("=")
+    return record_hash(path, algorithm) == expected
+
+
+def record_hash(path: Path, algorithm: str = "sha256") -> str:
+    """Return the hash of a file as RECORD has it: URL-safe base64 without padding."""
+    try:
+        digest = hashlib.new(algorithm)
+    except ValueError:
+        return ""
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
+
+
+def rename_interpreter(tree: Path, found: Sequence[Distribution], old: str, new: str) -> None:
+    """Let every script that names the interpreter `old` in its first lines name `new`, and record that in RECORD."""
+    for distribution in found:
+        changed = {}
+        for path in distribution.files:
+            # Scripts are the files that a wheel puts beside its site folder, by way of the scheme's `scripts`.
+            if posixpath.basename(posixpath.dirname(path)) != "bin":
+                continue
+            content = (tree / path).read_bytes()
+            renamed = _renamed(content, old.encode(), new.encode())
+            if renamed != content:
+                (tree / path).write_bytes(renamed)
+                changed[path] = (tree / path).stat().st_size
+        if changed:
+            _update_record(tree, distribution, changed)
+
+
+def _renamed(script: bytes, old: bytes, new: bytes) -> bytes:
+    """Return the script with its interpreter replaced, in the plain form and in uv's for long or spaced paths."""
+    plain, _, rest = script.partition(b"\n")
+    if plain == b"#!" + old:
+        return b"#!" + new + b"\n" + rest
+    trampoline = b"#!/bin/sh\n'''exec' '" + old + b"' "
+    if script.startswith(trampoline):
+        _, _, body = script.partition(b"\n' '''\n")
+        return b"#!" + new + b"\n" + body
+    return script
+
+
+def _update_record(tree: Path, distribution: Distribution, changed: dict[str, int]) -> None:
+    record = tree / distribution.info / "RECORD"
+    with record.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    for row in rows:
+        path = posixpath.normpath(posixpath.join(distribution.site, row[0]))
+        if path in changed:
+            row[1:] = [f"sha256={record_hash(tree / path)}", str(changed[path])]
+    with record.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
