@@ -85,7 +85,10 @@ PlatformOption = Annotated[
     ),
 ]
 LockedOption = Annotated[
-    bool, typer.Option("--locked", help="Check that uv.lock matches the project, as is done by default.")
+    bool,
+    typer.Option(
+        "--locked", envvar=_env("LOCKED"), help="Check that uv.lock matches the project, as is done by default."
+    ),
 ]
 FrozenOption = Annotated[
     bool, typer.Option("--frozen", envvar=_env("FROZEN", "UV_FROZEN"), help="Take uv.lock as it is, unchecked.")
@@ -256,7 +259,8 @@ def install(
         typer.Option("--compile", envvar=_env("COMPILE"), help="Compile all, all but test folders, or none."),
     ] = Sources.DEFAULT,
     no_compile_bytecode: Annotated[
-        bool, typer.Option("--no-compile-bytecode", help="The same as --compile none.")
+        bool,
+        typer.Option("--no-compile-bytecode", envvar=_env("NO_COMPILE_BYTECODE"), help="The same as --compile none."),
     ] = False,
     invalidation: Annotated[
         Invalidation,

@@ -154,7 +154,8 @@ def _from_folder(
         path = _lock_file(folder, name)
         lock = pylock.read_layer_lock(path, name)
         pylock.check_target(lock, path, at)
-        locks.append(replace(lock, prefix=_prefix(options, lock.prefix)))
+        own = project.prefix(lock.prefix, str(path), "tool.uv-layers.prefix")
+        locks.append(replace(lock, prefix=_prefix(options, own)))
     return locks, at, ()
 
 
@@ -225,7 +226,7 @@ def dockerfile(
     command: str | None = None,
     snippet: bool = False,
 ) -> str:
-    """Return a Dockerfile for the project, or its stages and `COPY` lines alone. uv is not asked."""
+    """Return a Dockerfile for the project, or its stages and `COPY` lines alone."""
     current = _project(options)
     specs = planning.specs(current, options.selection, named)
     specs += planning.named_specs(named, specs, current.groups)
@@ -252,13 +253,11 @@ def _in_context(path: Path, root: Path) -> str:
 
 
 def _image_python(current: Project, options: Options) -> str:
-    """Return the minor version of the official image: that of --python, of .python-version, else this one's."""
-    running = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    request = options.python or current.python_request or running
-    match = re.search(r"3\.\d+", request)
-    if match is None:
-        raise errors.UsageError(f"cannot tell an image from Python {request!r}; use --python 3.12 or --base")
-    return match[0]
+    """Return the minor version of the official image: that of the target, asked for only where no version is said."""
+    match = re.fullmatch(r"(?:cpython@?)?(3\.\d+)(?:\.\d+)?", options.python or current.python_request or "")
+    if match is not None:
+        return match[1]
+    return _interpreter(Uv.find(options.environ), options, current.directory, current).python
 
 
 def _export_arguments(options: Options, current: Project) -> list[str]:

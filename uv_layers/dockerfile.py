@@ -8,11 +8,12 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from uv_layers import errors
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-TOOL_STAGE = "uv-layers"
-PLAN_STAGE = "plan"
+_TOOL, _PLAN = "uv-layers", "plan"
 _WORK = "/build"
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
@@ -53,17 +54,18 @@ def complete(recipe: Recipe) -> str:
 
 
 def _stages(recipe: Recipe) -> str:
-    builder = [f"FROM {recipe.builder or recipe.image} AS {TOOL_STAGE}", *_tool(recipe.tool), f"WORKDIR {_WORK}"]
+    tool, plan_stage, *layer_stages = stage_names(recipe)
+    builder = [f"FROM {recipe.builder or recipe.image} AS {tool}", *_tool(recipe.tool), f"WORKDIR {_WORK}"]
     mounts = [_mount("bind", source=path, target=path) for path in recipe.inputs]
     command = shlex.join(["uv-layers", "export", *recipe.export])
-    plan = [f"FROM {TOOL_STAGE} AS {PLAN_STAGE}", _run([*mounts, command])]
+    plan = [f"FROM {tool} AS {plan_stage}", _run([*mounts, command])]
     stages = [builder, plan]
-    for layer, stage in zip(recipe.layers, stage_names(recipe), strict=True):
+    for layer, stage in zip(recipe.layers, layer_stages, strict=True):
         lock = f"pylock.{layer}.toml"
         stages.append(
             [
-                f"FROM {TOOL_STAGE} AS {stage}",
-                f"COPY --from={PLAN_STAGE} {_WORK}/{lock} ./",
+                f"FROM {tool} AS {stage}",
+                f"COPY --from={plan_stage} {_WORK}/{lock} ./",
                 _run([_mount("cache", target="/root/.cache"), f"uv-layers install {layer}"]),
             ]
         )
@@ -80,18 +82,18 @@ def _tool(tool: str) -> list[str]:
 def _copies(recipe: Recipe) -> list[str]:
     # A flat tree (prefix "/") is copied to where the interpreter of the official images looks.
     place = "/usr/local/" if recipe.prefix == "/" else "/"
-    pairs = zip(recipe.layers, stage_names(recipe), strict=True)
+    pairs = zip(recipe.layers, stage_names(recipe)[2:], strict=True)
     return [f"COPY --link --from={stage} {_WORK}/layers/{layer}/ {place}" for layer, stage in pairs]
 
 
 def stage_names(recipe: Recipe) -> list[str]:
-    """Return the stage of each layer: its own name where that is free and a stage may have it."""
+    """Return the names of the builder's stage, of the plan's, and of each layer's: as they are, where they can be."""
     # A stage that has the name of an image shadows it in every later FROM.
-    taken = {TOOL_STAGE, PLAN_STAGE, "scratch", recipe.image, recipe.builder}
+    taken = {"scratch", recipe.image, recipe.builder}
     names: list[str] = []
-    for layer in recipe.layers:
-        name = layer
-        while name in taken or not _STAGE_NAME.fullmatch(name) or (name != layer and name in recipe.layers):
+    for wanted in (_TOOL, _PLAN, *recipe.layers):
+        name = wanted
+        while name in taken or not _STAGE_NAME.fullmatch(name) or (name != wanted and name in recipe.layers):
             name = f"layer-{name}"
         taken.add(name)
         names.append(name)
@@ -99,10 +101,11 @@ def stage_names(recipe: Recipe) -> list[str]:
 
 
 def _mount(kind: str, **options: str) -> str:
-    fields = [f"type={kind}", *(f"{key}={value}" for key, value in options.items())]
-    # The value of --mount is one record of CSV.
-    quoted = [f'"{field}"' if "," in field else field for field in fields]
-    return "--mount=" + ",".join(quoted)
+    for path in options.values():
+        # The value of --mount is read as words and then as CSV, with no quoting that survives both.
+        if re.search(r"""[\s,"'`$\\]""", path):
+            raise errors.UsageError(f"{path!r} cannot be mounted in a Dockerfile; rename it")
+    return "--mount=" + ",".join([f"type={kind}", *(f"{key}={value}" for key, value in options.items())])
 
 
 def _run(words: Sequence[str]) -> str:
@@ -110,5 +113,5 @@ def _run(words: Sequence[str]) -> str:
 
 
 def _operands(*paths: str) -> str:
-    plain = all(re.fullmatch(r"[\w./*-]+", path) for path in paths)
-    return " ".join(paths) if plain else json.dumps(paths)
+    plain = all(re.fullmatch(r"[\w./*][\w./*-]*", path) for path in paths)
+    return " ".join(paths) if plain else json.dumps([path if path[:1] != "-" else f"./{path}" for path in paths])

@@ -154,7 +154,7 @@ class UnsupportedSourceError(LayersError):
 
     def __init__(self, package: str, kind: str) -> None:
         super().__init__(
-            f"{package} comes from {kind}, which has no hash to pin; "
+            f"{package} comes from {kind}, which has no hash to pin it by; "
             "publish it to an index or depend on a built wheel of it"
         )
 

@@ -42,6 +42,11 @@ class Target:
         """The minor version, such as `3.12`."""
         return self.markers["python_version"]
 
+    @property
+    def full_python(self) -> str:
+        """The full version, without the `+` of a Python from between two releases, which no specifier takes."""
+        return self.markers["python_full_version"].removesuffix("+")
+
     def __str__(self) -> str:
         name, machine = self.markers["platform_python_implementation"], self.markers["platform_machine"]
         return f"{name} {self.python} on {self.markers['sys_platform']} {machine}"

@@ -16,12 +16,13 @@ SCHEMA = 1
 
 def size(count: int) -> str:
     """Return a number of bytes in the decimal units that registries bill by, such as `1.5 MB`."""
-    amount = float(count)
-    for unit in ("B", "kB", "MB"):
-        if amount < 1000:  # noqa: PLR2004
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.2f} GB"
+    if count < 1000:  # noqa: PLR2004
+        return f"{count} B"
+    for unit, scale, digits in (("kB", 1e3, 1), ("MB", 1e6, 1), ("GB", 1e9, 2)):
+        amount = round(count / scale, digits)
+        if amount < 1000 or unit == "GB":  # noqa: PLR2004
+            break
+    return f"{amount:.{digits}f} {unit}"
 
 
 def _download(known: int, unsized: int) -> str:

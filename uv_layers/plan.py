@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from uv_layers import errors
 from uv_layers.model import Closure, Layer, LayerSpec, Member, Plan
+from uv_layers.project import layer_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -41,7 +42,7 @@ def specs(project: Project, selection: Selection, named: Sequence[str] = ()) -> 
         for g in project.groups
         if g not in selection.no_groups and (g in selection.groups or (g in default and g != "dev"))
     ]
-    found = [LayerSpec(group, groups=(group,)) for group in chosen]
+    found = [_of_group(group) for group in chosen]
     if project.has_dependencies or selection.extras or selection.all_extras:
         if "project" in chosen:
             raise errors.DuplicateLayerError("pyproject.toml", "project")
@@ -62,8 +63,12 @@ def named_specs(names: Iterable[str], layers: Sequence[LayerSpec], groups: Seque
             continue
         if name not in others:
             raise errors.UnknownLayerError(name, known, others)
-        extra[name] = LayerSpec(name, groups=(name,))
+        extra[name] = _of_group(name)
     return tuple(extra.values())
+
+
+def _of_group(group: str) -> LayerSpec:
+    return LayerSpec(layer_name(group, "pyproject.toml: dependency-groups"), groups=(group,))
 
 
 def make(
@@ -111,21 +116,18 @@ def make(
         reason = f"group {spec.groups[0]}"
         made.append(Layer(spec.name, tuple(Member(p, reason) for p in packages if p.name not in taken)))
         taken |= {package.name for package in packages}
-    return Plan(prefix, target, tuple(made), tuple(_hints(made, layers, on_top, source)))
+    return Plan(prefix, target, tuple(made), tuple(_hints(made, on_top)))
 
 
 def _hints(
     made: Sequence[Layer],
-    layers: Sequence[LayerSpec],
     on_top: Sequence[tuple[LayerSpec, Sequence[Package]]],
-    source: str,
 ) -> Iterable[str]:
     for spec, _ in on_top:
-        where = "tool.uv.default-groups" if source == "pyproject.toml" and not layers else "the layers"
-        yield f"group {spec.name!r} is in no layer of the image; add it to {where} to keep it, or use --group"
+        yield f"group {spec.name!r} is not in the image; to have it there, add it to tool.uv.default-groups or a layer"
     for layer in made:
         if not layer.members:
-            yield f"layer {layer.name!r} is empty: layers below it have all that it claims"
+            yield f"layer {layer.name!r} is empty: it claims nothing that the target installs and no other layer has"
 
 
 def _closure_of(packages: Sequence[Package]) -> Closure:

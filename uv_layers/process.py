@@ -55,9 +55,10 @@ def run(
         stdout, stderr = child.communicate(timeout=timeout)
     except BaseException:
         child.kill()
-        child.wait()
         raise
     finally:
+        # Waits, and closes the pipes.
+        child.__exit__(None, None, None)
         with _guard:
             _running.discard(child)
     return Finished(child.returncode, stdout, stderr or "")

@@ -34,35 +34,32 @@ def load(directory: Path, config_file: Path | None = None) -> Project:
     """
     pyproject = directory / "pyproject.toml"
     document = _read(pyproject)
-    meta = _table(document, "project", "pyproject.toml")
-    uv = _table(_table(document, "tool", "pyproject.toml"), "uv", "pyproject.toml")
-    groups = tuple(normalised(g) for g in _table(document, "dependency-groups", "pyproject.toml"))
+    meta = _table(document, "project")
+    uv = _table(document, "tool.uv")
+    groups = tuple(normalised(group) for group in _table(document, "dependency-groups"))
     default = uv.get("default-groups", ["dev"])
     if default != "all":
-        default = [normalised(g) for g in _strings(default, "pyproject.toml", "tool.uv.default-groups")]
+        default = [normalised(group) for group in _strings(default, "pyproject.toml", "tool.uv.default-groups")]
     lock_root, member_files = _workspace(directory, uv)
     settings = lock_root / "uv.toml"
-    own = directory / CONFIG_FILE
-    candidates = (settings, lock_root / "pyproject.toml", own, *member_files)
-    inputs = dict.fromkeys([pyproject, lock_root / "uv.lock", *(p for p in candidates if p.is_file())])
-    if config_file is not None:
-        inputs[config_file] = None
-    root_uv = (
-        uv if lock_root == directory else _table(_table(_read(lock_root / "pyproject.toml"), "tool", ""), "uv", "")
-    )
+    configuration = config_file or directory / CONFIG_FILE
+    candidates = (settings, lock_root / "pyproject.toml", configuration, *member_files)
+    inputs = dict.fromkeys([pyproject, lock_root / "uv.lock", *(path for path in candidates if path.is_file())])
+    root_uv = uv if lock_root == directory else _table(_read(lock_root / "pyproject.toml"), "tool.uv")
+    dynamic = _strings(meta.get("dynamic", []), "pyproject.toml", "project.dynamic")
     return Project(
         directory=directory,
         lock_root=lock_root,
         config=_config(directory, document, config_file),
         inputs=tuple(inputs),
         members={name: path.parent for path in member_files if (name := _name(path))},
-        name=meta.get("name"),
-        requires_python=meta.get("requires-python"),
+        name=_string(meta, "name"),
+        requires_python=_string(meta, "requires-python"),
         python_request=_python_request(directory, lock_root),
-        has_dependencies=bool(meta.get("dependencies")) or "dependencies" in meta.get("dynamic", ()),
+        has_dependencies=bool(meta.get("dependencies")) or "dependencies" in dynamic,
         groups=groups,
         default_groups=tuple(g for g in groups if default == "all" or g in default),
-        extras=tuple(normalised(e) for e in _table(meta, "optional-dependencies", "pyproject.toml")),
+        extras=tuple(normalised(extra) for extra in _table(document, "project.optional-dependencies")),
         # uv reads one of the two and not both: uv.toml wins.
         uv_settings=_read(settings) if settings.is_file() else root_uv,
     )
@@ -82,41 +79,47 @@ def _python_request(directory: Path, lock_root: Path) -> str | None:
 
 def _workspace(directory: Path, uv: Mapping[str, Any]) -> tuple[Path, list[Path]]:
     """Return the folder that holds `uv.lock`, and the `pyproject.toml` of each workspace member."""
-    root = directory
-    if "workspace" not in uv and not (directory / "uv.lock").is_file():
-        for parent in directory.parents:
-            candidate = parent / "pyproject.toml"
-            if candidate.is_file() and (parent / "uv.lock").is_file():
-                above = _table(_table(_read(candidate), "tool", str(candidate)), "uv", str(candidate))
-                if "workspace" in above:
-                    root, uv = parent, above
-                break
-    patterns = _table(uv, "workspace", "pyproject.toml").get("members", ())
-    # No symlinks and nothing above the root: what a build context cannot hold is no input of it.
-    found = {p for pattern in patterns if not _escapes(pattern) for p in root.glob(f"{pattern}/pyproject.toml")}
-    return root, sorted(found)
+    if "workspace" in uv or (directory / "uv.lock").is_file():
+        return directory, _members(directory, uv)
+    for parent in directory.parents:
+        if (parent / "pyproject.toml").is_file() and (parent / "uv.lock").is_file():
+            found = _members(parent, _table(_read(parent / "pyproject.toml"), "tool.uv"))
+            if directory / "pyproject.toml" in found:
+                return parent, found
+            break
+    return directory, []
+
+
+def _members(root: Path, uv: Mapping[str, Any]) -> list[Path]:
+    workspace = uv.get("workspace", {})
+    if not isinstance(workspace, dict):
+        raise errors.ConfigError("pyproject.toml", "tool.uv.workspace", "must be a table")
+    found: dict[str, set[Path]] = {}
+    for key in ("members", "exclude"):
+        setting = f"tool.uv.workspace.{key}"
+        patterns = _strings(workspace.get(key, []), "pyproject.toml", setting)
+        try:
+            found[key] = {path for p in patterns if p and ".." not in p.split("/") for path in root.glob(p)}
+        except (ValueError, NotImplementedError) as error:
+            raise errors.ConfigError("pyproject.toml", setting, str(error)) from None
+    folders = (folder / "pyproject.toml" for folder in found["members"] - found["exclude"])
+    return sorted(path for path in folders if path.is_file())
 
 
 def _name(pyproject: Path) -> str | None:
-    name = _table(_read(pyproject), "project", str(pyproject)).get("name")
-    return normalised(name) if isinstance(name, str) else None
-
-
-def _escapes(pattern: object) -> bool:
-    return not isinstance(pattern, str) or pattern.startswith("/") or ".." in pattern.split("/")
+    name = _string(_table(_read(pyproject), "project"), "name")
+    return None if name is None else normalised(name)
 
 
 def _config(directory: Path, document: Mapping[str, Any], config_file: Path | None) -> Config:
-    own = directory / CONFIG_FILE
-    if config_file is not None or own.is_file():
-        path = config_file or own
+    path = config_file or directory / CONFIG_FILE
+    if config_file is not None or path.is_file():
         return _validated(_read(path), path.name, "")
-    table = _table(_table(document, "tool", "pyproject.toml"), "uv-layers", "pyproject.toml")
-    return _validated(table, "pyproject.toml", "tool.uv-layers.")
+    return _validated(_table(document, "tool.uv-layers"), "pyproject.toml", "tool.uv-layers.")
 
 
 def _validated(table: Mapping[str, Any], source: str, where: str) -> Config:
-    for key in table.keys() - _CONFIG_KEYS:
+    for key in sorted(table.keys() - _CONFIG_KEYS):
         raise errors.ConfigError(source, f"{where}{key}", f"unknown setting; known: {', '.join(sorted(_CONFIG_KEYS))}")
     layers = table.get("layers", [])
     if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
@@ -148,7 +151,7 @@ def layer_name(name: object, source: str) -> str:
 
 
 def _layer(table: Mapping[str, Any], source: str, where: str) -> LayerSpec:
-    for key in table.keys() - _LAYER_KEYS:
+    for key in sorted(table.keys() - _LAYER_KEYS):
         raise errors.ConfigError(source, f"{where}.{key}", f"unknown setting; known: {', '.join(sorted(_LAYER_KEYS))}")
     if "name" not in table:
         raise errors.ConfigError(source, where, "has no name; add one")
@@ -168,10 +171,20 @@ def _read(path: Path) -> dict[str, Any]:
         raise errors.UnreadableFileError(path, error) from None
 
 
-def _table(document: Mapping[str, Any], key: str, source: str) -> dict[str, Any]:
-    value = document.get(key, {})
-    if not isinstance(value, dict):
-        raise errors.ConfigError(source, key, "must be a table")
+def _table(document: Mapping[str, Any], setting: str) -> dict[str, Any]:
+    """Return the table at a dotted path of `pyproject.toml`, empty where there is none."""
+    value: Any = document
+    for index, key in enumerate(keys := setting.split(".")):
+        value = value.get(key, {})
+        if not isinstance(value, dict):
+            raise errors.ConfigError("pyproject.toml", ".".join(keys[: index + 1]), "must be a table")
+    return dict(value)
+
+
+def _string(project: Mapping[str, Any], key: str) -> str | None:
+    value = project.get(key)
+    if value is not None and not isinstance(value, str):
+        raise errors.ConfigError("pyproject.toml", f"project.{key}", f"must be a string, not {value!r}")
     return value
 
 

@@ -23,6 +23,7 @@ _FILE_NAME = re.compile(r"pylock\.([^.]+)\.toml")
 _BUILD_SETTINGS = ("build-constraint-dependencies", "config-settings", "no-build-isolation")
 _BUILD_SETTINGS_BY_PACKAGE = ("config-settings-package", "extra-build-dependencies", "extra-build-variables")
 _PACKAGE_LISTS = ("no-binary-package", "no-build-isolation-package")
+_SETTINGS = {*_BUILD_SETTINGS, *_BUILD_SETTINGS_BY_PACKAGE, *_PACKAGE_LISTS}
 
 
 def file_name(layer: str) -> str:
@@ -72,7 +73,7 @@ class Export:
             return
         from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - tens of ms
 
-        version = self._target.markers["python_full_version"]
+        version = self._target.full_python
         if not SpecifierSet(self.requires_python).contains(version, prereleases=True):
             raise errors.PythonMismatchError(source, f"Python {self.requires_python}", f"Python {version}")
 
@@ -91,26 +92,28 @@ def _narrowed(table: Mapping[str, Any], target: Target, settings: Mapping[str, A
         kept["version"] = version
     if "directory" in table:
         raise errors.UnsupportedSourceError(name, "a local folder")
+    forbidden = _listed(name, settings, "no-build")
     if vcs := table.get("vcs"):
+        if forbidden:
+            raise errors.NoWheelError(name, str(version), str(target), build_forbidden=True)
         # What was asked for (a branch, a tag) moves while the commit stands.
         kept["vcs"] = _without_credentials({k: v for k, v in vcs.items() if k != "requested-revision"})
         return Package(name, version, None, built=True, table=kept)
     if archive := table.get("archive"):
         wheel = _base_name(archive).endswith(".whl")
-        if wheel and _rank(archive, target) is None:
-            raise errors.NoWheelError(name, str(version), str(target), build_forbidden=False)
-        kept["archive"] = _file(archive)
+        if (wheel and _rank(archive, target) is None) or (forbidden and not wheel):
+            raise errors.NoWheelError(name, str(version), str(target), build_forbidden=not wheel)
+        kept["archive"] = _file(name, archive)
         return Package(name, version, archive.get("size"), built=not wheel, table=kept)
     wheels = [] if _listed(name, settings, "no-binary") else table.get("wheels", [])
     best = min(((r, w) for w in wheels if (r := _rank(w, target)) is not None), key=lambda x: x[0], default=None)
     if best is not None:
-        kept["wheels"] = [_file(best[1])]
+        kept["wheels"] = [_file(name, best[1])]
         return Package(name, version, best[1].get("size"), table=kept)
-    forbidden = _listed(name, settings, "no-build")
     sdist = table.get("sdist")
     if sdist is None or forbidden:
         raise errors.NoWheelError(name, str(version), str(target), build_forbidden=forbidden and sdist is not None)
-    kept["sdist"] = _file(sdist)
+    kept["sdist"] = _file(name, sdist)
     return Package(name, version, sdist.get("size"), built=True, table=kept)
 
 
@@ -125,7 +128,7 @@ def _base_name(file: Mapping[str, Any]) -> str:
     return str(place).rsplit("/", 1)[-1].replace("%2B", "+").replace("%2b", "+")
 
 
-def _rank(wheel: Mapping[str, Any], target: Target) -> tuple[int, tuple[int, str], str] | None:
+def _rank(wheel: Mapping[str, Any], target: Target) -> tuple[int, int, list[int], str] | None:
     """Return how well a wheel suits the target, the least being the best, or None when it does not."""
     name = _base_name(wheel)
     stem, python, abi, platform = name.removesuffix(".whl").rsplit("-", 3)
@@ -139,11 +142,14 @@ def _rank(wheel: Mapping[str, Any], target: Target) -> tuple[int, tuple[int, str
     if not ranks:
         return None
     # Of two with the same tag, the higher build number wins (binary distribution format, "File name convention").
-    build = re.match(r"(\d+)(.*)", stem.split("-")[2]) if stem.count("-") > 1 else None
-    return min(ranks), (-int(build[1]), build[2]) if build else (0, ""), name
+    build = re.match(r"(\d*)(.*)", stem.split("-", 2)[2] if stem.count("-") > 1 else "")
+    number, suffix = build.groups() if build else ("", "")
+    return min(ranks), -int(number or -1), [-ord(c) for c in suffix] + [0], name
 
 
-def _file(file: Mapping[str, Any]) -> dict[str, Any]:
+def _file(name: str, file: Mapping[str, Any]) -> dict[str, Any]:
+    if not file.get("hashes"):
+        raise errors.UnsupportedSourceError(name, f"{_base_name(file)}")
     kept = {key: file[key] for key in ("name", "url", "path", "size", "subdirectory") if key in file}
     return _without_credentials(kept) | {"hashes": dict(sorted(file["hashes"].items()))}
 
@@ -169,11 +175,16 @@ def _build_settings(layer: Layer, settings: Mapping[str, Any]) -> dict[str, Any]
         kept |= {key: settings[key] for key in _BUILD_SETTINGS if settings.get(key)}
     for key in _BUILD_SETTINGS_BY_PACKAGE:
         if chosen := {n: v for n, v in settings.get(key, {}).items() if normalised(n) in built}:
-            kept[key] = dict(sorted(chosen.items()))
+            kept[key] = chosen
     for key in _PACKAGE_LISTS:
         if names := sorted({normalised(n) for n in settings.get(key, ())} & built):
             kept[key] = names
-    return dict(sorted(kept.items()))
+    return _sorted(kept)
+
+
+def _sorted(table: dict[str, Any]) -> dict[str, Any]:
+    """Return the table in the order of its keys, all the way down: the order in which they are written says nothing."""
+    return {key: _sorted(value) if isinstance(value, dict) else value for key, value in sorted(table.items())}
 
 
 def layer_lock(layer: Layer, prefix: str, target: Target, settings: Mapping[str, Any]) -> LayerLock:
@@ -237,13 +248,17 @@ def read_layer_lock(path: Path, layer: str) -> LayerLock:
         lock = Pylock.from_dict(document)
     except OSError as error:
         raise errors.UnreadableFileError(path, error.strerror) from None
-    except (UnicodeDecodeError, tomli.TOMLDecodeError, PylockValidationError) as error:
+    except (UnicodeDecodeError, tomli.TOMLDecodeError, PylockValidationError, RecursionError) as error:
         raise errors.LayerLockError(path, error) from None
     for package in lock.packages:
         if package.directory is not None:
             raise errors.LayerLockError(path, f"{package.name} comes from a local folder, which has no hash")
     own = (lock.tool or {}).get("uv-layers", {})
+    if not isinstance(own, dict):
+        raise errors.LayerLockError(path, "tool.uv-layers must be a table")
     prefix, settings = own.get("prefix", DEFAULT_PREFIX), own.get("uv", {})
+    if not isinstance(settings, dict) or not settings.keys() <= _SETTINGS:
+        raise errors.LayerLockError(path, f"tool.uv-layers.uv must be a table of {', '.join(sorted(_SETTINGS))}")
     if own.get("layer", layer) != layer:
         raise errors.LayerLockError(path, f"it is the lock of layer {own['layer']!r}, not of {layer!r}")
     return _lock(layer, prefix, text, document.get("packages", []), settings)
@@ -258,6 +273,6 @@ def check_target(lock: LayerLock, path: Path, target: Target) -> None:
     environments = document.environments or ()
     fits = not environments or any(m.evaluate(dict(target.markers), context="lock_file") for m in environments)
     python = document.requires_python or SpecifierSet()
-    if not fits or not python.contains(target.markers["python_full_version"], prereleases=True):
+    if not fits or not python.contains(target.full_python, prereleases=True):
         wanted = " or ".join(map(str, environments)) or "any platform"
         raise errors.PythonMismatchError(str(path), f"Python {python} where {wanted}", str(target))

@@ -30,10 +30,11 @@ facts = {"executable": next(name for name in names if name and os.path.isfile(na
 _ELSEWHERE = "import json, sys\nsys.path.insert(0, sys.argv[1])" + _PROBE + "print(json.dumps(facts))"
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "riscv64": "riscv64", "ppc64le": "ppc64le", "s390x": "s390x"}
+_ALIASES = {"linux": "linux/amd64", "riscv64-unknown-linux": "linux/riscv64"}
 # The least glibc that `--platform linux/…` assumes, as uv's own `--python-platform linux` does.
 _GLIBC = 28
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-_TRIPLE = re.compile(r"([a-z0-9_]+)-(?:manylinux_2_(\d+)|unknown-linux-(gnu|musl))")
+_TRIPLE = re.compile(r"(x86_64|aarch64|riscv64)-(?:manylinux_2_(\d+)|(manylinux2014)|unknown-linux-(gnu|musl))")
 
 
 def running_satisfies(request: str | None, requires_python: str | None) -> bool:
@@ -76,7 +77,10 @@ def of_interpreter(executable: str, environ: Mapping[str, str]) -> Target:
     if done.status:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise errors.TargetError(f"the Python interpreter {executable} failed: {last}; name another with --python")
-    return _from(json.loads(done.stdout))
+    try:
+        return _from(json.loads(done.stdout))
+    except (ValueError, TypeError, KeyError):
+        raise errors.TargetError(f"{executable} does not answer as a Python interpreter does") from None
 
 
 def _from(facts: Mapping[str, Any]) -> Target:
@@ -118,13 +122,14 @@ def of_platform(platform: str, python: str) -> Target:
 
 
 def _platform(platform: str) -> tuple[str, list[str]]:
+    platform = _ALIASES.get(platform, platform)
     if platform.startswith("linux/") and (machine := _MACHINES.get(platform.split("/")[1])):
         return machine, list(_manylinux(machine, _GLIBC))
     if match := _TRIPLE.fullmatch(platform):
-        machine = match[1]
-        if match[3] == "musl":
+        machine, glibc, legacy, libc = match.groups()
+        if libc == "musl":
             return machine, [f"musllinux_1_{minor}_{machine}" for minor in (2, 1)]
-        return machine, list(_manylinux(machine, int(match[2] or _GLIBC)))
+        return machine, list(_manylinux(machine, 17 if legacy else int(glibc or _GLIBC)))
     raise errors.TargetError(
         f"unknown platform {platform!r}; use linux/amd64, linux/arm64, or a Linux name of uv's --python-platform"
     )

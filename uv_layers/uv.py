@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from uv_layers.model import Selection
 
-# The oldest uv that the functional tests pass with.
+# The oldest uv that uv-layers is tested with; the dependency in pyproject.toml is the same.
 MINIMUM = (0, 9, 0)
 
 # These belong to the project that is exported: uv decides with them whether a lock is stale.
@@ -36,6 +36,7 @@ _OVERRIDING = {
     "UV_BREAK_SYSTEM_PACKAGES",
     "UV_COMPILE_BYTECODE",
     "UV_CONSTRAINT",
+    "UV_DEV",
     "UV_EXCLUDE",
     "UV_FROZEN",
     "UV_LINK_MODE",
@@ -56,6 +57,8 @@ _OVERRIDING = {
     "UV_TORCH_BACKEND",
     "UV_WORKING_DIR",
 }
+# What a build is made with: the layer lock says it, and the uv.toml that it is written to must be read.
+_BUILDING = {"UV_BUILD_CONSTRAINT", "UV_NO_BUILD_ISOLATION", "UV_NO_CONFIG"}
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
@@ -74,8 +77,9 @@ def installing_env(environ: Mapping[str, str], epoch: int) -> dict[str, str]:
 
     `epoch`, in seconds, becomes SOURCE_DATE_EPOCH for the builds of source distributions.
     """
-    kept = {k: v for k, v in environ.items() if k not in _OVERRIDING | _RESOLVING and k != "VIRTUAL_ENV"}
-    return kept | {"UV_NO_INSTALLER_METADATA": "1", "SOURCE_DATE_EPOCH": str(epoch)}
+    kept = {k: v for k, v in environ.items() if k not in _OVERRIDING | _RESOLVING | _BUILDING | {"VIRTUAL_ENV"}}
+    # The last two are for build backends: the time they may write, and the order of what they keep in sets.
+    return kept | {"UV_NO_INSTALLER_METADATA": "1", "SOURCE_DATE_EPOCH": str(epoch), "PYTHONHASHSEED": "0"}
 
 
 def image_argv(directory: Path, selection: Selection) -> list[str]:
@@ -119,7 +123,15 @@ def find_python_argv(directory: Path, request: str | None) -> list[str]:
 def install_argv(lock: Path, prefix: Path, python: str, *, offline: bool, verbose: bool) -> list[str]:
     """Return the arguments that install the layer lock `lock` below `prefix`."""
     argv = ["pip", "install", "--python", python, "--prefix", str(prefix), "--no-deps", "--no-python-downloads"]
-    argv += ["--link-mode", "copy", "--preview-features", "pylock", "--requirements", str(lock)]
+    argv += [
+        "--link-mode",
+        "copy",
+        "--no-compile-bytecode",
+        "--preview-features",
+        "pylock",
+        "--requirements",
+        str(lock),
+    ]
     flags = (("--offline", offline), ("--verbose", verbose))
     return argv + [flag for flag, given in flags if given]
 
