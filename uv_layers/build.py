@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -81,10 +82,16 @@ class Build:
         """Make the tree in `staging`, and return what its record says of it."""
         from uv_layers import bytecode, installed, seal  # noqa: PLC0415 - an up-to-date tree needs none of it
 
-        tree = staging / "tree"
+        tree, scratch = staging / "tree", staging / "scratch"
         (tree / lock.prefix.lstrip("/")).mkdir(parents=True)
-        if lock.versions:
-            self._install(uv, lock, lock.text, at, staging / "work", tree)
+        scratch.mkdir()
+        mode = bytecode.Mode(self.sources, self.invalidation)
+        compiler = bytecode.Compiler(tree, lock.prefix, mode, at, bytecode.Cache.of(self.environ))
+        with ThreadPoolExecutor(1) as pool:
+            # What the cache has is written while uv copies: each waits for the disk more than it computes.
+            restored = pool.submit(compiler.restore, {} if self.sources == "none" else lock.wheels)
+            if lock.versions:
+                self._install(uv, lock, lock.text, at, staging / "work", tree)
         found = installed.distributions(tree)
         clashes = installed.clashes(found)
         if clashes and self.strict:
@@ -95,18 +102,7 @@ class Build:
             installed.rename_interpreter(tree, found, str(at.executable), image)
         compiled = bytecode.Compiled()
         if self.sources != "none":
-            scratch = staging / "scratch"
-            scratch.mkdir()
-            compiled = bytecode.compile_tree(
-                tree,
-                found,
-                mode=bytecode.Mode(self.sources, self.invalidation),
-                at=at,
-                cache=bytecode.Cache.of(self.environ),
-                contents=lock.wheels,
-                lost=_lost(clashes),
-                scratch=scratch,
-            )
+            compiled = compiler.finish(found, lock.wheels, clashes, restored.result(), scratch)
         files, size = seal.seal(tree, lock.prefix, self.epoch)
         return {
             "packages": len(lock.versions),
@@ -181,14 +177,6 @@ def image_interpreter(prefix: str, builder: str) -> str:
     else the builder's.
     """
     return f"{prefix}/bin/python" if prefix.rpartition("/")[2].endswith("venv") else builder
-
-
-def _lost(clashes: Sequence[Clash]) -> dict[str, frozenset[str]]:
-    lost: dict[str, set[str]] = {}
-    for clash in clashes:
-        for owner in clash.owners[:-1]:
-            lost.setdefault(owner, set()).add(clash.path)
-    return {owner: frozenset(paths) for owner, paths in lost.items()}
 
 
 def _stat(path: str) -> list[Any]:

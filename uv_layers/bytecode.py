@@ -26,7 +26,7 @@ from uv_layers import errors, process
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from uv_layers.model import Distribution, Target
+    from uv_layers.model import Clash, Distribution, Target
 
 # Raised when an entry's form, or what the worker makes of a source, changes.
 _FORMAT = 1
@@ -63,6 +63,7 @@ for line in sys.stdin.buffer:
         out.write(data)
     out.flush()
 """
+_WORKER_ENV = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,11 @@ class Mode:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """What was done: the digest of each .pyc by its path in the tree, and the number of sources that are not valid."""
+    """What became of some sources, sorted: the digest of each .pyc by its path in the tree, and the number of
+    sources that are no valid Python.
+    """
 
+    sources: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
     invalid: int = 0
 
@@ -86,12 +90,11 @@ class _Unit:
     """The sources of one wheel, as paths in the tree, and their bytecode as it comes."""
 
     key: str
-    sources: list[str]
-    codes: list[bytes | None] = field(default_factory=list)
-    missing: int = 0
+    codes: dict[str, bytes | None]
+    missing: int
 
 
-def sources(distribution: Distribution, mode: Mode, lost: frozenset[str] = frozenset()) -> list[str]:
+def sources(distribution: Distribution, mode: Mode, lost: frozenset[str] = frozenset()) -> tuple[str, ...]:
     """Return the sources of a distribution that are compiled, as sorted paths in the tree.
 
     They are those in its site folder, less those in a package's test folders, which no image imports, and less
@@ -106,7 +109,7 @@ def sources(distribution: Distribution, mode: Mode, lost: frozenset[str] = froze
         if mode.sources == "default" and not _TEST_FOLDERS.isdisjoint(below_package):
             continue
         found.append(path)
-    return sorted(found)
+    return tuple(sorted(found))
 
 
 def bytecode_path(source: str, cache_tag: str) -> str:
@@ -134,8 +137,8 @@ class Cache:
     def _entry(self, key: str) -> Path:
         return self._entries / key[:2] / key
 
-    def get(self, key: str, count: int) -> list[bytes | None] | None:
-        """Return the bytecode of `count` sources, None for each that is no valid Python, or None without an entry."""
+    def get(self, key: str) -> dict[str, bytes | None] | None:
+        """Return bytecode by source, None for a source that is no valid Python; or None where there is no entry."""
         path = self._entry(key)
         try:
             data = path.read_bytes()
@@ -144,15 +147,15 @@ class Cache:
         start = len(_HEADER) + 32
         if data[: len(_HEADER)] != _HEADER or hashlib.sha256(data[start:]).digest() != data[len(_HEADER) : start]:
             return None
-        codes = list(_unpacked(data, start))
         with suppress(OSError):  # a cache that is only read
             os.utime(path)
-        return codes if len(codes) == count else None
+        names, *codes = _unpacked(data, start)
+        return dict(zip(json.loads(names or b""), codes, strict=True))
 
-    def put(self, key: str, codes: Sequence[bytes | None]) -> None:
+    def put(self, key: str, codes: Mapping[str, bytes | None]) -> None:
         """Keep an entry; a cache that cannot be written to is not used."""
-        parts = [part for code in codes for part in (struct.pack("<q", -1 if code is None else len(code)), code or b"")]
-        payload = b"".join(parts)
+        parts = (json.dumps(list(codes)).encode(), *codes.values())
+        payload = b"".join(piece for part in parts for piece in _packed(part))
         path = self._entry(key)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
@@ -164,7 +167,8 @@ class Cache:
                 file.writelines((_HEADER, hashlib.sha256(payload).digest(), payload))
             temporary.replace(path)
         except OSError:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     def size(self) -> tuple[int, int]:
         """Return the number of entries and their size in bytes."""
@@ -193,6 +197,10 @@ class Cache:
         return sorted(path for path in self.path.glob("bytecode-v*/*/*") if path.is_file())
 
 
+def _packed(code: bytes | None) -> tuple[bytes, bytes]:
+    return struct.pack("<q", -1 if code is None else len(code)), code or b""
+
+
 def _unpacked(data: bytes, start: int) -> Iterator[bytes | None]:
     # The checksum has held, so the lengths are those that `put` wrote.
     while start < len(data):
@@ -202,36 +210,138 @@ def _unpacked(data: bytes, start: int) -> Iterator[bytes | None]:
         start += max(length, 0)
 
 
-def compile_tree(
-    tree: Path,
-    found: Sequence[Distribution],
-    *,
-    mode: Mode,
-    at: Target,
-    cache: Cache,
-    contents: Mapping[str, str],
-    lost: Mapping[str, frozenset[str]],
-    scratch: Path,
-) -> Compiled:
-    """Give every source of the distributions in `tree` its bytecode, from the cache where that has it.
+@dataclass(frozen=True)
+class Compiler:
+    """Makes the bytecode of one tree, for the paths that it has in the image. `prefix` is where that has it."""
 
-    `contents` has what identifies a distribution's content, by name; one without is identified by its RECORD.
-    `lost` has, by name, the paths that another distribution has. Raises CompileError.
-    """
-    units = []
-    for distribution in found:
-        without = lost.get(distribution.name, frozenset())
-        if paths := sources(distribution, mode, without):
-            content = contents.get(distribution.name) or _content(tree, distribution)
-            units.append(_Unit(_key(distribution, content, mode, at, sorted(without)), paths))
-    threads = _cores()
-    with ThreadPoolExecutor(threads) as pool:
-        parts = list(pool.map(lambda unit: _restore(tree, unit, at, cache), units))
-    new = [unit for unit, part in zip(units, parts, strict=True) if part is None]
-    parts.append(_compile(tree, new, mode, at, cache, threads, scratch))
-    made = [part for part in parts if part is not None]
-    digests = {path: digest for part in made for path, digest in part.digests.items()}
-    return Compiled(digests, sum(part.invalid for part in made))
+    tree: Path
+    prefix: str
+    mode: Mode
+    at: Target
+    cache: Cache
+
+    def restore(self, contents: Mapping[str, str]) -> dict[str, Compiled]:
+        """Write the bytecode of the wheels that the cache knows, which needs nothing of their sources to be there.
+
+        `contents` has the hash of each wheel by the distribution's name.
+        """
+        with ThreadPoolExecutor(_cores()) as pool:
+            keys = {name: self._key(content) for name, content in contents.items()}
+            parts = zip(keys, pool.map(self._restore, keys.values()), strict=True)
+            return {name: part for name, part in parts if part is not None}
+
+    def finish(
+        self,
+        found: Sequence[Distribution],
+        contents: Mapping[str, str],
+        clashes: Sequence[Clash],
+        restored: Mapping[str, Compiled],
+        scratch: Path,
+    ) -> Compiled:
+        """Give every source of the distributions its bytecode, and keep in the cache what is new.
+
+        `restored` is what `restore` has returned. A distribution without a hash of its wheel in `contents` is
+        identified by its RECORD. `scratch` is an empty folder. Raises CompileError.
+        """
+        done, open_ = [], []
+        for distribution in found:
+            lost = [clash.path for clash in clashes if distribution.name in clash.owners[:-1]]
+            paths = sources(distribution, self.mode, frozenset(lost))
+            part = restored.get(distribution.name)
+            if part and part.sources == paths and not any(distribution.name in clash.owners for clash in clashes):
+                done.append(part)
+                continue
+            for path in part.digests if part else ():
+                (self.tree / path).unlink(missing_ok=True)
+            content = contents.get(distribution.name) or _content(self.tree, distribution)
+            open_.append((paths, self._key(content, lost)))
+        units = []
+        for paths, key in open_:
+            part = self._restore(key) if paths else Compiled()
+            if part is None or part.sources != paths:
+                units.append(_Unit(key, dict.fromkeys(paths), len(paths)))
+            else:
+                done.append(part)
+        if units:
+            done.append(self._compile(units, scratch))
+        digests = {path: digest for part in done for path, digest in part.digests.items()}
+        return Compiled((), digests, sum(part.invalid for part in done))
+
+    def _key(self, content: str, lost: Sequence[str] = ()) -> str:
+        at, mode = self.at, self.mode
+        facts = [content, at.magic, at.cache_tag, _OPTIMISATION, self.prefix, mode.sources, mode.invalidation]
+        return hashlib.sha256(json.dumps([_FORMAT, *facts, *sorted(lost)]).encode()).hexdigest()
+
+    def _restore(self, key: str) -> Compiled | None:
+        """Write the bytecode that the cache has of a wheel, or return None where it has none."""
+        codes = self.cache.get(key)
+        if codes is None:
+            return None
+        digests = dict(self._write(source, code) for source, code in codes.items() if code is not None)
+        return Compiled(tuple(codes), digests, len(codes) - len(digests))
+
+    def _write(self, source: str, code: bytes) -> tuple[str, str]:
+        """Write the bytecode of a source, and return its path in the tree and its digest."""
+        path = bytecode_path(source, self.at.cache_tag)
+        place = f"{self.tree}/{path}"
+        try:
+            file = open(place, "wb")  # noqa: PTH123, SIM115 - hot
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(place), exist_ok=True)  # noqa: PTH103, PTH120
+            file = open(place, "wb")  # noqa: PTH123, SIM115
+        with file:
+            file.write(code)
+        return path, hashlib.sha256(code).hexdigest()
+
+    def _compile(self, units: Sequence[_Unit], scratch: Path) -> Compiled:
+        """Compile the sources of the units, a wheel after the other; keep the bytecode of each wheel that is done."""
+        digests: dict[str, str] = {}
+        guard = Lock()
+        jobs = iter([(unit, source) for unit in units for source in unit.codes])
+        count = sum(unit.missing for unit in units)
+
+        def work() -> None:
+            with _slots, process.worker(self._worker_argv(), env=_WORKER_ENV, cwd=scratch) as worker:
+                while True:
+                    with guard:
+                        job = next(jobs, None)
+                    if job is None:
+                        return
+                    unit, source = job
+                    code = self._ask(worker, source)
+                    written = None if code is None else self._write(source, code)
+                    with guard:
+                        digests.update([written] if written else [])
+                        unit.codes[source] = code
+                        unit.missing -= 1
+                        whole = not unit.missing
+                    if whole:
+                        self.cache.put(unit.key, unit.codes)
+                        unit.codes = {}
+
+        # A worker that starts for a handful of sources costs more than it saves.
+        workers = min(_cores(), -(-count // 16))
+        with ThreadPoolExecutor(workers) as pool:
+            for done in [pool.submit(work) for _ in range(workers)]:
+                done.result()
+        return Compiled((), digests, count - len(digests))
+
+    def _worker_argv(self) -> list[str]:
+        # Not -I, under which the hash seed is not heeded, and with it the order of a frozenset on Python 3.10.
+        flags = FLAGS[self.mode.invalidation]
+        return [str(self.at.executable), "-s", "-S", "-c", _WORKER, str(flags), str(_OPTIMISATION)]
+
+    def _ask(self, worker: process.Worker, source: str) -> bytes | None:
+        try:
+            worker.stdin.write(json.dumps([f"{self.tree}/{source}", f"/{source}"]).encode() + b"\n")
+            worker.stdin.flush()
+            (length,) = struct.unpack("<q", worker.stdout.read(8))
+            code: bytes = worker.stdout.read(max(length, 0))
+        except (BrokenPipeError, struct.error):
+            raise errors.CompileError(str(self.at.executable), source) from None
+        if len(code) < length:
+            raise errors.CompileError(str(self.at.executable), source)
+        return None if length < 0 else code
 
 
 def _cores() -> int:
@@ -249,103 +359,5 @@ def _content(tree: Path, distribution: Distribution) -> str:
     return digest.hexdigest()
 
 
-def _key(distribution: Distribution, content: str, mode: Mode, at: Target, without: Sequence[str]) -> str:
-    facts = [content, at.magic, at.cache_tag, _OPTIMISATION, distribution.site, mode.sources, mode.invalidation]
-    return hashlib.sha256(json.dumps([_FORMAT, *facts, without]).encode()).hexdigest()
-
-
-def _write(tree: Path, source: str, at: Target, code: bytes) -> tuple[str, str]:
-    """Write the bytecode of a source, and return its path in the tree and its digest."""
-    path = bytecode_path(source, at.cache_tag)
-    place = f"{tree}/{path}"
-    try:
-        file = open(place, "wb")  # noqa: PTH123, SIM115 - hot
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(place), exist_ok=True)  # noqa: PTH103, PTH120
-        file = open(place, "wb")  # noqa: PTH123, SIM115
-    with file:
-        file.write(code)
-    return path, hashlib.sha256(code).hexdigest()
-
-
-def _restore(tree: Path, unit: _Unit, at: Target, cache: Cache) -> Compiled | None:
-    """Write the bytecode that the cache has of a wheel, or return None where it has none."""
-    codes = cache.get(unit.key, len(unit.sources))
-    if codes is None:
-        return None
-    pairs = zip(unit.sources, codes, strict=True)
-    digests = dict(_write(tree, source, at, code) for source, code in pairs if code is not None)
-    return Compiled(digests, codes.count(None))
-
-
-def _compile(
-    tree: Path, units: Sequence[_Unit], mode: Mode, at: Target, cache: Cache, threads: int, scratch: Path
-) -> Compiled:
-    """Compile the sources of the units, a wheel after the other, and keep each wheel's bytecode when it is whole."""
-    digests: dict[str, str] = {}
-    invalid = 0
-    guard = Lock()
-    jobs = iter([(unit, index) for unit in units for index in range(len(unit.sources))])
-    for unit in units:
-        unit.codes, unit.missing = [None] * len(unit.sources), len(unit.sources)
-
-    def work() -> None:
-        nonlocal invalid
-        with _slots, process.worker(_worker_argv(mode, at), env=_worker_env(), cwd=scratch) as ask:
-            while True:
-                with guard:
-                    job = next(jobs, None)
-                if job is None:
-                    return
-                unit, index = job
-                source = unit.sources[index]
-                request = json.dumps([str(tree / source), f"/{source}"]).encode() + b"\n"
-                code = _answer(ask, request, source, at)
-                written = None if code is None else _write(tree, source, at, code)
-                with guard:
-                    if written is None:
-                        invalid += 1
-                    else:
-                        digests[written[0]] = written[1]
-                    unit.codes[index] = code
-                    unit.missing -= 1
-                    whole = not unit.missing
-                if whole:
-                    cache.put(unit.key, unit.codes)
-                    unit.codes = []
-
-    count = sum(len(unit.sources) for unit in units)
-    # A worker that starts for a handful of sources costs more than it saves.
-    workers = min(threads, -(-count // 16))
-    with ThreadPoolExecutor(max(workers, 1)) as pool:
-        for done in [pool.submit(work) for _ in range(workers)]:
-            done.result()
-    return Compiled(digests, invalid)
-
-
 # Layers that are made at once share the processors.
 _slots = BoundedSemaphore(_cores())
-
-
-def _worker_argv(mode: Mode, at: Target) -> list[str]:
-    # Not -I, under which the hash seed would be ignored, and with it the order of a frozenset on Python 3.10.
-    return [str(at.executable), "-s", "-S", "-c", _WORKER, str(FLAGS[mode.invalidation]), str(_OPTIMISATION)]
-
-
-def _worker_env() -> dict[str, str]:
-    return {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-def _answer(ask: process.Worker, request: bytes, source: str, at: Target) -> bytes | None:
-    try:
-        ask.stdin.write(request)
-        ask.stdin.flush()
-        (length,) = struct.unpack("<q", ask.stdout.read(8))
-        if length < 0:
-            return None
-        code: bytes = ask.stdout.read(length)
-    except (BrokenPipeError, struct.error):
-        raise errors.CompileError(str(at.executable), source) from None
-    if len(code) < length:
-        raise errors.CompileError(str(at.executable), source)
-    return code
