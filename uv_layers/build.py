@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -134,21 +135,27 @@ class Build:
     def _settle(
         self, uv: Uv, lock: LayerLock, at: Target, staging: Path, found: list[Distribution], clashes: list[Clash]
     ) -> None:
-        """Give each clashing file the content of its last owner, where uv, which takes any, has left another."""
-        from uv_layers import installed, pylock  # noqa: PLC0415
+        """Give each clashing file the content of its last owner, where uv, which takes any, has left another.
+
+        Whose mode a file has that several packages have is not told by their RECORDs: it gets that of its kind.
+        """
+        from uv_layers import installed, pylock, seal  # noqa: PLC0415
 
         tree = staging / "tree"
         files = {distribution.name: distribution.files for distribution in found}
         for owner in sorted({clash.owners[-1] for clash in clashes}):
             paths = [c.path for c in clashes if c.owners[-1] == owner]
-            if all(installed.matches(tree / path, files[owner][path]) for path in paths):
+            if all(files[owner][path] and installed.matches(tree / path, files[owner][path]) for path in paths):
                 continue
             alone = staging / "alone"
             alone.mkdir()
             self._install(uv, lock, pylock.only(lock, owner), at, alone / "work", alone / "tree")
             for path in paths:
-                shutil.copy2(alone / "tree" / path, tree / path)
+                shutil.copyfile(alone / "tree" / path, tree / path)
             shutil.rmtree(alone)
+        for path in installed.shared(found):
+            with suppress(FileNotFoundError):  # a RECORD may name what the wheel has not
+                (tree / path).chmod(seal.EXECUTABLE if installed.is_script(path) else seal.FILE)
 
     def _tree(self, layer: str, record: Mapping[str, Any], seconds: float | None = None) -> Tree:
         """Return the tree that a record tells of; one that took no time is up to date."""

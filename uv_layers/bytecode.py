@@ -63,7 +63,6 @@ for line in sys.stdin.buffer:
         out.write(data)
     out.flush()
 """
-_WORKER_ENV = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,12 +242,15 @@ class Compiler:
         `restored` is what `restore` has returned. A distribution without a hash of its wheel in `contents` is
         identified by its RECORD. `scratch` is an empty folder. Raises CompileError.
         """
+        # uv may have written over what was restored: bytecode that a wheel brings, or a source that another has.
+        shared = {owner for clash in clashes for owner in clash.owners}
+        brought = {path for distribution in found for path in distribution.files if path.endswith(".pyc")}
         done, open_ = [], []
         for distribution in found:
             lost = [clash.path for clash in clashes if distribution.name in clash.owners[:-1]]
             paths = sources(distribution, self.mode, frozenset(lost))
             part = restored.get(distribution.name)
-            if part and part.sources == paths and not any(distribution.name in clash.owners for clash in clashes):
+            if part and part.sources == paths and distribution.name not in shared and brought.isdisjoint(part.digests):
                 done.append(part)
                 continue
             for path in part.digests if part else ():
@@ -275,7 +277,9 @@ class Compiler:
     def _restore(self, key: str) -> Compiled | None:
         """Write the bytecode that the cache has of a wheel, or return None where it has none."""
         codes = self.cache.get(key)
-        if codes is None:
+        # Others may write to a shared cache: nothing from it goes anywhere but below the prefix.
+        below = self.prefix.strip("/")
+        if codes is None or any(".." in path.split("/") or not f"/{path}".startswith(f"/{below}") for path in codes):
             return None
         digests = dict(self._write(source, code) for source, code in codes.items() if code is not None)
         return Compiled(tuple(codes), digests, len(codes) - len(digests))
@@ -301,7 +305,7 @@ class Compiler:
         count = sum(unit.missing for unit in units)
 
         def work() -> None:
-            with _slots, process.worker(self._worker_argv(), env=_WORKER_ENV, cwd=scratch) as worker:
+            with _slots, process.worker(self._worker_argv(), env=_worker_env(), cwd=scratch) as worker:
                 while True:
                     with guard:
                         job = next(jobs, None)
@@ -361,3 +365,9 @@ def _content(tree: Path, distribution: Distribution) -> str:
 
 # Layers that are made at once share the processors.
 _slots = BoundedSemaphore(_cores())
+
+
+def _worker_env() -> dict[str, str]:
+    """Return the environment, without what changes how Python compiles."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return kept | {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -47,25 +47,31 @@ def _read(tree: Path, info: str) -> Distribution:
     return Distribution(normalised(name), version, info, site, files)
 
 
-def clashes(found: Sequence[Distribution]) -> list[Clash]:
-    """Return the files that two of the distributions have with different content, sorted by path.
-
-    The last by name has it: as if they had been installed in the order of their names.
-    """
+def shared(found: Sequence[Distribution]) -> dict[str, list[Distribution]]:
+    """Return the files that several of the distributions have, with those distributions."""
     owners: dict[str, list[Distribution]] = {}
     for distribution in found:
         for path in distribution.files:
             owners.setdefault(path, []).append(distribution)
+    return {path: having for path, having in sorted(owners.items()) if len(having) > 1}
+
+
+def clashes(found: Sequence[Distribution]) -> list[Clash]:
+    """Return the files that several of the distributions have with different content, sorted by path.
+
+    The last by name has it: as if they had been installed in the order of their names.
+    """
     return [
-        Clash(path, tuple(d.name for d in having))
-        for path, having in sorted(owners.items())
-        if len(having) > 1 and len({d.files[path] or d.name for d in having}) > 1 and not is_bytecode(path)
+        Clash(path, tuple(distribution.name for distribution in having))
+        for path, having in shared(found).items()
+        # Without a hash, which RECORD allows for bytecode, content is taken to differ.
+        if len({distribution.files[path] or distribution.name for distribution in having}) > 1
     ]
 
 
-def is_bytecode(path: str) -> bool:
-    """Tell whether a path is that of a bytecode file, which belongs to its source."""
-    return path.endswith(".pyc")
+def is_script(path: str) -> bool:
+    """Tell whether a path is that of a script: in the folder that schemes have for them."""
+    return posixpath.basename(posixpath.dirname(path)) == "bin"
 
 
 def matches(path: Path, recorded: str) -> bool:
@@ -93,8 +99,7 @@ def rename_interpreter(tree: Path, found: Sequence[Distribution], old: str, new:
     for distribution in found:
         changed = {}
         for path in distribution.files:
-            # Scripts are the files that a wheel puts beside its site folder, by way of the scheme's `scripts`.
-            if posixpath.basename(posixpath.dirname(path)) != "bin":
+            if not is_script(path) or not (tree / path).is_file():
                 continue
             content = (tree / path).read_bytes()
             renamed = _renamed(content, old.encode(), new.encode())
