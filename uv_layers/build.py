@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import __version__, errors
@@ -17,7 +18,6 @@ from uv_layers.model import Clash, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from uv_layers.fs import LayersFolder
     from uv_layers.model import Distribution, LayerLock, Options, Target
@@ -29,7 +29,9 @@ class Build:
     """One run of `install`: where trees go, and how they are made.
 
     `sources` and `invalidation` say what is compiled and how (`none`, or a `bytecode.Mode`); with `strict`, two
-    packages with different content for one file are an error; with `digest`, each tree gets its digest.
+    packages with different content for one file are an error; with `digest`, each tree gets its digest. `root` is
+    what paths in layer locks start from, and `access` has those settings of the project that say how indexes are
+    reached.
     """
 
     options: Options
@@ -40,6 +42,8 @@ class Build:
     strict: bool = False
     digest: bool = False
     show: bool = False
+    root: Path = Path()
+    access: Mapping[str, Any] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
 
     def stamp(self, inputs: Sequence[Path]) -> str:
@@ -92,7 +96,7 @@ class Build:
             # What the cache has is written while uv copies: each waits for the disk more than it computes.
             restored = pool.submit(compiler.restore, {} if self.sources == "none" else lock.wheels)
             if lock.versions:
-                self._install(uv, lock, lock.text, at, staging / "work", tree)
+                self._install(uv, lock, at, staging / "work", tree)
         found = installed.distributions(tree)
         clashes = installed.clashes(found)
         if clashes and self.strict:
@@ -116,20 +120,27 @@ class Build:
             "bytecode": compiled.digests,
         }
 
-    def _install(self, uv: Uv, lock: LayerLock, text: str, at: Target, work: Path, tree: Path) -> None:
+    def _install(self, uv: Uv, lock: LayerLock, at: Target, work: Path, tree: Path, only: str | None = None) -> None:
         import tomli_w  # noqa: PLC0415
 
-        from uv_layers.pylock import file_name  # noqa: PLC0415
+        from uv_layers.pylock import file_name, placed  # noqa: PLC0415
         from uv_layers.uv import install_argv  # noqa: PLC0415
 
-        # uv reads the nearest uv.toml above its working folder: this one, and none of a project around it.
+        # uv is given its settings, and so looks for none around the trees.
         work.mkdir()
-        (work / "uv.toml").write_text(tomli_w.dumps(dict(lock.settings)), encoding="utf-8")
+        settings = work / "uv.toml"
+        settings.write_text(tomli_w.dumps({**lock.settings, **self.access}), encoding="utf-8")
         file = work / file_name(lock.layer)
-        file.write_text(text, encoding="utf-8")
-        options = self.options
-        prefix = tree / lock.prefix.lstrip("/")
-        argv = install_argv(file, prefix, str(at.executable), offline=options.offline, verbose=options.verbose)
+        file.write_text(placed(lock, self.root, only), encoding="utf-8")
+        argv = install_argv(
+            file,
+            tree / lock.prefix.lstrip("/"),
+            str(at.executable),
+            settings=settings,
+            environ=self.environ,
+            offline=self.options.offline,
+            verbose=self.options.verbose,
+        )
         uv.install(argv, cwd=work, epoch=self.epoch, show=self.show)
 
     def _settle(
@@ -139,7 +150,7 @@ class Build:
 
         Whose mode a file has that several packages have is not told by their RECORDs: it gets that of its kind.
         """
-        from uv_layers import installed, pylock, seal  # noqa: PLC0415
+        from uv_layers import installed, seal  # noqa: PLC0415
 
         tree = staging / "tree"
         files = {distribution.name: distribution.files for distribution in found}
@@ -149,7 +160,7 @@ class Build:
                 continue
             alone = staging / "alone"
             alone.mkdir()
-            self._install(uv, lock, pylock.only(lock, owner), at, alone / "work", alone / "tree")
+            self._install(uv, lock, at, alone / "work", alone / "tree", owner)
             for path in paths:
                 shutil.copyfile(alone / "tree" / path, tree / path)
             shutil.rmtree(alone)

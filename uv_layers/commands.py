@@ -6,12 +6,12 @@ import os
 import re
 import shlex
 import sys
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from uv_layers import __version__, errors, process, project, pylock, target
 from uv_layers import plan as planning
@@ -47,6 +47,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 T = TypeVar("T")
+
+# The last that a file's time can be where it has 32 bits.
+_LAST_SECOND = 2**32 - 1
+# Seconds between two looks for a signal.
+_TICK = 0.2
 
 
 def plan(options: Options, named: Sequence[str] = ()) -> Plan:
@@ -88,7 +93,7 @@ def install(
     and OSError when the machine fails.
     """
     if bool(named) == everything:
-        raise errors.UsageError("name the layers to install, or give --all (see `uv-layers plan`)")
+        raise errors.UsageError("name the layers to install, or give --all, and not both (see `uv-layers plan`)")
     place = _place(options, named, layers_dir)
     build = Build(
         options,
@@ -99,6 +104,8 @@ def install(
         strict=strict,
         digest=digest,
         show=show_progress,
+        root=place.root,
+        access=place.access,
         environ=options.environ,
     )
     stamp = build.stamp(place.inputs)
@@ -113,13 +120,15 @@ def install(
 
 @dataclass(frozen=True)
 class _Place:
-    """Where layers come from and where their trees are: the names asked for, the files that decide what they are, and
-    how to have their locks.
+    """Where layers come from and where their trees are: the names asked for, the files that decide what they are, the
+    folder that paths in their locks start from, how the project reaches its indexes, and how to have the locks.
     """
 
     layers: tuple[str, ...]
     inputs: tuple[Path, ...]
     trees: LayersFolder
+    root: Path
+    access: Mapping[str, Any]
     gather: Callable[[Uv], tuple[list[LayerLock], Target, tuple[str, ...]]]
 
 
@@ -128,14 +137,17 @@ def _place(options: Options, named: Sequence[str], layers_dir: Path | None) -> _
     # A folder with layer locks is what a builder's stage has; a project above it is then not meant.
     if not (start / "pyproject.toml").is_file() and (found := pylock.layers_in(start)):
         layers = tuple(dict.fromkeys(named or found))
-        home, inputs = start, tuple(_lock_file(start, name) for name in layers)
+        home, root, inputs = start, start, tuple(_lock_file(start, name) for name in layers)
+        access: Mapping[str, Any] = {}
         gather = partial(_from_folder, options, start, layers)
     else:
         current = _project(options)
         layers = tuple(dict.fromkeys(named or (spec.name for spec in planning.specs(current, options.selection))))
-        home, inputs = current.directory, current.inputs
+        home, root, inputs = current.directory, current.lock_root, current.inputs
+        access = project.access(current)
         gather = partial(_from_project, options, current, layers)
-    return _Place(layers, inputs, LayersFolder((layers_dir or home / "layers").absolute()), gather)
+    trees = LayersFolder((layers_dir or home / "layers").absolute())
+    return _Place(layers, inputs, trees, root, access, gather)
 
 
 def _from_project(
@@ -288,8 +300,8 @@ def _sources(current: Project) -> list[str]:
 
 
 def _project(options: Options) -> Project:
-    start = options.directory or Path.cwd()
-    directory = project.find(start)
+    start = (options.directory or Path.cwd()).absolute()
+    directory = project.find(start) if start.is_dir() else None
     if directory is None:
         raise errors.ProjectNotFoundError(start)
     current = project.load(directory, options.config)
@@ -353,11 +365,12 @@ def _plan(options: Options, current: Project, named: Sequence[str], uv: Uv | Non
         at = _target(uv, current, options)
         if not options.frozen:
             argv = check_argv(directory, at.executable, offline=options.offline)
-            pool.submit(uv.check, argv, current.lock).result()
-        exports = {reason: pylock.Export(answer.result(), at) for reason, answer in answers.items()}
+            _wait(pool.submit(uv.check, argv, current.lock))
+        root = current.lock_root
+        exports = {reason: pylock.Export(_wait(answer), at, root) for reason, answer in answers.items()}
         closures = _closures(layers, exports)
         try:
-            packages = pylock.Export(whole.result(), at)
+            packages = pylock.Export(_wait(whole), at, root)
         except errors.UvFailedError:
             # uv refuses conflicting groups by their names; the package that they conflict over says more.
             planning.check_versions({f"layer {name!r}": needs for name, needs in closures.items()})
@@ -401,8 +414,10 @@ def _locks(made: Plan, current: Project, wanted: Iterable[str]) -> list[LayerLoc
 
 def _epoch(environ: Mapping[str, str]) -> int:
     value = environ.get("SOURCE_DATE_EPOCH", "")
-    if value and not value.isdecimal():
-        raise errors.UsageError(f"SOURCE_DATE_EPOCH is {value!r}; set it to a number of seconds, or unset it")
+    if value and (not value.isdecimal() or int(value) > _LAST_SECOND):
+        raise errors.UsageError(
+            f"SOURCE_DATE_EPOCH is {value!r}; set it to a number of seconds up to {_LAST_SECOND}, or unset it"
+        )
     return int(value) if value else DEFAULT_EPOCH
 
 
@@ -423,6 +438,15 @@ def _parallel(tasks: Sequence[Callable[[], T]], workers: int) -> list[T]:
     """Return the results of the tasks; the first error ends the others."""
     with _pool(workers) as pool:
         futures = [pool.submit(task) for task in tasks]
-        for done in wait(futures, return_when=FIRST_EXCEPTION).done:
-            done.result()
-        return [future.result() for future in futures]
+        while True:
+            done, open_ = wait(futures, _TICK, return_when=FIRST_EXCEPTION)
+            failed = [future for future in done if future.exception()]
+            if failed or not open_:
+                return [future.result() for future in (*failed, *futures)]
+
+
+def _wait(future: Future[T]) -> T:
+    """Return the future's result. A signal that comes just before an endless wait would be noticed after it."""
+    while not future.done():
+        wait([future], _TICK)
+    return future.result()

@@ -128,13 +128,15 @@ class Project:
 class Package:
     """A package as the target installs it; `size` is the download in bytes, where the lock says it.
 
-    `table` is its PEP 751 table, narrowed to the one file that is installed; `built` says that this is no wheel.
+    `table` is its PEP 751 table, narrowed to the one file that is installed; `built` says that this is no wheel;
+    `index` is the URL of the index that it is from.
     """
 
     name: str
     version: str | None
     size: int | None = None
     built: bool = False
+    index: str | None = None
     table: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -65,6 +65,38 @@ def load(directory: Path, config_file: Path | None = None) -> Project:
     )
 
 
+# uv's settings that say how indexes are reached, and change nothing of what a layer lock has fixed.
+_ACCESS = (
+    "allow-insecure-host",
+    "extra-index-url",
+    "find-links",
+    "http-proxy",
+    "https-proxy",
+    "index",
+    "index-strategy",
+    "index-url",
+    "keyring-provider",
+    "native-tls",
+    "no-index",
+    "no-proxy",
+    "system-certs",
+)
+
+
+def access(project: Project) -> dict[str, Any]:
+    """Return those of the project's uv settings that say how indexes are reached, with paths that hold anywhere."""
+    settings = {key: project.uv_settings[key] for key in _ACCESS if key in project.uv_settings}
+    if "find-links" in settings:
+        settings["find-links"] = [_anywhere(place, project) for place in settings["find-links"]]
+    if "index" in settings:
+        settings["index"] = [{**index, "url": _anywhere(index["url"], project)} for index in settings["index"]]
+    return settings
+
+
+def _anywhere(place: str, project: Project) -> str:
+    return place if "://" in place else str(project.lock_root / place)
+
+
 def _python_request(directory: Path, lock_root: Path) -> str | None:
     """Return the first request of the nearest `.python-version`, or None."""
     for folder in dict.fromkeys((directory, lock_root)):

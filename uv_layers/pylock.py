@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import tomli
 
@@ -23,7 +24,9 @@ _FILE_NAME = re.compile(r"pylock\.([^.]+)\.toml")
 _BUILD_SETTINGS = ("build-constraint-dependencies", "config-settings", "no-build-isolation")
 _BUILD_SETTINGS_BY_PACKAGE = ("config-settings-package", "extra-build-dependencies", "extra-build-variables")
 _PACKAGE_LISTS = ("no-binary-package", "no-build-isolation-package")
-_SETTINGS = {*_BUILD_SETTINGS, *_BUILD_SETTINGS_BY_PACKAGE, *_PACKAGE_LISTS}
+# Where a build's requirements come from; and, for packages of a named index, which credentials are theirs.
+_INDEX_SETTINGS = ("extra-index-url", "index", "index-strategy", "index-url", "no-index")
+_SETTINGS = {*_BUILD_SETTINGS, *_BUILD_SETTINGS_BY_PACKAGE, *_PACKAGE_LISTS, *_INDEX_SETTINGS}
 
 
 def file_name(layer: str) -> str:
@@ -40,7 +43,7 @@ def layers_in(directory: Path) -> list[str]:
 class Export:
     """What `uv export --format pylock.toml` printed, as it applies to one target."""
 
-    def __init__(self, text: str, target: Target) -> None:
+    def __init__(self, text: str, target: Target, root: Path) -> None:
         document = tomli.loads(text)
         self.requires_python: str | None = document.get("requires-python")
         tables: list[dict[str, Any]] = document.get("packages", [])
@@ -49,6 +52,7 @@ class Export:
         environment = tuple(sorted(target.markers.items()))
         self.tables = [t for t in tables if "marker" not in t or _admits(t["marker"], environment)]
         self._target = target
+        self._root = root
 
     def closure(self, reason: str) -> Closure:
         """Return the names and versions, as the closure that `reason` names; raises TwoVersionsError."""
@@ -64,7 +68,7 @@ class Export:
 
         `settings` are the project's uv settings. Raises NoWheelError and UnsupportedSourceError.
         """
-        found = {t["name"]: _narrowed(t, self._target, settings) for t in self.tables}
+        found = {t["name"]: _narrowed(t, self._target, settings, self._root) for t in self.tables}
         return [found[name] for name in sorted(found)]
 
     def check_python(self, source: str) -> None:
@@ -85,8 +89,8 @@ def _admits(marker: str, environment: tuple[tuple[str, str], ...]) -> bool:
     return Marker(marker).evaluate(dict(environment), context="lock_file")
 
 
-def _narrowed(table: Mapping[str, Any], target: Target, settings: Mapping[str, Any]) -> Package:
-    name, version = table["name"], table.get("version")
+def _narrowed(table: Mapping[str, Any], target: Target, settings: Mapping[str, Any], root: Path) -> Package:
+    name, version, index = table["name"], table.get("version"), table.get("index")
     kept: dict[str, Any] = {"name": name}
     if version is not None:
         kept["version"] = version
@@ -103,18 +107,18 @@ def _narrowed(table: Mapping[str, Any], target: Target, settings: Mapping[str, A
         wheel = _base_name(archive).endswith(".whl")
         if (wheel and _rank(archive, target) is None) or (forbidden and not wheel):
             raise errors.NoWheelError(name, str(version), str(target), build_forbidden=not wheel)
-        kept["archive"] = _file(name, archive)
+        kept["archive"] = _file(name, archive, root)
         return Package(name, version, archive.get("size"), built=not wheel, table=kept)
     wheels = [] if _listed(name, settings, "no-binary") else table.get("wheels", [])
     best = min(((r, w) for w in wheels if (r := _rank(w, target)) is not None), key=lambda x: x[0], default=None)
     if best is not None:
-        kept["wheels"] = [_file(name, best[1])]
-        return Package(name, version, best[1].get("size"), table=kept)
+        kept["wheels"] = [_file(name, best[1], root)]
+        return Package(name, version, best[1].get("size"), index=index, table=kept)
     sdist = table.get("sdist")
     if sdist is None or forbidden:
         raise errors.NoWheelError(name, str(version), str(target), build_forbidden=forbidden and sdist is not None)
-    kept["sdist"] = _file(name, sdist)
-    return Package(name, version, sdist.get("size"), built=True, table=kept)
+    kept["sdist"] = _file(name, sdist, root)
+    return Package(name, version, sdist.get("size"), built=True, index=index, table=kept)
 
 
 def _listed(name: str, settings: Mapping[str, Any], key: str) -> bool:
@@ -147,10 +151,14 @@ def _rank(wheel: Mapping[str, Any], target: Target) -> tuple[int, int, list[int]
     return min(ranks), -int(number or -1), [-ord(c) for c in suffix] + [0], name
 
 
-def _file(name: str, file: Mapping[str, Any]) -> dict[str, Any]:
+def _file(name: str, file: Mapping[str, Any], root: Path) -> dict[str, Any]:
     if not file.get("hashes"):
         raise errors.UnsupportedSourceError(name, f"{_base_name(file)}")
     kept = {key: file[key] for key in ("name", "url", "path", "size", "subdirectory") if key in file}
+    # A file of the project has one name wherever the project is.
+    below = f"{root.as_uri()}/"
+    if kept.get("url", "").startswith(below):
+        kept["path"] = unquote(kept.pop("url")[len(below) :])
     return _without_credentials(kept) | {"hashes": dict(sorted(file["hashes"].items()))}
 
 
@@ -170,7 +178,7 @@ def _userless(match: re.Match[str]) -> str:
 def _build_settings(layer: Layer, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of the project's uv settings that change what this layer installs."""
     built = {m.package.name for m in layer.members if m.package.built}
-    kept: dict[str, Any] = {}
+    kept = _index_settings(layer, settings, everything=bool(built))
     if built:
         kept |= {key: settings[key] for key in _BUILD_SETTINGS if settings.get(key)}
     for key in _BUILD_SETTINGS_BY_PACKAGE:
@@ -180,6 +188,26 @@ def _build_settings(layer: Layer, settings: Mapping[str, Any]) -> dict[str, Any]
         if names := sorted({normalised(n) for n in settings.get(key, ())} & built):
             kept[key] = names
     return _sorted(kept)
+
+
+def _index_settings(layer: Layer, settings: Mapping[str, Any], *, everything: bool) -> dict[str, Any]:
+    """Return the project's index settings, without credentials: all, or the named indexes that the layer is from."""
+    kept = {key: settings[key] for key in _INDEX_SETTINGS if key in settings and (everything or key == "index")}
+    used = {_place(m.package.index) for m in layer.members if m.package.index}
+    indexes = [
+        _without_credentials(index)
+        for index in kept.pop("index", ())
+        if "://" in index.get("url", "") and (everything or ("name" in index and _place(index["url"]) in used))
+    ]
+    urls = {key: kept[key] for key in ("index-url", "extra-index-url") if key in kept}
+    for key, value in urls.items():
+        bare = [_without_credentials({"url": url})["url"] for url in ([value] if isinstance(value, str) else value)]
+        kept[key] = bare[0] if isinstance(value, str) else bare
+    return kept | ({"index": indexes} if indexes else {})
+
+
+def _place(url: str) -> str:
+    return str(_without_credentials({"url": url})["url"]).rstrip("/")
 
 
 def _sorted(table: dict[str, Any]) -> dict[str, Any]:
@@ -226,13 +254,19 @@ def _wheel_hash(table: Mapping[str, Any]) -> str | None:
     return f"{algorithm}:{digest}"
 
 
-def only(lock: LayerLock, package: str) -> str:
-    """Return the text of a lock with one of its packages alone."""
+def placed(lock: LayerLock, root: Path, only: str | None = None) -> str:
+    """Return the text of a lock to install from anywhere: its paths are from `root`. With `only`, of one package."""
+    if only is None and "path = " not in lock.text:
+        return lock.text
     import tomli_w  # noqa: PLC0415
 
     document = tomli.loads(lock.text)
-    document["packages"] = [table for table in document["packages"] if normalised(table["name"]) == package]
-    return tomli_w.dumps(document)
+    packages = [t for t in document["packages"] if only is None or normalised(t["name"]) == only]
+    for table in packages:
+        for file in (table.get("archive"), table.get("sdist"), *table.get("wheels", ())):
+            if file and "path" in file:
+                file["path"] = str(root / file["path"])
+    return tomli_w.dumps(document | {"packages": packages})
 
 
 def read_layer_lock(path: Path, layer: str) -> LayerLock:

@@ -120,19 +120,26 @@ def find_python_argv(directory: Path, request: str | None) -> list[str]:
     return argv if request is None else [*argv, request]
 
 
-def install_argv(lock: Path, prefix: Path, python: str, *, offline: bool, verbose: bool) -> list[str]:
-    """Return the arguments that install the layer lock `lock` below `prefix`."""
+def install_argv(
+    lock: Path,
+    prefix: Path,
+    python: str,
+    *,
+    settings: Path,
+    environ: Mapping[str, str],
+    offline: bool = False,
+    verbose: bool = False,
+) -> list[str]:
+    """Return the arguments that install the layer lock `lock` below `prefix`, with the uv.toml `settings`.
+
+    UV_NO_BUILD and UV_NO_BUILD_PACKAGE, which `uv sync` reads and `uv pip` does not, become options.
+    """
     argv = ["pip", "install", "--python", python, "--prefix", str(prefix), "--no-deps", "--no-python-downloads"]
-    argv += [
-        "--link-mode",
-        "copy",
-        "--no-compile-bytecode",
-        "--preview-features",
-        "pylock",
-        "--requirements",
-        str(lock),
-    ]
-    flags = (("--offline", offline), ("--verbose", verbose))
+    argv += ["--link-mode", "copy", "--no-compile-bytecode", "--preview-features", "pylock"]
+    argv += ["--config-file", str(settings), "--requirements", str(lock)]
+    argv += _repeated("--only-binary", environ.get("UV_NO_BUILD_PACKAGE", "").split())
+    no_build = environ.get("UV_NO_BUILD", "").lower() in {"1", "true", "yes", "on", "t", "y"}
+    flags = (("--no-build", no_build), ("--offline", offline), ("--verbose", verbose))
     return argv + [flag for flag, given in flags if given]
 
 
