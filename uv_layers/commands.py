@@ -114,7 +114,9 @@ def install(
         return fresh, ()
     uv = Uv.find(options.environ)
     locks, at, hints = place.gather(uv)
-    trees = _parallel([partial(build.make, uv, lock, at, stamp) for lock in locks], workers=os.cpu_count() or 1)
+    # uv's progress bars are for one uv at a time.
+    workers = 1 if show_progress else os.cpu_count() or 1
+    trees = _parallel([partial(build.make, uv, lock, at, stamp) for lock in locks], workers)
     return trees, hints + _clashes_between(trees, strict=strict)
 
 
@@ -209,14 +211,13 @@ def verify(
     locks, _, _ = place.gather(Uv.find(options.environ))
     results: list[tuple[str, str | None, list[Problem]]] = []
     for lock in locks:
-        tree, record = place.trees.tree(lock.layer), place.trees.record(lock.layer) or {}
+        tree, record = place.trees.tree(lock.layer), place.trees.record(lock.layer)
         if not tree.is_dir():
             results.append((lock.layer, None, [Problem(lock.layer, "no-tree", "", f"{tree} is not there")]))
             continue
-        epoch = record.get("epoch", _epoch(options.environ))
-        results.append(
-            (lock.layer, seal.digest(tree), verifying.problems(tree, lock, record.get("bytecode", {}), epoch))
-        )
+        # A tree that came from elsewhere has no record: its bytecode is taken as it is.
+        epoch, made = (record["epoch"], record["bytecode"]) if record else (_epoch(options.environ), None)
+        results.append((lock.layer, seal.digest(tree), verifying.problems(tree, lock, made, epoch)))
     return results
 
 
@@ -241,15 +242,16 @@ def dockerfile(
     """Return a Dockerfile for the project, or its stages and `COPY` lines alone."""
     current = _project(options)
     specs = planning.specs(current, options.selection, named)
-    specs += planning.named_specs(named, specs, current.groups)
+    on_top = planning.named_specs(named, specs, current.groups)
+    layers = tuple(spec.name for spec in (*specs, *on_top))
     recipe = Recipe(
-        layers=tuple(spec.name for spec in specs),
+        layers=layers,
         inputs=tuple(_in_context(path, current.lock_root) for path in current.inputs),
         tool=tool or __version__,
         image=image or f"python:{_image_python(current, options)}-slim-bookworm",
         prefix=_prefix(options, current.config.prefix),
         builder=builder,
-        export=(*_export_arguments(options, current), *(s.name for s in specs if s.name in named and named)),
+        export=(*_export_arguments(options, current), *(layers if on_top else ())),
         sources=tuple(_sources(current) if sources is None else sources),
         command=tuple(shlex.split(command or "")),
     )

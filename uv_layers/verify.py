@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from uv_layers.model import Distribution, LayerLock
 
 
-def problems(tree: Path, lock: LayerLock, digests: Mapping[str, str], epoch: int) -> list[Problem]:
+def problems(tree: Path, lock: LayerLock, digests: Mapping[str, str] | None, epoch: int) -> list[Problem]:
     """Return what is wrong with a tree, sorted by path, nothing when all is well.
 
-    `digests` has the SHA-256 of each bytecode file that `install` made, by its path. The kinds are `missing`,
-    `added`, `altered`, `mode`, `mtime`, `no-package`, `other-version` and `added-package`.
+    `digests` has the SHA-256 of each bytecode file that `install` made, by its path; without it, any bytecode of a
+    source that is there will do. The kinds are `missing`, `added`, `altered`, `mode`, `mtime`, `no-package`,
+    `other-version` and `added-package`.
     """
     found = installed.distributions(tree)
     on_disk = dict(seal.walk(tree))
+    if digests is None:
+        digests = _bytecode(tree, found, on_disk)
     wrong = [*_packages(found, lock), *_files(tree, found, digests, on_disk)]
     wrong += [problem for path, status in on_disk.items() for problem in _metadata(path, status, epoch)]
     return sorted((Problem(lock.layer, *fields) for fields in wrong), key=lambda p: (p.path, p.kind))
@@ -41,6 +44,22 @@ def _packages(found: list[Distribution], lock: LayerLock) -> Iterator[tuple[str,
             yield "other-version", there[name].info, f"{name} is {there[name].version}, the lock has {version}"
     for name in there.keys() - lock.versions.keys():
         yield "added-package", there[name].info, f"the lock has no {name}"
+
+
+def _bytecode(tree: Path, found: list[Distribution], on_disk: Mapping[str, object]) -> dict[str, str]:
+    """Return the digests of the bytecode that is there of the sources in the RECORDs (PEP 3147)."""
+    known = {
+        (posixpath.dirname(path), posixpath.basename(path).removesuffix(".py"))
+        for distribution in found
+        for path in distribution.files
+        if path.endswith(".py")
+    }
+    there = {}
+    for path in on_disk:
+        folder, name = posixpath.split(path)
+        if name.endswith(".pyc") and (folder.removesuffix("/__pycache__"), name.split(".")[0]) in known:
+            there[path] = hashlib.sha256((tree / path).read_bytes()).hexdigest()
+    return there
 
 
 def _files(
