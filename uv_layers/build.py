@@ -99,8 +99,7 @@ class Build:
                 self._install(uv, lock, at, staging / "work", tree)
         found = installed.distributions(tree)
         clashes = installed.clashes(found)
-        if clashes and self.strict:
-            raise errors.ClashError(clashes[0].path, clashes[0].owners)
+        self._check(clashes)
         self._settle(uv, lock, at, staging, found, clashes)
         image = image_interpreter(lock.prefix, str(at.executable))
         if image != at.executable:
@@ -168,11 +167,17 @@ class Build:
             with suppress(FileNotFoundError):  # a RECORD may name what the wheel has not
                 (tree / path).chmod(seal.EXECUTABLE if installed.is_script(path) else seal.FILE)
 
+    def _check(self, clashes: Sequence[Clash]) -> None:
+        if clashes and self.strict:
+            raise errors.ClashError(clashes[0].path, clashes[0].owners)
+
     def _tree(self, layer: str, record: Mapping[str, Any], seconds: float | None = None) -> Tree:
         """Return the tree that a record tells of; one that took no time is up to date."""
         from uv_layers.seal import digest  # noqa: PLC0415
 
         path = self.folder.tree(layer)
+        clashes = [Clash(clash["path"], tuple(clash["owners"])) for clash in record["clashes"]]
+        self._check(clashes)
         return Tree(
             layer,
             path,
@@ -182,7 +187,7 @@ class Build:
             seconds=seconds or 0.0,
             up_to_date=seconds is None,
             built=tuple(record["built"]),
-            clashes=tuple(Clash(clash["path"], tuple(clash["owners"])) for clash in record["clashes"]),
+            clashes=tuple(clashes),
             invalid=record["invalid"],
             digest=digest(path) if self.digest else None,
         )

@@ -409,12 +409,13 @@ def dockerfile(
 
 def _say(line: str, options: Options) -> None:
     if not options.quiet:
-        typer.echo(line, err=True)
+        # A line may have names from wheels in it.
+        typer.echo(errors.printable(line), err=True)
 
 
 def _hints(hints: tuple[str, ...], options: Options) -> None:
     for hint in hints:
-        _say(f"hint: {errors.printable(hint)}", options)
+        _say(f"hint: {hint}", options)
 
 
 def _width() -> int | None:
@@ -432,7 +433,7 @@ def _signalled(number: int, _: FrameType | None) -> NoReturn:
     raise _Signalled(number)
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run the command line and exit with the code that docs/reference/exit-codes.md gives."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _signalled)
@@ -444,7 +445,6 @@ def main() -> NoReturn:
         sys.exit(_fail(errors.MachineError(error)))
     except _Signalled as signalled:
         sys.exit(128 + int(signalled.args[0]))
-    sys.exit(0)
 
 
 def _fail(error: errors.LayersError) -> int:
