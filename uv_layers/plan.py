@@ -91,6 +91,8 @@ def make(
     """
     # uv made the image's versions agree; a closure alone may resolve to another side of a conflict.
     check_versions({"the image": [_closure_of(image)], **{s.name: [_closure_of(ps)] for s, ps in on_top}})
+    # A workspace without a project of its own has packages, and no layer to name them by.
+    layers = layers or ([LayerSpec("project")] if image else [])
     wanted: dict[str, list[str]] = {}
     owner: dict[str, tuple[str, str]] = {}
     for spec in layers:
@@ -107,7 +109,7 @@ def make(
                 owner.setdefault(name, (spec.name, closure.reason))
     members: dict[str, list[Member]] = {spec.name: [] for spec in layers}
     for package in image:
-        layer, reason = owner.get(package.name, (layers[-1].name, UNCLAIMED) if layers else ("", UNCLAIMED))
+        layer, reason = owner.get(package.name, (layers[-1].name, UNCLAIMED))
         also = dict.fromkeys(r for r in wanted.get(package.name, ()) if r != reason)
         members[layer].append(Member(package, reason, tuple(also)))
     made = [Layer(spec.name, tuple(members[spec.name])) for spec in layers]
