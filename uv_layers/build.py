@@ -107,7 +107,10 @@ class Build:
         compiled = bytecode.Compiled()
         if self.sources != "none":
             compiled = compiler.finish(found, lock.wheels, clashes, restored.result(), scratch)
-        files, size = seal.seal(tree, lock.prefix, self.epoch)
+        # A RECORD has the hash of every file but itself.
+        records = {f"{distribution.info}/RECORD" for distribution in found}
+        made = {path: hashlib.sha256((tree / path).read_bytes()).hexdigest() for path in records}
+        files, size, executable = seal.seal(tree, lock.prefix, self.epoch)
         return {
             "packages": len(lock.versions),
             "files": files,
@@ -116,7 +119,8 @@ class Build:
             "clashes": [asdict(clash) for clash in clashes],
             "invalid": compiled.invalid,
             "epoch": self.epoch,
-            "bytecode": compiled.digests,
+            "executable": executable,
+            "made": made | dict(compiled.digests),
         }
 
     def _install(self, uv: Uv, lock: LayerLock, at: Target, work: Path, tree: Path, only: str | None = None) -> None:

@@ -130,7 +130,10 @@ class Cache:
         if chosen := environ.get("UV_LAYERS_CACHE_DIR"):
             return cls(Path(chosen).absolute())
         base = environ.get("XDG_CACHE_HOME", "")
-        home = Path(base) if base.startswith("/") else Path.home() / ".cache"
+        try:
+            home = Path(base) if base.startswith("/") else Path.home() / ".cache"
+        except RuntimeError:
+            raise errors.UsageError("there is no home folder to keep bytecode in; set UV_LAYERS_CACHE_DIR") from None
         return cls(home / "uv-layers")
 
     def _entry(self, key: str) -> Path:
@@ -253,21 +256,29 @@ class Compiler:
             if part and part.sources == paths and distribution.name not in shared and brought.isdisjoint(part.digests):
                 done.append(part)
                 continue
-            for path in part.digests if part else ():
-                (self.tree / path).unlink(missing_ok=True)
+            self._take_back(part)
             content = contents.get(distribution.name) or _content(self.tree, distribution)
             open_.append((paths, self._key(content, lost)))
         units = []
         for paths, key in open_:
             part = self._restore(key) if paths else Compiled()
-            if part is None or part.sources != paths:
-                units.append(_Unit(key, dict.fromkeys(paths), len(paths)))
-            else:
+            if part and part.sources == paths:
                 done.append(part)
+            else:
+                self._take_back(part)
+                units.append(_Unit(key, dict.fromkeys(paths), len(paths)))
         if units:
             done.append(self._compile(units, scratch))
         digests = {path: digest for part in done for path, digest in part.digests.items()}
         return Compiled((), digests, sum(part.invalid for part in done))
+
+    def _take_back(self, part: Compiled | None) -> None:
+        """Remove bytecode that was restored in vain, and the folders that were made for it."""
+        for place in (self.tree / path for path in part.digests) if part else ():
+            place.unlink(missing_ok=True)
+            with suppress(OSError):
+                for folder in place.parents:
+                    folder.rmdir()
 
     def _key(self, content: str, lost: Sequence[str] = ()) -> str:
         at, mode = self.at, self.mode

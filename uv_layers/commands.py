@@ -111,7 +111,7 @@ def install(
     stamp = build.stamp(place.inputs)
     fresh = [tree for name in place.layers if (tree := build.unchanged(name, stamp)) is not None]
     if len(fresh) == len(place.layers):
-        return fresh, ()
+        return fresh, _clashes_between(fresh, strict=True) if strict else ()
     uv = Uv.find(options.environ)
     locks, at, hints = place.gather(uv)
     # uv's progress bars are for one uv at a time.
@@ -215,8 +215,10 @@ def verify(
         if not tree.is_dir():
             results.append((lock.layer, None, [Problem(lock.layer, "no-tree", "", f"{tree} is not there")]))
             continue
-        # A tree that came from elsewhere has no record: its bytecode is taken as it is.
-        epoch, made = (record["epoch"], record["bytecode"]) if record else (_epoch(options.environ), None)
+        made = None
+        epoch = _epoch(options.environ)
+        if record:
+            made, epoch = verifying.Made(record["made"], frozenset(record["executable"])), record["epoch"]
         results.append((lock.layer, seal.digest(tree), verifying.problems(tree, lock, made, epoch)))
     return results
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from uv_layers.model import Clash, Distribution, normalised
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _SUFFIX = ".dist-info"
+# Linux reads 127 characters of the first line, `#!` among them.
+_LONGEST_SHEBANG = 125
 
 
 def distributions(tree: Path) -> list[Distribution]:
@@ -38,12 +40,12 @@ def _read(tree: Path, info: str) -> Distribution:
     site = posixpath.dirname(info)
     files = {}
     try:
-        file = (tree / info / "RECORD").open(encoding="utf-8", newline="")
-    except FileNotFoundError:
-        return Distribution(normalised(name), version, info, site, {})
-    with file:
-        for path, recorded, *_ in csv.reader(file):
-            files[posixpath.normpath(posixpath.join(site, path))] = recorded
+        with (tree / info / "RECORD").open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            for row in filter(None, csv.reader(file)):
+                files[posixpath.normpath(posixpath.join(site, row[0]))] = row[1] if len(row) > 1 else ""
+    except (OSError, csv.Error):
+        # Then nothing is known to belong to it, which `verify` finds out.
+        files = {}
     return Distribution(normalised(name), version, info, site, files)
 
 
@@ -96,17 +98,17 @@ def record_hash(path: Path, algorithm: str = "sha256") -> str:
 
 def rename_interpreter(tree: Path, found: Sequence[Distribution], old: str, new: str) -> None:
     """Let every script that names the interpreter `old` in its first lines name `new`, and record that in RECORD."""
+    changed = {}
+    for path in {path for distribution in found for path in distribution.files if is_script(path)}:
+        if not (tree / path).is_file():
+            continue
+        content = (tree / path).read_bytes()
+        renamed = _renamed(content, old.encode(), new.encode())
+        if renamed != content:
+            (tree / path).write_bytes(renamed)
+            changed[path] = [f"sha256={record_hash(tree / path)}", str(len(renamed))]
     for distribution in found:
-        changed = {}
-        for path in distribution.files:
-            if not is_script(path) or not (tree / path).is_file():
-                continue
-            content = (tree / path).read_bytes()
-            renamed = _renamed(content, old.encode(), new.encode())
-            if renamed != content:
-                (tree / path).write_bytes(renamed)
-                changed[path] = (tree / path).stat().st_size
-        if changed:
+        if not changed.keys().isdisjoint(distribution.files):
             _update_record(tree, distribution, changed)
 
 
@@ -114,21 +116,24 @@ def _renamed(script: bytes, old: bytes, new: bytes) -> bytes:
     """Return the script with its interpreter replaced, in the plain form and in uv's for long or spaced paths."""
     plain, _, rest = script.partition(b"\n")
     if plain == b"#!" + old:
-        return b"#!" + new + b"\n" + rest
-    trampoline = b"#!/bin/sh\n'''exec' '" + old + b"' "
-    if script.startswith(trampoline):
-        _, _, body = script.partition(b"\n' '''\n")
-        return b"#!" + new + b"\n" + body
+        return _shebang(new) + rest
+    if script.startswith(b"#!/bin/sh\n'''exec' '" + old + b"' "):
+        return _shebang(new) + script.partition(b"\n' '''\n")[2]
     return script
 
 
-def _update_record(tree: Path, distribution: Distribution, changed: dict[str, int]) -> None:
+def _shebang(interpreter: bytes) -> bytes:
+    """Return the first lines of a script: by way of the shell, as pip does, where the kernel takes no such path."""
+    if len(interpreter) <= _LONGEST_SHEBANG and b" " not in interpreter:
+        return b"#!" + interpreter + b"\n"
+    return b"#!/bin/sh\n'''exec' '" + interpreter + b"' \"$0\" \"$@\"\n' '''\n"
+
+
+def _update_record(tree: Path, distribution: Distribution, changed: Mapping[str, list[str]]) -> None:
     record = tree / distribution.info / "RECORD"
     with record.open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     for row in rows:
-        path = posixpath.normpath(posixpath.join(distribution.site, row[0]))
-        if path in changed:
-            row[1:] = [f"sha256={record_hash(tree / path)}", str(changed[path])]
+        row[1:] = changed.get(posixpath.normpath(posixpath.join(distribution.site, row[0])), row[1:])
     with record.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)

@@ -18,11 +18,10 @@ def size(count: int) -> str:
     """Return a number of bytes in the decimal units that registries bill by, such as `1.5 MB`."""
     if count < 1000:  # noqa: PLR2004
         return f"{count} B"
-    for unit, scale, digits in (("kB", 1e3, 1), ("MB", 1e6, 1), ("GB", 1e9, 2)):
-        amount = round(count / scale, digits)
-        if amount < 1000 or unit == "GB":  # noqa: PLR2004
-            break
-    return f"{amount:.{digits}f} {unit}"
+    for unit, scale in (("kB", 1e3), ("MB", 1e6)):
+        if round(count / scale, 1) < 1000:  # noqa: PLR2004
+            return f"{count / scale:.1f} {unit}"
+    return f"{count / 1e9:.2f} GB"
 
 
 def _download(known: int, unsized: int) -> str:

@@ -17,13 +17,15 @@ FILE, EXECUTABLE, FOLDER = 0o644, 0o755, 0o755
 _STRAY = ".lock"
 
 
-def seal(tree: Path, prefix: str, epoch: int) -> tuple[int, int]:
+def seal(tree: Path, prefix: str, epoch: int) -> tuple[int, int, list[str]]:
     """Drop stray files and set every mode to 644 or 755 and every mtime, folders too, to `epoch` seconds.
 
-    Symlinks keep their target and get the time. Returns the number of files and their size in bytes.
+    Symlinks keep their target and get the time. Returns the number of files, their size in bytes, and the sorted
+    paths of those that are executable.
     """
     (tree / prefix.lstrip("/") / _STRAY).unlink(missing_ok=True)
     files = size = 0
+    executable = []
     for folder, _, names in os.walk(tree, topdown=False):
         for entry in os.scandir(folder):
             status = entry.stat(follow_symlinks=False)
@@ -32,11 +34,13 @@ def seal(tree: Path, prefix: str, epoch: int) -> tuple[int, int]:
                 if stat.S_IMODE(status.st_mode) != mode:
                     os.chmod(entry.path, mode)  # noqa: PTH101 - hot
                 size += status.st_size
+                if mode == EXECUTABLE:
+                    executable.append(os.path.relpath(entry.path, tree))
             os.utime(entry.path, (epoch, epoch), follow_symlinks=False)
         files += len(names)
         os.chmod(folder, FOLDER)  # noqa: PTH101
     os.utime(tree, (epoch, epoch))
-    return files, size
+    return files, size, sorted(executable)
 
 
 def file_mode(mode: int) -> int:

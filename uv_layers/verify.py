@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import stat
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from uv_layers import installed, seal
@@ -18,19 +19,31 @@ if TYPE_CHECKING:
     from uv_layers.model import Distribution, LayerLock
 
 
-def problems(tree: Path, lock: LayerLock, digests: Mapping[str, str] | None, epoch: int) -> list[Problem]:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What `install` recorded of a tree.
+
+    `digests` has the SHA-256 of each file that no RECORD has a hash of: bytecode, and the RECORDs themselves.
+    `executable` has the paths of the files that run.
+    """
+
+    digests: Mapping[str, str]
+    executable: frozenset[str]
+
+
+def problems(tree: Path, lock: LayerLock, made: Made | None, epoch: int) -> list[Problem]:
     """Return what is wrong with a tree, sorted by path, nothing when all is well.
 
-    `digests` has the SHA-256 of each bytecode file that `install` made, by its path; without it, any bytecode of a
-    source that is there will do. The kinds are `missing`, `added`, `altered`, `mode`, `mtime`, `no-package`,
-    `other-version` and `added-package`.
+    Without a record of what was `made`, in a tree that came from elsewhere, any bytecode of a source that is there
+    will do, and any file may be executable. The kinds are `missing`, `added`, `altered`, `mode`, `mtime`,
+    `no-package`, `other-version`, `added-package` and `other-prefix`.
     """
     found = installed.distributions(tree)
     on_disk = dict(seal.walk(tree))
-    if digests is None:
-        digests = _bytecode(tree, found, on_disk)
+    digests = _bytecode(tree, found, on_disk) if made is None else made.digests
     wrong = [*_packages(found, lock), *_files(tree, found, digests, on_disk)]
-    wrong += [problem for path, status in on_disk.items() for problem in _metadata(path, status, epoch)]
+    executable = None if made is None else made.executable
+    wrong += [problem for path, status in on_disk.items() for problem in _metadata(path, status, epoch, executable)]
     return sorted((Problem(lock.layer, *fields) for fields in wrong), key=lambda p: (p.path, p.kind))
 
 
@@ -42,11 +55,14 @@ def _packages(found: list[Distribution], lock: LayerLock) -> Iterator[tuple[str,
         # A source that is built says its version when it is built; its lock need not.
         elif version is not None and there[name].version != version:
             yield "other-version", there[name].info, f"{name} is {there[name].version}, the lock has {version}"
-    for name in there.keys() - lock.versions.keys():
+    for name in sorted(there.keys() - lock.versions.keys()):
         yield "added-package", there[name].info, f"the lock has no {name}"
+    for distribution in found:
+        if not f"/{distribution.info}".startswith(f"{lock.prefix.rstrip('/')}/"):
+            yield "other-prefix", distribution.info, f"the lock has {lock.prefix}"
 
 
-def _bytecode(tree: Path, found: list[Distribution], on_disk: Mapping[str, object]) -> dict[str, str]:
+def _bytecode(tree: Path, found: list[Distribution], on_disk: Mapping[str, os.stat_result]) -> dict[str, str]:
     """Return the digests of the bytecode that is there of the sources in the RECORDs (PEP 3147)."""
     known = {
         (posixpath.dirname(path), posixpath.basename(path).removesuffix(".py"))
@@ -57,7 +73,8 @@ def _bytecode(tree: Path, found: list[Distribution], on_disk: Mapping[str, objec
     there = {}
     for path in on_disk:
         folder, name = posixpath.split(path)
-        if name.endswith(".pyc") and (folder.removesuffix("/__pycache__"), name.split(".")[0]) in known:
+        regular = stat.S_ISREG(on_disk[path].st_mode)
+        if regular and name.endswith(".pyc") and (folder.removesuffix("/__pycache__"), name.split(".")[0]) in known:
             there[path] = hashlib.sha256((tree / path).read_bytes()).hexdigest()
     return there
 
@@ -73,13 +90,15 @@ def _files(
         for path, recorded in distribution.files.items()
         if path not in digests and lost.get(path, distribution.name) == distribution.name
     }
-    for path, recorded in expected.items():
-        if path in on_disk and not installed.matches(tree / path, recorded):
-            yield "altered", path, "its hash is not that of RECORD"
-    for path, digest in digests.items():
-        if path in on_disk and hashlib.sha256((tree / path).read_bytes()).hexdigest() != digest:
-            yield "altered", path, "it is not the bytecode that was made"
     wanted = {*expected, *digests}
+    for path in wanted & on_disk.keys():
+        if not stat.S_ISREG(on_disk[path].st_mode):
+            yield "altered", path, "it is no file"
+        elif path in digests:
+            if hashlib.sha256((tree / path).read_bytes()).hexdigest() != digests[path]:
+                yield "altered", path, "it is not what was made"
+        elif not installed.matches(tree / path, expected[path]):
+            yield "altered", path, "its hash is not that of RECORD"
     for path in wanted - on_disk.keys():
         yield "missing", path, "bytecode" if path in digests else "RECORD has it"
     folders = {""}
@@ -91,9 +110,16 @@ def _files(
         yield "added", path, "no RECORD has it"
 
 
-def _metadata(path: str, status: os.stat_result, epoch: int) -> Iterator[tuple[str, str, str]]:
+def _metadata(
+    path: str, status: os.stat_result, epoch: int, executable: frozenset[str] | None
+) -> Iterator[tuple[str, str, str]]:
     mode, mtime = status.st_mode, int(status.st_mtime)
-    sealed = seal.FOLDER if stat.S_ISDIR(mode) else seal.file_mode(mode)
+    if stat.S_ISDIR(mode):
+        sealed = seal.FOLDER
+    elif executable is None:
+        sealed = seal.file_mode(mode)
+    else:
+        sealed = seal.EXECUTABLE if path in executable else seal.FILE
     if not stat.S_ISLNK(mode) and stat.S_IMODE(mode) != sealed:
         yield "mode", path, f"{stat.S_IMODE(mode):o} instead of {sealed:o}"
     if mtime != epoch:
