@@ -1,0 +1,578 @@
+"""Real uv on packages that are made here, from an index on loopback; nothing else can be reached."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import zipfile
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from textwrap import dedent
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+import pytest
+import tomli_w
+import uv
+from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
+
+from uv_layers.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+USER, PASSWORD = "alice", "s3cret-w0rd"  # what the private half of the index asks for
+TIME = (1985, 10, 26, 1, 22, 0)  # of every file in every archive: any but what trees have in the end
+NATIVE = ("manylinux_2_17_x86_64", "manylinux_2_17_aarch64", "macosx_11_0_arm64", "macosx_10_9_x86_64")
+
+# Builds a wheel without help, and writes down in it what it was built with.
+BACKEND = """\
+import base64, hashlib, os, zipfile
+
+NAME, VERSION = {name!r}, {version!r}
+
+
+def _helper():
+    try:
+        import helper
+    except ImportError:
+        return None
+    return helper.VERSION
+
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    folder = f"{{NAME}}-{{VERSION}}.dist-info"
+    built_with = {{
+        "settings": dict(config_settings or {{}}),
+        "epoch": os.environ.get("SOURCE_DATE_EPOCH"),
+        "flavour": os.environ.get("FLAVOUR"),
+        "helper": _helper(),
+    }}
+    files = {{
+        f"{{NAME}}.py": f"VERSION = {{VERSION!r}}\\nBUILT_WITH = {{built_with!r}}\\n",
+        f"{{folder}}/METADATA": f"Metadata-Version: 2.2\\nName: {{NAME}}\\nVersion: {{VERSION}}\\n",
+        f"{{folder}}/WHEEL": "Wheel-Version: 1.0\\nGenerator: own\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    }}
+    record = []
+    file_name = f"{{NAME}}-{{VERSION}}-py3-none-any.whl"
+    with zipfile.ZipFile(os.path.join(wheel_directory, file_name), "w") as archive:
+        for path, text in files.items():
+            digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+            record.append(f"{{path}},sha256={{digest}},{{len(text)}}")
+            archive.writestr(path, text)
+        record.append(f"{{folder}}/RECORD,,")
+        archive.writestr(f"{{folder}}/RECORD", "\\n".join(record) + "\\n")
+    return file_name
+"""
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel to be: a module that knows its version, and whatever else is given."""
+
+    name: str
+    version: str
+    requires: tuple[str, ...] = ()
+    tag: str = "py3-none-any"
+    extras: tuple[str, ...] = ()
+    scripts: dict[str, str] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def module(self) -> str:
+        return canonicalize_name(self.name).replace("-", "_")
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.module}-{self.version}-{self.tag}.whl"
+
+    def content(self) -> bytes:
+        info = f"{self.module}-{self.version}.dist-info"
+        metadata = [("Metadata-Version", "2.3"), ("Name", self.name), ("Version", self.version)]
+        metadata += [("Requires-Dist", r) for r in self.requires] + [("Provides-Extra", e) for e in self.extras]
+        pure = str(self.tag.endswith("-any")).lower()
+        python, abi, platforms = self.tag.split("-")
+        tags = "".join(f"Tag: {python}-{abi}-{platform}\n" for platform in platforms.split("."))
+        files = {
+            f"{self.module}/__init__.py": f"VERSION = {self.version!r}\n\n\ndef main():\n    print({self.name!r})\n",
+            **{f"{self.module}/{name}": text for name, text in self.files.items()},
+            **{f"{self.module}-{self.version}.data/{name}": text for name, text in self.data.items()},
+            f"{info}/METADATA": "".join(f"{key}: {value}\n" for key, value in metadata),
+            f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: {pure}\n{tags}",
+        }
+        if self.scripts:
+            lines = [f"{name} = {target}\n" for name, target in self.scripts.items()]
+            files[f"{info}/entry_points.txt"] = "[console_scripts]\n" + "".join(lines)
+        record = [f"{path},sha256={_record_digest(text)},{len(text.encode())}\n" for path, text in files.items()]
+        files[f"{info}/RECORD"] = "".join([*record, f"{info}/RECORD,,\n"])
+        return _zip(files)
+
+
+@dataclass(frozen=True)
+class Sdist:
+    """A source distribution whose build backend is inside of it."""
+
+    name: str
+    version: str
+    build_requires: tuple[str, ...] = ()
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.name}-{self.version}.tar.gz"
+
+    def content(self) -> bytes:
+        build = f'[build-system]\nrequires = {list(self.build_requires)}\nbuild-backend = "own"\nbackend-path = ["."]\n'
+        files = {
+            "PKG-INFO": f"Metadata-Version: 2.2\nName: {self.name}\nVersion: {self.version}\n",
+            "own.py": BACKEND.format(name=self.name, version=self.version),
+            "pyproject.toml": f'{build}\n[project]\nname = "{self.name}"\nversion = "{self.version}"\n',
+        }
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+            for path, text in files.items():
+                member = tarfile.TarInfo(f"{self.name}-{self.version}/{path}")
+                member.size = len(text.encode())
+                archive.addfile(member, io.BytesIO(text.encode()))
+        return made.getvalue()
+
+
+def _record_digest(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+
+
+def _zip(files: dict[str, str]) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, text in files.items():
+            entry = zipfile.ZipInfo(path, TIME)
+            entry.external_attr = (0o755 if ".data/scripts/" in path else 0o644) << 16
+            archive.writestr(entry, text)
+    return made.getvalue()
+
+
+# `web` and `numbers` both need `shared`; `clash` is for conflicts; the rest are for what their names say.
+PACKAGES = (
+    *(Wheel("shared", version) for version in ("1.0", "1.1")),
+    *(Wheel("web", v, ("shared", 'speed; extra == "fast"'), extras=("fast",)) for v in ("1.0", "1.1")),
+    *(Wheel("numbers", v, ("shared",), f"py3-none-{p}") for v in ("1.0", "1.1") for p in NATIVE),
+    *(Wheel("clash", version) for version in ("1.0", "2.0", "2.0+cpu")),
+    Wheel("needs-old-clash", "1.0", ("clash<2",)),
+    Wheel("speed", "1.0"),
+    Wheel("helper", "1.0"),
+    Wheel("extra-one", "1.0"),
+    Wheel("extra-two", "1.0"),
+    Wheel("tests-only", "1.0"),
+    Wheel("docs-only", "1.0", ("shared",)),
+    Wheel("Odd.Name_Here", "1.0"),
+    Wheel("vendor-core", "1.0"),
+    Wheel("vendor-maths", "1.0", ("vendor-core",)),
+    Wheel("for-windows", "1.0"),
+    Wheel("for-arm", "1.0"),
+    Wheel("for-old-python", "1.0"),
+    Wheel("for-313", "1.0", tag="cp313-cp313-manylinux_2_17_aarch64"),
+    Wheel("windows-wheel", "1.0", tag="py3-none-win_amd64"),
+    *(Wheel(name, "1.0", data={"purelib/common.py": f"OWNER = {name!r}\n"}) for name in ("owner-one", "owner-two")),
+    Wheel(
+        "tool",
+        "1.0",
+        scripts={"tool": "tool:main"},
+        data={"scripts/tool-script": "#!python\nprint('a script')\n", "data/share/tool/notes.txt": "some notes\n"},
+        files={"nested/deep/text.txt": "text\n", "broken.py": "this is no python (\n"},
+    ),
+    Sdist("source", "1.0"),
+    Sdist("built", "1.0", build_requires=("helper",)),
+    Sdist("both", "1.0"),
+    Wheel("both", "1.0"),
+)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # uv asks for much at once, and a connection that finds no room comes back in a second
+
+
+class Index:
+    """Packages by the JSON simple API (PEP 691): at `url` for all, at `private_url` for who has a password.
+
+    `cpu_url` has the versions with `+cpu`, which the others have not.
+    """
+
+    def __init__(self) -> None:
+        self.files = {package.file_name: package.content() for package in PACKAGES}
+        #: The paths that were asked for, so that a test can tell what was downloaded.
+        self.asked: list[str] = []
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self._server.server_port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}/simple"
+
+    @property
+    def cpu_url(self) -> str:
+        return f"http://{self.host}/cpu/simple"
+
+    @property
+    def private_url(self) -> str:
+        """The address without credentials, which alone answers 401."""
+        return f"http://{self.host}/private/simple"
+
+    @property
+    def url_with_credentials(self) -> str:
+        return f"http://{USER}:{PASSWORD}@{self.host}/private/simple"
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def file(self, name: str) -> bytes | None:
+        if not name.endswith(".metadata"):
+            return self.files.get(name)
+        with zipfile.ZipFile(io.BytesIO(self.files[name.removesuffix(".metadata")])) as wheel:
+            inside = next(n for n in wheel.namelist() if n.endswith(".dist-info/METADATA"))
+            return wheel.read(inside)
+
+    def page(self, name: str, root: str) -> bytes | None:
+        names = [file for file in self.files if ("+cpu" in file) == (root == "/cpu") and _project_of(file) == name]
+        described = [
+            {
+                "filename": file,
+                "url": f"{root}/files/{quote(file)}",
+                "size": len(content),
+                "hashes": {"sha256": hashlib.sha256(content).hexdigest()},
+                "core-metadata": file.endswith(".whl"),
+            }
+            for file, content in ((file, self.files[file]) for file in sorted(names))
+        ]
+        page = {"meta": {"api-version": "1.1"}, "name": name, "files": described}
+        return json.dumps(page).encode() if names else None
+
+
+def _project_of(file: str) -> str:
+    return (parse_sdist_filename if file.endswith(".tar.gz") else parse_wheel_filename)(file)[0]
+
+
+def _handler(index: Index) -> type[BaseHTTPRequestHandler]:
+    allowed = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            index.asked.append(self.path)
+            root = next((r for r in ("/private", "/cpu") if self.path.startswith(f"{r}/")), "")
+            if root == "/private" and self.headers.get("Authorization") != allowed:
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="tests"')
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            kind, name = unquote(self.path).removeprefix(root).strip("/").split("/", 1)
+            content = index.page(name, root) if kind == "simple" else index.file(name)
+            if content is None:
+                self.send_error(404)
+                return
+            self.send_response(200)
+            page = kind == "simple"
+            self.send_header(
+                "Content-Type", "application/vnd.pypi.simple.v1+json" if page else "application/octet-stream"
+            )
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content)
+
+        do_HEAD = do_GET  # noqa: N815 - its name is the base class's
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    return Handler
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command line ended, and what it said."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def result(self):
+        """The result in the JSON envelope."""
+        return json.loads(self.stdout)["result"]
+
+    @property
+    def layers(self) -> dict[str, list[str]]:
+        """The names of the packages by layer, of `plan --json`."""
+        return {layer["name"]: [p["name"] for p in layer["packages"]] for layer in self.result["layers"]}
+
+    @property
+    def output(self) -> str:
+        return self.stdout + self.stderr
+
+
+@dataclass(frozen=True)
+class ProjectFolder:
+    """A folder with a uv project."""
+
+    path: Path
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def edit(self, old: str, new: str, name: str = "pyproject.toml") -> None:
+        text = (self.path / name).read_text(encoding="utf-8")
+        assert old in text
+        (self.path / name).write_text(text.replace(old, new), encoding="utf-8")
+
+    def lock(self, *arguments: str) -> None:
+        _uv("lock", "--python", sys.executable, *arguments, cwd=self.path)
+
+
+def _uv(*arguments: str, cwd: Path) -> str:
+    done = subprocess.run([uv.find_uv_bin(), *arguments], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def index():
+    served = Index()
+    served.start()
+    yield served
+    served.stop()
+
+
+@pytest.fixture(scope="session")
+def _session_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    home = tmp_path_factory.mktemp("home")
+    programs = [str(Path(sys.base_prefix) / "bin"), os.defpath]
+    return {
+        "HOME": str(home),
+        "XDG_CONFIG_DIRS": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "UV_CACHE_DIR": str(home / "uv-cache"),
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_HTTP_RETRIES": "0",
+        # Whatever is not on loopback goes to a port where nobody listens.
+        "ALL_PROXY": "http://127.0.0.1:9",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": "127.0.0.1",
+        "PATH": os.pathsep.join(programs),
+    }
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, _session_environment: dict[str, str]) -> pytest.MonkeyPatch:
+    """Give each test the same environment, whatever the caller's says to uv, to pip or to uv-layers."""
+    for name in list(os.environ):
+        if name.startswith(("UV_", "PIP_", "XDG_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    for name in ("UV", "VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "SOURCE_DATE_EPOCH", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in _session_environment.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+@pytest.fixture
+def project(tmp_path: Path, index: Index):
+    """Return a function that makes a locked project of a `pyproject.toml`, which uses the index here."""
+
+    def make(text: str, *, name: str = "app", url: str | None = None, locked: bool = True) -> ProjectFolder:
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        source = f'[[tool.uv.index]]\nname = "here"\nurl = "{url or index.url}"\ndefault = true\n'
+        (folder / "pyproject.toml").write_text(f"{dedent(text)}\n{source}", encoding="utf-8")
+        made = ProjectFolder(folder)
+        if locked:
+            made.lock()
+        return made
+
+    return make
+
+
+@pytest.fixture
+def uv_run():
+    """Return a function that runs uv itself in a folder and returns what it prints."""
+    return _uv
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Return a function that runs a command line in a folder, in this process."""
+
+    def call(*arguments: object, cwd: os.PathLike[str], **environ: str) -> Outcome:
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            patch.chdir(cwd)
+            patch.setattr(sys, "argv", ["uv-layers", *map(str, arguments)])
+            for name, value in environ.items():
+                patch.setenv(name, value)
+            try:
+                with pytest.raises(SystemExit) as ended:
+                    main()
+            finally:
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+        said = capsys.readouterr()
+        return Outcome(ended.value.code, said.out, said.err)
+
+    return call
+
+
+@pytest.fixture
+def run_program():
+    """Return a function that runs `python -m uv_layers` in a folder, in a process of its own."""
+
+    def call(*arguments: object, cwd: os.PathLike[str], **environ: str) -> Outcome:
+        done = subprocess.run(
+            [sys.executable, "-m", "uv_layers", *map(str, arguments)],
+            cwd=cwd,
+            env=os.environ | environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return call
+
+
+def _described(files: Iterable[Path]) -> list[dict[str, object]]:
+    """Return the tables of a layer lock for wheels and source distributions, by the names that the files have."""
+    tables = []
+    for file in sorted(files):
+        name, version = file.name.removesuffix(".tar.gz").split("-")[:2]
+        described = {"url": file.as_uri(), "hashes": {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()}}
+        kind = {"wheels": [described]} if file.suffix == ".whl" else {"sdist": described}
+        tables.append({"name": canonicalize_name(name), "version": version, **kind})
+    return tables
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A folder with layer locks of files that are made here, as a builder's stage has them. Nothing is downloaded."""
+
+    path: Path
+    files: Path
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def wheel(
+        self,
+        name: str,
+        version: str = "1.0",
+        files: Mapping[str, str | bytes] | None = None,
+        entry_points: str = "",
+        executable: Collection[str] = (),
+        rows: Iterable[str] = (),
+    ) -> Path:
+        """Write a wheel with these files and no others, `{data}` being its data folder, and return its path.
+
+        `rows` are further paths that its RECORD names, with the hash of nothing.
+        """
+        info, data = f"{name}-{version}.dist-info", f"{name}-{version}.data"
+        content = {path.replace("{data}", data): text for path, text in (files or {}).items()}
+        content[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        content[f"{info}/WHEEL"] = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        if entry_points:
+            content[f"{info}/entry_points.txt"] = dedent(entry_points)
+        packed = {path: text.encode() if isinstance(text, str) else text for path, text in content.items()}
+        record = io.StringIO()
+        writer = csv.writer(record, lineterminator="\n")
+        for path, text in packed.items():
+            digest = base64.urlsafe_b64encode(hashlib.sha256(text).digest()).rstrip(b"=").decode()
+            writer.writerow([path, f"sha256={digest}", len(text)])
+        writer.writerows([path, f"sha256={_record_digest('')}", 0] for path in rows)
+        writer.writerow([f"{info}/RECORD", "", ""])
+        packed[f"{info}/RECORD"] = record.getvalue().encode()
+        self.files.mkdir(exist_ok=True)
+        place = self.files / f"{name}-{version}-py3-none-any.whl"
+        with zipfile.ZipFile(place, "w") as archive:
+            for path, text in packed.items():
+                entry = zipfile.ZipInfo(path, TIME)
+                runs = ".data/scripts/" in path or path in executable
+                entry.external_attr = (0o100755 if runs else 0o100644) << 16
+                archive.writestr(entry, text)
+        return place
+
+    def sdist(self, name: str, version: str = "1.0") -> Path:
+        """Write a source distribution that builds itself, and return its path."""
+        self.files.mkdir(exist_ok=True)
+        made = Sdist(name, version)
+        (self.files / made.file_name).write_bytes(made.content())
+        return self.files / made.file_name
+
+    def lock(self, layer: str, *files: Path, prefix: str | None = None) -> Path:
+        """Write the lock of a layer with these files, and return its path."""
+        own = {"layer": layer} if prefix is None else {"layer": layer, "prefix": prefix}
+        document = {"lock-version": "1.0", "created-by": "tests", "packages": _described(files)}
+        path = self.path / f"pylock.{layer}.toml"
+        path.write_text(tomli_w.dumps(document | {"tool": {"uv-layers": own}}), encoding="utf-8")
+        return path
+
+    def copy(self, name: str) -> Stage:
+        """Return another folder with the same layer locks, without trees."""
+        path = self.path.parent / name
+        path.mkdir(parents=True)
+        for lock in self.path.glob("pylock.*.toml"):
+            (path / lock.name).write_bytes(lock.read_bytes())
+        return Stage(path, self.files)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    """Return an empty folder for layer locks."""
+    (tmp_path / "stage").mkdir()
+    return Stage(tmp_path / "stage", tmp_path / "files")
+
+
+@pytest.fixture
+def cold(tmp_path: Path):
+    """Return a function that returns an environment with empty caches of uv and of bytecode, others at every call."""
+    numbers = itertools.count()
+
+    def environ() -> dict[str, str]:
+        folder = tmp_path / f"caches-{next(numbers)}"
+        return {"UV_CACHE_DIR": str(folder / "uv"), "UV_LAYERS_CACHE_DIR": str(folder / "bytecode")}
+
+    return environ
+
+
+@pytest.fixture
+def site() -> str:
+    """Return the path of the site folder below a prefix."""
+    return f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"

@@ -1,0 +1,146 @@
+"""The command line itself: help, version, completion, and the two ways to start it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+import uv_layers
+
+COMMANDS = ("plan", "export", "install", "dockerfile", "verify")
+VERSION = f"uv-layers {uv_layers.__version__}\n"
+
+
+@pytest.fixture
+def script():
+    """The installed `uv-layers` program."""
+    return Path(sysconfig.get_path("scripts")) / "uv-layers"
+
+
+def test_version_is_that_of_the_package(run, tmp_path):
+    for option in ("--version", "-V"):
+        ended = run(option, cwd=tmp_path)
+        assert (ended.status, ended.stdout, ended.stderr) == (0, VERSION, "")
+
+
+def test_the_module_is_a_program(run_program, tmp_path):
+    ended = run_program("--version", cwd=tmp_path)
+    assert (ended.status, ended.stdout) == (0, VERSION)
+
+
+def test_the_program_is_installed(script, tmp_path):
+    done = subprocess.run([script, "--version"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == VERSION
+
+
+def test_help_names_every_command(run, tmp_path):
+    for words in (("--help",), ("-h",), ()):
+        ended = run(*words, cwd=tmp_path)
+        assert ended.status == (0 if words else 2)
+        for command in COMMANDS:
+            assert f"\n  {command} " in ended.output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_has_an_example_of_it(run, tmp_path, command):
+    for option in ("--help", "-h"):
+        ended = run(command, option, cwd=tmp_path)
+        assert ended.status == 0
+        assert f"Example: uv-layers {command}" in " ".join(ended.stdout.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_of_a_command_has_its_variable(run, tmp_path, command):
+    text = " ".join(run(command, "--help", cwd=tmp_path).stdout.split())
+    options = text[text.index("Options:") :].replace("-h, --help", "")
+    assert "UV_LAYERS_PROJECT" in options
+    assert "UV_LAYERS_CONFIG" in options
+
+
+def test_help_reads_no_project_and_starts_no_uv(run, tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[broken")
+    ended = run("plan", "--help", cwd=tmp_path, UV_LAYERS_UV=str(tmp_path / "nowhere"))
+    assert ended.status == 0
+    assert ended.stderr == ""
+
+
+WRONG = {
+    "an unknown option": (("plan", "--nope"), "--nope"),
+    "an unknown command": (("nope",), "nope"),
+    "an option without its value": (("plan", "--group"), "--group"),
+    "a word too many": (("plan", "heavy"), "heavy"),
+    "an option of another command": (("install", "--platform", "linux/amd64"), "--platform"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_command_line_is_refused(run, tmp_path, wrong):
+    words, named = WRONG[wrong]
+    ended = run(*words, cwd=tmp_path)
+    assert (ended.status, ended.stdout) == (2, "")
+    assert named in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_pipe_that_is_closed_leaves_no_traceback(project, tmp_path):
+    folder = project('[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["web"]\n')
+    line = f"{sys.executable} -m uv_layers plan | true"
+    done = subprocess.run(["sh", "-c", line], cwd=folder, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+# Completion
+
+
+@pytest.fixture
+def complete(script, tmp_path):
+    """Return a function that asks for the completion of a command line, as the shell would."""
+
+    def call(line):
+        environ = os.environ | {
+            "_UV_LAYERS_COMPLETE": "complete_bash",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(line.split(" ")) - 1),
+        }
+        done = subprocess.run([script], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+        return done.stdout.split()
+
+    return call
+
+
+def test_commands_and_options_are_completed(complete):
+    assert set(COMMANDS) <= set(complete("uv-layers "))
+    assert complete("uv-layers pl") == ["plan"]
+    assert "--no-default-groups" in complete("uv-layers plan --no-de")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_shown_for_the_shell_that_is_named(script, tmp_path, shell):
+    environ = os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    done = subprocess.run(
+        [script, "--show-completion", shell], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True
+    )
+    assert "_UV_LAYERS_COMPLETE" in done.stdout
+    assert "uv-layers" in done.stdout
+
+
+def test_completion_is_shown_for_the_shell_that_runs(script, tmp_path):
+    line = f"{script} --show-completion; exit $?"
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "complete -o default -F" in done.stdout
+
+
+def test_completion_is_installed_for_the_shell_that_runs(script, tmp_path):
+    environ = os.environ | {"HOME": str(tmp_path), "SHELL": "/bin/bash"}
+    line = f"{script} --install-completion; exit $?"
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
+    assert "bash completion installed" in done.stdout
+    [written] = (tmp_path / ".bash_completions").iterdir()
+    assert "_UV_LAYERS_COMPLETE=complete_bash" in written.read_text()
+    assert str(written) in (tmp_path / ".bashrc").read_text()

@@ -1,0 +1,155 @@
+"""What a Dockerfile says can be done: its plan stage has all that it needs, and makes the locks that are copied."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import sys
+
+import pytest
+import tomli
+
+APP = """\
+[project]
+name = "My.App"
+version = "1"
+requires-python = ">=3.10"
+dependencies = ["web"]
+optional-dependencies = { more = ["extra-one"], most = ["extra-two"] }
+[dependency-groups]
+heavy = ["numbers"]
+docs = ["docs-only"]
+dev = ["tests-only"]
+[tool.uv]
+default-groups = ["heavy"]
+"""
+MEMBER = APP + '[tool.uv.workspace]\nmembers = ["packages/*"]\n'
+
+
+def _built(text, context, folder, run):
+    """Do what the plan stage does with the files that are mounted into it; return the locks that are copied from it."""
+    folder.mkdir()
+    [stage] = re.findall(r"^FROM \S+ AS plan\n(RUN .*?)\n(?:\n|$)", text, re.DOTALL | re.MULTILINE)
+    words = shlex.split(stage.replace("\\\n", " "))[1:]
+    mounts = [word for word in words if word.startswith("--mount=")]
+    for mount in mounts:
+        options = dict(option.split("=", 1) for option in mount.removeprefix("--mount=").split(","))
+        target = folder / options["target"]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(context / options["source"], target)
+    command = words[len(mounts) :]
+    assert command[0] == "uv-layers"
+    outcome = run(*command[1:], cwd=folder)
+    assert outcome.status == 0, outcome.stderr
+    copied = re.findall(r"^COPY --from=plan /build/(pylock\.\S+\.toml) \./$", text, re.MULTILINE)
+    assert sorted(copied) == sorted(path.name for path in folder.glob("pylock.*.toml"))
+    return {name: tomli.loads((folder / name).read_text(encoding="utf-8")) for name in copied}
+
+
+def _packages(locks):
+    return {
+        name.split(".")[1]: [package["name"] for package in lock.get("packages", [])] for name, lock in locks.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "layers"),
+    [
+        ((), {"heavy": ["numbers", "shared"], "project": ["web"]}),
+        (("--group", "docs"), {"heavy": ["numbers", "shared"], "docs": ["docs-only"], "project": ["web"]}),
+        (("--group", "dev", "--no-group", "heavy"), {"dev": ["tests-only"], "project": ["shared", "web"]}),
+        (("--no-default-groups",), {"project": ["shared", "web"]}),
+        (("--extra", "more"), {"heavy": ["numbers", "shared"], "project": ["extra-one", "web"]}),
+        (("--all-extras",), {"heavy": ["numbers", "shared"], "project": ["extra-one", "extra-two", "web"]}),
+        (("docs",), {"heavy": ["numbers", "shared"], "project": ["web"], "docs": ["docs-only"]}),
+        (("--config", "ci/one.toml"), {"all": ["numbers", "shared", "web"]}),
+        (("--frozen",), {"heavy": ["numbers", "shared"], "project": ["web"]}),
+        (("--prefix", "/app/.venv"), {"heavy": ["numbers", "shared"], "project": ["web"]}),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
+)
+def test_the_plan_stage_makes_the_locks_that_are_copied(project, run, tmp_path, words, layers):
+    app = project(APP)
+    (app / "ci").mkdir()
+    (app / "ci/one.toml").write_text('layers = [{ name = "all", groups = ["heavy"] }]\n', encoding="utf-8")
+    outcome = run("dockerfile", *words, cwd=app)
+    assert (outcome.status, outcome.stderr) == (0, "")
+    locks = _built(outcome.stdout, app.path, tmp_path / "plan", run)
+    assert _packages(locks) == layers
+    prefix = "/app/.venv" if "--prefix" in words else "/usr/local"
+    assert {lock["tool"]["uv-layers"]["prefix"] for lock in locks.values()} == {prefix}
+
+
+def test_a_member_of_a_workspace_is_built_from_the_root(project, run, tmp_path):
+    root = project(MEMBER, locked=False)
+    member = root / "packages/api"
+    member.mkdir(parents=True)
+    text = '[project]\nname = "api"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["speed"]\n'
+    (member / "pyproject.toml").write_text(text, encoding="utf-8")
+    (member / "api").mkdir()
+    root.lock()
+    for number, (words, cwd) in enumerate(((("--package", "api"), root), ((), member))):
+        outcome = run("dockerfile", *words, cwd=cwd)
+        assert (outcome.status, outcome.stderr) == (0, "")
+        assert outcome.stdout.endswith("COPY packages/api/api ./packages/api/api\n")
+        locks = _built(outcome.stdout, root.path, tmp_path / f"plan-{number}", run)
+        assert _packages(locks) == {"project": ["speed"]}
+
+
+@pytest.mark.parametrize(
+    ("files", "copied"),
+    [
+        (("src/my_app/__init__.py", "my_app/__init__.py", "main.py"), ["src ./src"]),
+        (("my_app/__init__.py", "main.py"), ["my_app ./my_app"]),
+        (("main.py", "cli.py", "notes.txt"), ["cli.py ./cli.py", "main.py ./main.py"]),
+        ((), []),
+    ],
+)
+def test_the_project_itself_is_copied_last(project, run, files, copied):
+    app = project(APP)
+    for name in files:
+        (app / name).parent.mkdir(parents=True, exist_ok=True)
+        (app / name).touch()
+    text = run("dockerfile", cwd=app).stdout
+    assert text.rpartition("WORKDIR /app\n")[2].splitlines() == [f"COPY {line}" for line in copied]
+
+
+@pytest.mark.parametrize("request_", ["3.11", "3.11.4", "cpython@3.11", "cpython3.11"])
+def test_the_image_is_that_of_the_python_that_is_asked_for(project, run, request_):
+    app = project(APP)
+    for words in (("--python", request_), ()):
+        (app / ".python-version").write_text("3.13\n" if words else f"{request_}\n", encoding="utf-8")
+        text = run("dockerfile", *words, cwd=app, UV_LAYERS_UV="/nowhere/uv").stdout
+        assert text.startswith("FROM python:3.11-slim-bookworm AS uv-layers\n")
+
+
+def test_without_a_request_the_image_is_that_of_the_interpreter_here(project, run):
+    text = run("dockerfile", cwd=project(APP)).stdout
+    assert text.startswith(f"FROM python:3.{sys.version_info[1]}-slim-bookworm AS uv-layers\n")
+
+
+def test_a_file_outside_of_the_context_cannot_be_used(project, run, tmp_path):
+    (tmp_path / "outside.toml").write_text("", encoding="utf-8")
+    outcome = run("dockerfile", "--config", tmp_path / "outside.toml", cwd=project(APP))
+    assert (outcome.status, outcome.stdout) == (2, "")
+    assert f"{tmp_path / 'outside.toml'} is outside of the build context {tmp_path / 'app'}" in outcome.stderr
+
+
+def test_groups_that_uv_refuses_together_without_a_package_in_common_end_with_the_words_of_uv(project, run):
+    app = project("""
+        [project]
+        name = "app"
+        version = "1"
+        requires-python = ">=3.10"
+        [dependency-groups]
+        one = ["extra-one"]
+        two = ["extra-two"]
+        [tool.uv]
+        default-groups = []
+        conflicts = [[{ group = "one" }, { group = "two" }]]
+        """)
+    outcome = run("plan", "--group", "one", "--group", "two", cwd=app)
+    assert outcome.status == 3
+    assert "incompatible" in outcome.stderr
+    assert "error[uv-failed]" in outcome.stderr

@@ -1,0 +1,58 @@
+"""What `import uv_layers.cli` loads decides how long `--help`, and every run that finds nothing to do, takes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+LOADED = """
+import json, sys
+before = set(sys.modules)
+import {module}
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+# Of other people's packages: Typer and what it cannot do without. (Some versions of it have click inside.)
+ALLOWED = {"annotated_doc", "click", "colorama", "shellingham", "typer", "typing_extensions"}
+OWN = {"uv_layers", "uv_layers.cli", "uv_layers.errors", "uv_layers.model"}
+# Each costs more than all of the above, or is needed by commands alone.
+COSTLY = (
+    "rich",
+    "packaging",
+    "tomli",
+    "tomli_w",
+    "concurrent.futures",
+    "asyncio",
+    "hashlib",
+    "uv",
+    "uv_layers.commands",
+)
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    command = [sys.executable, "-I", "-c", LOADED.format(module="uv_layers.cli")]
+    return set(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+
+
+def test_the_command_line_loads_no_package_but_those_that_it_is_made_of(loaded):
+    packages = {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names
+    assert packages - ALLOWED == {"uv_layers"}
+
+
+def test_the_command_line_loads_no_module_of_ours_before_it_knows_the_command(loaded):
+    assert {name for name in loaded if name.partition(".")[0] == "uv_layers"} == OWN
+
+
+@pytest.mark.parametrize("module", COSTLY)
+def test_the_command_line_does_not_load_what_is_costly(loaded, module):
+    assert module not in loaded
+
+
+@pytest.mark.parametrize("module", ["plan", "dockerfile", "output", "project", "uv", "target", "pylock", "fs"])
+def test_a_module_loads_neither_rich_nor_packaging_before_it_uses_them(module):
+    command = [sys.executable, "-I", "-c", LOADED.format(module=f"uv_layers.{module}")]
+    names = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert not {"rich", "packaging", "typer"} & {name.partition(".")[0] for name in names}

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from uv_layers import process
+
+ECHO = "import sys\nfor line in sys.stdin:\n    print(line.strip()[::-1], flush=True)\n"
+
+
+def _python(code):
+    return [sys.executable, "-I", "-c", code]
+
+
+def test_a_program_is_run_to_its_end_and_what_it_says_is_kept_apart():
+    done = process.run(_python("import sys; print('é'); print('b', file=sys.stderr); sys.exit(3)"), env=os.environ)
+    assert done == process.Finished(3, "é\n", "b\n")
+
+
+def test_a_program_has_the_environment_and_the_folder_it_is_given_and_no_input(tmp_path):
+    code = "import os, sys; print(sorted(set(os.environ) - {'LC_CTYPE'}), os.getcwd(), repr(sys.stdin.read()))"
+    done = process.run(_python(code), env={"ONLY": "this"}, cwd=tmp_path)
+    assert done.stdout == f"['ONLY'] {tmp_path.resolve()} ''\n"
+
+
+def test_what_is_no_utf_8_is_replaced():
+    done = process.run(_python("import sys; sys.stdout.buffer.write(b'a\\xffb')"), env=os.environ)
+    assert done.stdout == "a\ufffdb"
+
+
+def test_standard_error_can_be_shown_as_it_comes(capfd):
+    done = process.run(_python("import sys; print('progress', file=sys.stderr)"), env=os.environ, show=True)
+    assert (done.stderr, capfd.readouterr().err) == ("", "progress\n")
+
+
+def test_a_program_is_never_run_by_a_shell():
+    done = process.run([*_python("import sys; print(sys.argv[1])"), "$(id); *"], env=os.environ)
+    assert done.stdout == "$(id); *\n"
+
+
+def test_a_signal_that_ends_a_program_is_a_negative_status():
+    assert process.run(_python("import os; os.kill(os.getpid(), 9)"), env=os.environ).status == -9
+
+
+def test_a_program_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        process.run([str(tmp_path / "gone")], env=os.environ)
+
+
+def _time_out():
+    """Run a program that takes too long; return the seconds that it got, and what was left open."""
+    started = time.monotonic()
+    with warnings.catch_warnings(record=True) as left_open:
+        warnings.simplefilter("always", ResourceWarning)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.run(_python("import time; time.sleep(60)"), env=os.environ, timeout=0.2)
+        gc.collect()
+    return time.monotonic() - started, [str(warning.message) for warning in left_open]
+
+
+def test_a_program_that_takes_too_long_is_ended():
+    assert _time_out()[0] < 30
+
+
+def test_a_program_that_was_ended_leaves_no_pipe_open():
+    assert _time_out()[1] == []
+
+
+def _wait_for(path):
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_all_that_is_under_way_is_ended_and_nothing_else_is_started(tmp_path):
+    code = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(60)"
+    with ThreadPoolExecutor(2) as pool:
+        paths = [tmp_path / "a", tmp_path / "b"]
+        running = [pool.submit(process.run, [*_python(code), str(path)], env=os.environ) for path in paths]
+        for path in paths:
+            _wait_for(path)
+        with process.stopped():
+            assert [future.result(30).status for future in running] == [-9, -9]
+            with pytest.raises(process.Stopped):
+                process.run(_python(""), env=os.environ)
+    assert process.run(_python(""), env=os.environ).status == 0
+
+
+def test_a_worker_answers_until_it_is_left(tmp_path):
+    with process.worker(_python(ECHO), env=os.environ, cwd=tmp_path) as ask:
+        answers = []
+        for request in (b"abc\n", b"def\n"):
+            ask.stdin.write(request)
+            ask.stdin.flush()
+            answers.append(ask.stdout.readline())
+    assert answers == [b"cba\n", b"fed\n"]
+    assert ask.stdin.closed
+    assert ask.stdout.closed
+
+
+def test_a_worker_ends_with_the_error_that_leaves_it(tmp_path):
+    code = "import time; time.sleep(60)"
+    started = time.monotonic()
+    with pytest.raises(ValueError, match="left"), process.worker(_python(code), env=os.environ, cwd=tmp_path):
+        raise ValueError("left")
+    assert time.monotonic() - started < 30
+
+
+def test_a_worker_that_has_ended_by_itself_is_no_error_when_it_is_left(tmp_path):
+    with process.worker(_python(""), env=os.environ, cwd=tmp_path) as ask:
+        assert ask.stdout.readline() == b""
+        ask.stdin.write(b"never read\n")
+    assert ask.stdout.closed
+
+
+def test_a_worker_is_ended_with_the_others_and_none_is_started_after(tmp_path):
+    with process.worker(_python(ECHO), env=os.environ, cwd=tmp_path) as ask, process.stopped():
+        assert ask.stdout.readline() == b""
+        with pytest.raises(process.Stopped), process.worker(_python(""), env=os.environ, cwd=tmp_path):
+            pytest.fail("it was started")

@@ -1,0 +1,57 @@
+"""What answers in uv's place: no release of uv is at hand that is too old, so the test says it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from uv_layers.errors import UvNotFoundError, UvTooOldError
+from uv_layers.uv import MINIMUM, Uv
+
+
+def _uv(folder, script):
+    path = folder / "uv"
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return Uv(str(path), os.environ)
+
+
+@pytest.mark.parametrize(
+    ("answer", "version"),
+    [
+        ("uv 0.9.0", (0, 9, 0)),
+        ("uv 0.10.12 (0123456 2026-01-02)", (0, 10, 12)),
+        ("uv 1.0.0 (0123456 2027-01-02 x86_64-unknown-linux-gnu)", (1, 0, 0)),
+    ],
+)
+def test_a_version_is_compared_by_its_numbers(tmp_path, answer, version):
+    assert _uv(tmp_path, f"echo '{answer}'").version == version
+    assert version >= MINIMUM
+
+
+def test_a_uv_that_is_too_old_is_an_error_that_says_what_is_needed(tmp_path):
+    uv = _uv(tmp_path, "echo 'uv 0.8.24'")
+    with pytest.raises(UvTooOldError, match=r"is uv 0\.8\.24, uv-layers needs 0\.9\.0 or newer; run `uv self update`$"):
+        _ = uv.version
+
+
+@pytest.mark.parametrize("script", ["echo hello", "exit 0", "echo 'uv 0.9.0'; exit 1"])
+def test_what_does_not_answer_as_uv_does_is_no_uv(tmp_path, script):
+    uv = _uv(tmp_path, script)
+    with pytest.raises(UvNotFoundError, match="--version does not answer as uv does"):
+        _ = uv.version
+
+
+def test_what_does_not_run_is_no_uv(tmp_path):
+    path = tmp_path / "uv"
+    path.write_bytes(b"\x7fELF, but no more than that")
+    path.chmod(0o755)
+    with pytest.raises(UvNotFoundError, match="does not run"):
+        _ = Uv(str(path), os.environ).version
+
+
+@pytest.mark.parametrize("ask", [lambda uv: uv.export([]), lambda uv: uv.find_python([])])
+def test_the_version_is_checked_before_anything_is_asked(tmp_path, ask):
+    with pytest.raises(UvTooOldError):
+        ask(_uv(tmp_path, "echo 'uv 0.8.24'"))

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+
+import pytest
+
+from uv_layers.build import Build, image_interpreter
+from uv_layers.fs import LayersFolder
+from uv_layers.model import Clash, Options, Selection, Tree
+
+
+@pytest.mark.parametrize(
+    ("prefix", "image"),
+    [
+        ("/usr/local", "/opt/bin/python3.12"),
+        ("/", "/opt/bin/python3.12"),
+        ("/app/venvs", "/opt/bin/python3.12"),
+        ("/venv/lib", "/opt/bin/python3.12"),
+        ("/app/.venv", "/app/.venv/bin/python"),
+        ("/opt/venv", "/opt/venv/bin/python"),
+        ("/venv", "/venv/bin/python"),
+        ("/opt/my-venv", "/opt/my-venv/bin/python"),
+    ],
+)
+def test_scripts_find_the_interpreter_of_a_virtual_environment_or_the_builders(prefix, image):
+    assert image_interpreter(prefix, "/opt/bin/python3.12") == image
+
+
+@pytest.fixture
+def build(tmp_path):
+    return Build(Options(environ={}), LayersFolder(tmp_path / "layers"), 0, environ={"PATH": "bin"})
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    found = tmp_path / "pyproject.toml", tmp_path / "uv.lock"
+    for path in found:
+        path.write_text("a", encoding="utf-8")
+    return found
+
+
+CHANGES = {
+    "epoch": {"epoch": 1},
+    "sources": {"sources": "all"},
+    "invalidation": {"invalidation": "checked-hash"},
+    "PATH": {"environ": {"PATH": "other"}},
+    "VIRTUAL_ENV": {"environ": {"PATH": "bin", "VIRTUAL_ENV": ".venv"}},
+    "prefix": {"options": Options(environ={}, prefix="/opt")},
+    "python": {"options": Options(environ={}, python="3.13")},
+    "frozen": {"options": Options(environ={}, frozen=True)},
+    "selection": {"options": Options(environ={}, selection=Selection(groups=("a",)))},
+}
+SAME = {
+    "show": {"show": True},
+    "digest": {"digest": True},
+    "strict": {"strict": True},
+    "another variable": {"environ": {"PATH": "bin", "LANG": "C"}},
+    "offline": {"options": Options(environ={}, offline=True)},
+    "quiet": {"options": Options(environ={}, quiet=True, verbose=True)},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_may_change_the_tree_changes_the_stamp(build, inputs, change):
+    assert dataclasses.replace(build, **CHANGES[change]).stamp(inputs) != build.stamp(inputs)
+
+
+@pytest.mark.parametrize("change", SAME)
+def test_what_cannot_does_not(build, inputs, change):
+    assert dataclasses.replace(build, **SAME[change]).stamp(inputs) == build.stamp(inputs)
+
+
+def test_the_files_change_the_stamp(build, inputs):
+    stamps = {build.stamp(inputs), build.stamp(inputs[:1]), build.stamp(())}
+    inputs[0].write_text("b", encoding="utf-8")
+    stamps.add(build.stamp(inputs))
+    assert len(stamps) == 4
+    assert build.stamp(inputs) in stamps
+
+
+def _record(build, path, **changes):
+    status = path.stat()
+    record = {
+        "key": "key",
+        "stamp": "stamp",
+        "interpreter": [str(path), status.st_mtime_ns, status.st_size],
+        "packages": 2,
+        "files": 3,
+        "size": 4,
+        "built": ["source"],
+        "clashes": [{"path": "x", "owners": ["a", "b"]}],
+        "invalid": 5,
+        "epoch": 0,
+        "bytecode": {},
+    }
+    with build.folder.staging("some") as staging:
+        (staging / "tree").mkdir()
+        build.folder.put("some", staging / "tree", record | changes)
+
+
+def test_a_tree_whose_stamp_and_interpreter_are_the_same_is_up_to_date(build, tmp_path):
+    python = tmp_path / "python"
+    python.touch()
+    _record(build, python)
+    made = Tree(
+        "some",
+        tmp_path / "layers/some",
+        packages=2,
+        files=3,
+        size=4,
+        seconds=0.0,
+        up_to_date=True,
+        built=("source",),
+        clashes=(Clash("x", ("a", "b")),),
+        invalid=5,
+    )
+    assert build.unchanged("some", "stamp") == made
+    assert build.unchanged("some", "other") is None
+    assert build.unchanged("other", "stamp") is None
+    with_digest = dataclasses.replace(build, digest=True).unchanged("some", "stamp")
+    empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert with_digest == dataclasses.replace(made, digest=empty)
+
+
+def test_an_interpreter_that_changed_or_went_makes_the_tree_again(build, tmp_path):
+    python = tmp_path / "python"
+    python.touch()
+    _record(build, python)
+    os.utime(python, (1, 1))
+    assert build.unchanged("some", "stamp") is None
+    _record(build, python)
+    python.write_text("larger", encoding="utf-8")
+    assert build.unchanged("some", "stamp") is None
+    _record(build, python)
+    python.unlink()
+    assert build.unchanged("some", "stamp") is None
+
+
+def test_a_record_that_is_damaged_makes_the_tree_again(build, tmp_path):
+    python = tmp_path / "python"
+    python.touch()
+    _record(build, python)
+    for text in ("", "{", "[]", json.dumps({"key": "key"})):
+        (tmp_path / "layers/.uv-layers/some.json").write_text(text, encoding="utf-8")
+        assert build.unchanged("some", "stamp") is None

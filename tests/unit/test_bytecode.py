@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+
+import pytest
+
+from uv_layers import bytecode
+from uv_layers.bytecode import Cache, Compiler, Mode
+from uv_layers.model import Distribution
+
+SITE = "usr/local/lib/python3.12/site-packages"
+KEY = "0f" * 32
+CODES = {"a.py": b"bytecode", "dé/b.py": None, "c.py": b"", "d.py": b"\0" * 1000}
+
+
+def _distribution(*paths, site=SITE):
+    return Distribution("pkg", "1.0", f"{site}/pkg-1.0.dist-info", site, dict.fromkeys(paths, ""))
+
+
+@pytest.mark.parametrize(
+    ("path", "default", "everything"),
+    [
+        ("pkg/__init__.py", True, True),
+        ("pkg/mod.py", True, True),
+        ("single.py", True, True),
+        ("pkg/tests/test_mod.py", False, True),
+        ("pkg/sub/test/deep/mod.py", False, True),
+        ("tests/mod.py", True, True),
+        ("test/mod.py", True, True),
+        ("tests/tests/mod.py", False, True),
+        ("pkg/tests.py", True, True),
+        ("pkg/testing/mod.py", True, True),
+        ("pkg/mod.pyi", False, False),
+        ("pkg/mod.pyc", False, False),
+        ("pkg/data.txt", False, False),
+    ],
+)
+def test_test_folders_of_packages_are_left_out_by_default(path, default, everything):
+    distribution = _distribution(f"{SITE}/{path}")
+    assert bytecode.sources(distribution, Mode("default")) == ((f"{SITE}/{path}",) if default else ())
+    assert bytecode.sources(distribution, Mode("all")) == ((f"{SITE}/{path}",) if everything else ())
+
+
+def test_sources_are_sorted_and_in_the_site_folder_and_not_of_another():
+    distribution = _distribution(
+        f"{SITE}/b.py",
+        f"{SITE}/a.py",
+        f"{SITE}/lost.py",
+        "usr/local/bin/run.py",
+        "usr/local/share/x.py",
+        f"{SITE}x/y.py",
+    )
+    found = bytecode.sources(distribution, Mode(), frozenset({f"{SITE}/lost.py"}))
+    assert found == (f"{SITE}/a.py", f"{SITE}/b.py")
+
+
+@pytest.mark.parametrize(
+    ("source", "place"),
+    [
+        ("usr/lib/pkg/mod.py", "usr/lib/pkg/__pycache__/mod.cpython-312.pyc"),
+        ("usr/lib/a.b.py", "usr/lib/__pycache__/a.b.cpython-312.pyc"),
+        ("usr/lib/é.py", "usr/lib/__pycache__/é.cpython-312.pyc"),
+    ],
+)
+def test_bytecode_is_where_the_interpreter_looks(source, place):
+    assert bytecode.bytecode_path(source, "cpython-312") == place
+
+
+# The cache.
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return Cache(tmp_path / "cache")
+
+
+def _entry(cache):
+    [path] = [path for path in cache.path.glob("*/*/*") if path.is_file()]
+    return path
+
+
+@pytest.mark.parametrize("codes", [CODES, {}, {"a.py": None}, {"a.py": b""}], ids=len)
+def test_what_is_put_into_the_cache_is_got_out_of_it(cache, codes):
+    assert cache.get(KEY) is None
+    cache.put(KEY, codes)
+    assert cache.get(KEY) == codes
+    assert list(cache.get(KEY)) == list(codes)
+    assert cache.get(KEY[::-1]) is None
+
+
+def test_an_entry_is_replaced_and_leaves_nothing_beside_it(cache):
+    cache.put(KEY, CODES)
+    cache.put(KEY, {"a.py": b"other"})
+    assert cache.get(KEY) == {"a.py": b"other"}
+    assert [path.name for path in _entry(cache).parent.iterdir()] == [KEY]
+
+
+def _damages(data):
+    yield b""
+    yield b"something else"
+    yield data[:-1]
+    yield data + b"\0"
+    yield data[:20]
+    yield data.replace(b"bytecode 1", b"bytecode 0", 1)
+    for position in (0, len(data) // 2, len(data) - 1, data.index(b"\n") + 5):
+        yield data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
+
+
+def test_an_entry_that_is_damaged_is_as_one_that_is_not_there(cache):
+    cache.put(KEY, CODES)
+    path = _entry(cache)
+    data = path.read_bytes()
+    every = list(_damages(data))
+    assert len({data, *every}) == 11
+    for damaged in every:
+        path.write_bytes(damaged)
+        assert cache.get(KEY) is None
+    cache.put(KEY, CODES)
+    assert path.read_bytes() == data
+
+
+def test_an_entry_of_another_key_is_none_of_this(cache):
+    cache.put(KEY, CODES)
+    assert cache.get("0f" + KEY[2:-2] + "00") is None
+
+
+@pytest.mark.parametrize("spoil", ["file", "entries", "folder"])
+def test_a_cache_that_cannot_be_written_to_is_no_error(tmp_path, cache, spoil):
+    if spoil == "file":
+        cache.path.write_text("no folder", encoding="utf-8")
+    elif spoil == "entries":
+        cache.path.mkdir()
+        (cache.path / "bytecode-v1").write_text("no folder", encoding="utf-8")
+    else:
+        (cache.path / "bytecode-v1" / KEY[:2] / KEY).mkdir(parents=True)
+    cache.put(KEY, CODES)
+    assert cache.get(KEY) is None
+    assert not list(tmp_path.rglob(f".{KEY}*"))
+
+
+def test_a_disk_that_is_full_is_no_error_and_leaves_nothing(cache, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.replace", full)
+    cache.put(KEY, CODES)
+    assert [path for path in cache.path.glob("*/*/*") if path.is_file()] == []
+    assert cache.get(KEY) is None
+
+
+def test_a_cache_that_can_only_be_read_is_read(cache, monkeypatch):
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    cache.put(KEY, CODES)
+    monkeypatch.setattr(os, "utime", refused)
+    assert cache.get(KEY) == CODES
+
+
+def test_getting_an_entry_is_using_it(cache):
+    cache.put(KEY, CODES)
+    os.utime(_entry(cache), (1, 1))
+    cache.get(KEY)
+    assert time.time() - _entry(cache).stat().st_mtime < 60
+
+
+def test_the_size_is_that_of_all_entries(cache):
+    assert cache.size() == (0, 0)
+    for number in range(3):
+        cache.put(f"{number}{KEY}", {"a.py": b"x" * number})
+    sizes = [path.stat().st_size for path in cache.path.glob("*/*/*")]
+    assert cache.size() == (3, sum(sizes))
+    assert (cache.path / "CACHEDIR.TAG").read_text(encoding="utf-8").startswith("Signature: 8a477f597d28d17278")
+
+
+def test_pruning_removes_what_was_not_used_for_so_many_days(cache):
+    now = 1_700_000_000.0
+    for number, age in enumerate((0, 6.9, 7, 100)):
+        key = f"{number}{KEY}"
+        cache.put(key, CODES)
+        when = now - age * 86400
+        os.utime(cache.path / "bytecode-v1" / key[:2] / key, (when, when))
+    each = cache.size()[1] // 4
+    assert cache.prune(7, now) == (2, 2 * each)
+    assert cache.size() == (2, 2 * each)
+    assert cache.get(f"0{KEY}") == cache.get(f"1{KEY}") == CODES
+    assert cache.prune(0, time.time() + 1) == (2, 2 * each)
+
+
+def test_cleaning_removes_the_entries_of_every_release_and_nothing_else(cache):
+    cache.put(KEY, CODES)
+    size = cache.size()[1]
+    (cache.path / "bytecode-v0/ab").mkdir(parents=True)
+    (cache.path / "bytecode-v0/ab/old").write_bytes(b"12345")
+    (cache.path / "other").mkdir()
+    assert cache.clean() == (2, size + 5)
+    assert sorted(path.name for path in cache.path.iterdir()) == ["CACHEDIR.TAG", "other"]
+    assert cache.clean() == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("environ", "place"),
+    [
+        ({"UV_LAYERS_CACHE_DIR": "/a/b", "XDG_CACHE_HOME": "/c"}, "/a/b"),
+        ({"XDG_CACHE_HOME": "/c"}, "/c/uv-layers"),
+        ({"UV_LAYERS_CACHE_DIR": "", "XDG_CACHE_HOME": "/c"}, "/c/uv-layers"),
+        ({"XDG_CACHE_HOME": "c"}, "{home}/.cache/uv-layers"),
+        ({}, "{home}/.cache/uv-layers"),
+    ],
+)
+def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch, environ, place):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert str(Cache.of(environ).path) == place.format(home=tmp_path)
+
+
+# What an entry is known by, and what is done without compiling.
+
+
+@pytest.fixture
+def compiler(tmp_path, target, cache):
+    at = dataclasses.replace(target, executable="python3.12", cache_tag="cpython-312", magic="cb0d0d0a")
+    (tmp_path / "tree").mkdir()
+    return Compiler(tmp_path / "tree", "/usr/local", Mode(), at, cache)
+
+
+def _keep(compiler, content, codes, lost=()):
+    """Put bytecode into the cache as that of a wheel with this content."""
+    compiler.cache.put(compiler._key(content, lost), codes)  # noqa: SLF001 - what else there is compiles
+
+
+def test_the_bytecode_of_a_wheel_is_restored_for_the_tree_and_its_digests_are_known(compiler):
+    _keep(compiler, "sha256:1", {f"{SITE}/a.py": b"code", f"{SITE}/bad.py": None})
+    found = compiler.restore({"pkg": "sha256:1", "other": "sha256:2"})
+    assert set(found) == {"pkg"}
+    place = f"{SITE}/__pycache__/a.cpython-312.pyc"
+    assert (compiler.tree / place).read_bytes() == b"code"
+    assert found["pkg"].sources == (f"{SITE}/a.py", f"{SITE}/bad.py")
+    assert set(found["pkg"].digests) == {place}
+    assert found["pkg"].invalid == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: dataclasses.replace(c, prefix="/app/.venv"),
+        lambda c: dataclasses.replace(c, mode=Mode("all")),
+        lambda c: dataclasses.replace(c, mode=Mode(invalidation="checked-hash")),
+        lambda c: dataclasses.replace(c, at=dataclasses.replace(c.at, magic="00000000")),
+        lambda c: dataclasses.replace(c, at=dataclasses.replace(c.at, cache_tag="pypy312")),
+    ],
+    ids=["prefix", "sources", "invalidation", "magic", "cache tag"],
+)
+def test_an_entry_is_for_all_that_the_bytecode_depends_on(compiler, change):
+    _keep(compiler, "sha256:1", {f"{SITE}/a.py": b"code"})
+    assert set(compiler.restore({"pkg": "sha256:1"})) == {"pkg"}
+    assert change(compiler).restore({"pkg": "sha256:1"}) == {}
+    assert compiler.restore({"pkg": "sha256:2"}) == {}
+
+
+def test_an_entry_without_the_lost_is_another_than_the_whole(compiler):
+    _keep(compiler, "sha256:1", {f"{SITE}/a.py": b"code"}, lost=[f"{SITE}/b.py"])
+    assert compiler.restore({"pkg": "sha256:1"}) == {}
+
+
+def test_neither_the_tree_nor_the_place_of_the_interpreter_is_in_the_key(compiler, tmp_path):
+    _keep(compiler, "sha256:1", {f"{SITE}/a.py": b"code"})
+    at = dataclasses.replace(compiler.at, executable="elsewhere/python3.12")
+    other = dataclasses.replace(compiler, tree=tmp_path / "other", at=at)
+    assert set(other.restore({"pkg": "sha256:1"})) == {"pkg"}
+
+
+@pytest.mark.parametrize(
+    "path", ["../a.py", f"{SITE}/../../../../../../a.py", "usr/lib/a.py", "etc/a.py", "/usr/local/../../a.py"]
+)
+def test_an_entry_that_leads_away_from_the_prefix_is_as_one_that_is_not_there(compiler, path):
+    _keep(compiler, "sha256:1", {f"{SITE}/a.py": b"code", path: b"code"})
+    assert compiler.restore({"pkg": "sha256:1"}) == {}
+    assert list(compiler.tree.rglob("*.pyc")) == []
+
+
+def test_what_was_restored_is_not_made_again(compiler, put, tmp_path):
+    put(compiler.tree, "pkg", {f"{SITE}/a.py": "X = 1\n"})
+    from uv_layers import installed  # noqa: PLC0415
+
+    _keep(compiler, "sha256:1", {f"{SITE}/a.py": b"code"})
+    contents = {"pkg": "sha256:1"}
+    restored = compiler.restore(contents)
+    # A process cannot be started here: whatever would compile fails.
+    done = compiler.finish(installed.distributions(compiler.tree), contents, [], restored, tmp_path)
+    assert set(done.digests) == {f"{SITE}/__pycache__/a.cpython-312.pyc"}
+
+
+def test_a_distribution_without_sources_needs_no_entry(compiler, put, tmp_path):
+    from uv_layers import installed  # noqa: PLC0415
+
+    put(compiler.tree, "data", {"usr/local/share/x.txt": "x"})
+    done = compiler.finish(installed.distributions(compiler.tree), {}, [], {}, tmp_path)
+    assert (dict(done.digests), done.invalid) == ({}, 0)
+
+
+def test_a_distribution_that_was_built_is_known_by_its_sources_alone(compiler, put, tmp_path):
+    from uv_layers import installed  # noqa: PLC0415
+
+    path = f"{SITE}/built.py"
+    contents = set()
+    for text, unhashed, more in (
+        ("X = 1\n", (), "1"),
+        ("X = 1\n", (), "2"),
+        ("X = 1\n", [path], "1"),
+        ("X = 2\n", (), "1"),
+    ):
+        tree = tmp_path / f"tree-{len(list(tmp_path.iterdir()))}"
+        put(tree, "built", {path: text, "usr/local/share/x": more}, unhashed=unhashed)
+        [distribution] = installed.distributions(tree)
+        contents.add((text, bool(unhashed), bytecode._content(tree, distribution)))  # noqa: SLF001
+    # The form of the hash differs where RECORD has none; the file beside the source does not count.
+    assert len(contents) == 3
+
+
+def test_the_processors_are_those_that_may_be_used(monkeypatch):
+    if hasattr(os, "sched_getaffinity"):
+        assert bytecode._cores() == len(os.sched_getaffinity(0))  # noqa: SLF001
+        monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    assert bytecode._cores() == 7  # noqa: SLF001
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert bytecode._cores() == 1  # noqa: SLF001
+
+
+def test_a_worker_gets_the_environment_less_what_changes_how_python_compiles(monkeypatch):
+    monkeypatch.setenv("LD_LIBRARY_PATH", "lib")
+    for name in ("PYTHONOPTIMIZE", "PYTHONHASHSEED", "PYTHONPATH", "PYTHONWARNINGS", "PYTHONNODEBUGRANGES"):
+        monkeypatch.setenv(name, "1")
+    environ = bytecode._worker_env()  # noqa: SLF001
+    assert environ["LD_LIBRARY_PATH"] == "lib"
+    python = {name: value for name, value in environ.items() if name.startswith("PYTHON")}
+    assert python == {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}

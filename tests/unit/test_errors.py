@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import errno
+import re
+from pathlib import Path
+
+import pytest
+
+from uv_layers import errors
+from uv_layers.errors import LayersError, printable
+
+# Colour, a line break, a carriage return, NUL, a line separator, a right-to-left override, a lone surrogate.
+HOSTILE = "a\x1b[31m\nb\r\x00c\u2028\u202ed\udce9"
+PATH = Path(HOSTILE) / "e"
+
+# Each error, made of hostile text, with its exit code and its code: programs depend on both.
+TABLE: list[tuple[LayersError, int, str]] = [
+    (errors.ProjectNotFoundError(PATH), 2, "no-project"),
+    (errors.UnreadableFileError(PATH, HOSTILE), 2, "unreadable-file"),
+    (errors.LockNotFoundError(PATH), 2, "no-lock"),
+    (errors.StaleLockError(PATH), 2, "stale-lock"),
+    (errors.ConfigError(HOSTILE, HOSTILE, HOSTILE), 2, "bad-config"),
+    (errors.LayerNameError(HOSTILE, HOSTILE), 2, "bad-layer-name"),
+    (errors.DuplicateLayerError(HOSTILE, HOSTILE), 2, "duplicate-layer"),
+    (errors.UnknownLayerError(HOSTILE, [HOSTILE], [HOSTILE]), 2, "unknown-layer"),
+    (errors.UnknownGroupError(HOSTILE, HOSTILE, [HOSTILE]), 2, "unknown-group"),
+    (errors.UnknownExtraError(HOSTILE, HOSTILE, [HOSTILE]), 2, "unknown-extra"),
+    (errors.NoLayersError(PATH), 2, "no-layers"),
+    (errors.PatternError(HOSTILE, HOSTILE, HOSTILE), 2, "unmatched-pattern"),
+    (errors.TwoVersionsError(HOSTILE, (HOSTILE, HOSTILE), (HOSTILE, HOSTILE)), 2, "two-versions"),
+    (errors.NoWheelError(HOSTILE, HOSTILE, HOSTILE, build_forbidden=False), 2, "no-wheel"),
+    (errors.UnsupportedSourceError(HOSTILE, HOSTILE), 2, "unsupported-source"),
+    (errors.LayerLockError(PATH, HOSTILE), 2, "bad-layer-lock"),
+    (errors.LayerLockNotFoundError(PATH, [HOSTILE]), 2, "no-layer-lock"),
+    (errors.TargetError(HOSTILE), 2, "bad-target"),
+    (errors.PythonMismatchError(HOSTILE, HOSTILE, HOSTILE), 2, "python-mismatch"),
+    (errors.NotOursError(PATH), 2, "not-ours"),
+    (errors.UsageError(HOSTILE), 2, "usage"),
+    (errors.UvNotFoundError(HOSTILE), 3, "no-uv"),
+    (errors.UvTooOldError(HOSTILE, HOSTILE, HOSTILE), 3, "old-uv"),
+    (errors.UvFailedError(HOSTILE, 2, HOSTILE), 3, "uv-failed"),
+    (errors.MachineError(OSError(errno.ENOSPC, HOSTILE, HOSTILE)), 4, "machine"),
+    (errors.CompileError(HOSTILE, HOSTILE), 4, "compile-failed"),
+    (errors.ClashError(HOSTILE, [HOSTILE, HOSTILE]), 2, "clash"),
+]
+
+
+def _subclasses(of):
+    for kind in of.__subclasses__():
+        yield kind
+        yield from _subclasses(kind)
+
+
+def test_every_error_is_in_the_table():
+    assert {type(error) for error, _, _ in TABLE} == {
+        kind for kind in _subclasses(LayersError) if kind.__module__ == "uv_layers.errors"
+    }
+
+
+@pytest.mark.parametrize(("error", "exit_code", "code"), TABLE, ids=[code for _, _, code in TABLE])
+def test_exit_code_and_code_are_stable(error, exit_code, code):
+    assert (error.exit_code, error.code) == (exit_code, code)
+
+
+@pytest.mark.parametrize("error", [pytest.param(error, id=code) for error, _, code in TABLE])
+def test_a_message_is_one_line_that_cannot_drive_the_terminal(error):
+    assert str(error).isprintable()
+    assert "\\x1b[31m" in str(error)
+
+
+def test_codes_are_unique_words():
+    codes = [code for _, _, code in TABLE]
+    assert len(set(codes)) == len(codes)
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", code) for code in codes)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain text, émigré 東京", "plain text, émigré 東京"),
+        ("a\nb", "a\\nb"),
+        ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
+        ("\u202e", "\\u202e"),
+        ("\udce9", "\\udce9"),
+        ("", ""),
+    ],
+)
+def test_printable_escapes_what_is_not_text(text, shown):
+    assert printable(text) == shown
+
+
+def test_an_unknown_layer_lists_the_known_ones_and_the_groups_that_could_become_one():
+    assert str(errors.UnknownLayerError("x", ["a", "b"], ["docs"])) == (
+        "no layer or dependency group 'x'; layers: a, b; other dependency groups: docs"
+    )
+    assert str(errors.UnknownLayerError("x", [], [])) == "no layer or dependency group 'x'; layers: none"
+
+
+@pytest.mark.parametrize(
+    ("build_forbidden", "step"),
+    [(True, "allow the build or change the version"), (False, "choose another version, Python or platform")],
+)
+def test_a_missing_wheel_says_what_can_be_done(build_forbidden, step):
+    message = str(errors.NoWheelError("torch", "2.4.0", "CPython 3.13", build_forbidden=build_forbidden))
+    assert message.startswith("torch 2.4.0 has no wheel for CPython 3.13, ")
+    assert message.endswith(step)
+
+
+@pytest.mark.parametrize(
+    ("status", "how"), [(2, "uv failed with exit code 2; "), (-9, "uv was ended by signal 9; ")], ids=["exit", "signal"]
+)
+def test_a_failure_of_uv_has_the_command_and_keeps_its_own_words_apart(status, how):
+    error = errors.UvFailedError("uv lock --check", status, "two\nlines")
+    assert str(error) == f"{how}the command was: uv lock --check"
+    assert error.detail == "two\nlines"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "layers/heavy"), "No space left on device: layers/heavy"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (OSError("something else"), "something else"),
+    ],
+)
+def test_a_machine_error_says_what_and_where(error, message):
+    assert str(errors.MachineError(error)) == message

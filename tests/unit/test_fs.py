@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from uv_layers.errors import NotOursError
+from uv_layers.fs import STATE, LayersFolder, write_atomically
+
+
+def _names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_written_and_written_again_only_when_it_changes(tmp_path):
+    path = tmp_path / "pylock.heavy.toml"
+    assert write_atomically(path, "é\n") is True
+    first = path.stat()
+    assert write_atomically(path, "é\n") is False
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (first.st_ino, first.st_mtime_ns)
+    assert write_atomically(path, "b\n") is True
+    assert path.read_bytes() == b"b\n"
+    assert _names(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("failure", [OSError, KeyboardInterrupt])
+def test_an_interrupted_write_leaves_the_old_text_and_nothing_else(tmp_path, monkeypatch, failure):
+    path = tmp_path / "file"
+    path.write_text("old", encoding="utf-8")
+
+    def fail(*_):
+        raise failure
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(failure):
+        write_atomically(path, "new")
+    assert path.read_text(encoding="utf-8") == "old"
+    assert _names(tmp_path) == ["file"]
+
+
+def test_what_cannot_be_written_is_an_error_that_leaves_nothing(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_atomically(tmp_path / "folder", "text")
+    with pytest.raises(FileNotFoundError):
+        write_atomically(tmp_path / "gone" / "file", "text")
+    assert _names(tmp_path) == ["folder"]
+
+
+@pytest.fixture
+def folder(tmp_path) -> LayersFolder:
+    return LayersFolder(tmp_path / "layers")
+
+
+def _put(folder, layer="heavy", text="new", record=None):
+    with folder.staging(layer) as staging:
+        tree = staging / "tree"
+        tree.mkdir()
+        (tree / "file").write_text(text, encoding="utf-8")
+        folder.put(layer, tree, record or {"key": text})
+
+
+def _text(folder, layer="heavy"):
+    return (folder.tree(layer) / "file").read_text(encoding="utf-8")
+
+
+def test_a_tree_is_put_in_its_place_with_its_record(folder):
+    _put(folder)
+    assert folder.tree("heavy") == folder.path / "heavy"
+    assert _text(folder) == "new"
+    assert folder.record("heavy") == {"key": "new"}
+    assert _names(folder.path) == [".gitignore", STATE, "heavy"]
+    assert _names(folder.tree("heavy")) == ["file"]
+
+
+def test_a_tree_takes_the_place_of_the_old_one_and_nothing_of_that_is_left(folder):
+    _put(folder, text="old")
+    (folder.tree("heavy") / "older").touch()
+    _put(folder)
+    assert _text(folder) == "new"
+    assert _names(folder.tree("heavy")) == ["file"]
+    assert folder.record("heavy") == {"key": "new"}
+    assert not list(folder.path.glob(f"{STATE}/*.staging"))
+
+
+def test_trees_of_other_layers_are_left_alone(folder):
+    _put(folder, "heavy", "one")
+    _put(folder, "light", "two")
+    assert (_text(folder, "heavy"), _text(folder, "light")) == ("one", "two")
+
+
+def test_the_folder_is_made_with_its_parents_and_ignored_by_git(tmp_path):
+    folder = LayersFolder(tmp_path / "a" / "b" / "layers")
+    _put(folder)
+    assert (folder.path / ".gitignore").read_text(encoding="utf-8") == "*\n"
+
+
+def test_in_a_folder_of_somebody_else_nothing_is_hidden_from_git(folder):
+    folder.path.mkdir()
+    _put(folder)
+    assert _names(folder.path) == [STATE, "heavy"]
+
+
+def test_staging_is_empty_and_gone_afterwards(folder):
+    with folder.staging("heavy") as staging:
+        assert list(staging.iterdir()) == []
+        (staging / "file").touch()
+        # On the file system of the trees, so that a rename can put it in place.
+        assert folder.path in staging.parents
+    assert not staging.exists()
+    assert folder.record("heavy") is None
+    assert not folder.tree("heavy").exists()
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
+def test_a_failure_leaves_the_old_tree_and_no_staging(folder, failure):
+    _put(folder, text="old")
+    with pytest.raises(failure), folder.staging("heavy") as staging:
+        raise failure
+    assert not staging.exists()
+    assert (_text(folder), folder.record("heavy")) == ("old", {"key": "old"})
+
+
+def test_what_a_killed_run_left_behind_is_cleared(folder):
+    left = folder.path / STATE / "heavy.staging"
+    (left / "tree" / "usr").mkdir(parents=True)
+    with folder.staging("heavy") as staging:
+        assert list(staging.iterdir()) == []
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_put_that_ends_half_way_says_no_more_than_is_true_and_can_be_made_again(folder, monkeypatch, step):
+    _put(folder, text="old")
+    rename, calls = Path.rename, []
+
+    def fail(self, to):
+        calls.append(to)
+        if len(calls) == step:
+            raise OSError(28, "No space left on device")
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="No space left"):
+        _put(folder)
+    assert folder.record("heavy") is None
+    monkeypatch.undo()
+    _put(folder)
+    assert (_text(folder), folder.record("heavy")) == ("new", {"key": "new"})
+
+
+def test_a_second_run_waits_for_the_layer_and_not_for_others(folder):
+    entered, order = threading.Event(), []
+
+    def second():
+        with folder.staging("heavy"):
+            order.append("second")
+        entered.set()
+
+    thread = threading.Thread(target=second)
+    with folder.staging("heavy"):
+        thread.start()
+        with folder.staging("light"):
+            order.append("other layer")
+        assert not entered.wait(0.2)
+        order.append("first")
+    thread.join(10)
+    assert order == ["other layer", "first", "second"]
+
+
+def _file(path):
+    path.write_text("precious", encoding="utf-8")
+
+
+def _folder(path):
+    path.mkdir()
+    _file(path / "file")
+
+
+def _link(path):
+    elsewhere = path.parent / "elsewhere"
+    elsewhere.mkdir()
+    _file(elsewhere / "file")
+    path.symlink_to(elsewhere)
+
+
+def _dangling(path):
+    path.symlink_to("nowhere")
+
+
+def _tree_of(folder):
+    """Return all paths but those of the state folder, and where links lead."""
+    paths = (path for path in folder.path.rglob("*") if STATE not in path.parts)
+    return sorted((path, path.readlink() if path.is_symlink() else None) for path in paths)
+
+
+# A folder in the place of one of ours cannot be told from it.
+FOREIGN = [(make, False) for make in (_file, _folder, _link, _dangling)]
+FOREIGN += [(make, True) for make in (_file, _link, _dangling)]
+
+
+@pytest.mark.parametrize(("make", "was_ours"), FOREIGN)
+def test_what_is_not_ours_is_refused_and_left_alone(folder, make, was_ours):
+    folder.path.mkdir()
+    if was_ours:
+        _put(folder)
+        folder.tree("heavy").rename(folder.path.parent / "moved")
+    make(folder.tree("heavy"))
+    before = _tree_of(folder)
+    message = "heavy was not made by uv-layers and is left alone"
+    with pytest.raises(NotOursError, match=message), folder.staging("heavy"):
+        pytest.fail("it was staged")
+    assert _tree_of(folder) == before
+    assert folder.record("heavy") is None
+
+
+def test_a_tree_that_was_removed_has_no_record_and_is_made_again(folder):
+    _put(folder)
+    folder.tree("heavy").rename(folder.path.parent / "moved")
+    assert folder.record("heavy") is None
+    _put(folder)
+    assert _text(folder) == "new"
+
+
+@pytest.mark.parametrize("data", [b"null", b"[1]", b"{", b"", b"\xff"])
+def test_a_record_that_says_nothing_is_none(folder, data):
+    _put(folder)
+    (folder.path / STATE / "heavy.json").write_bytes(data)
+    assert folder.record("heavy") is None
+
+
+def test_a_record_may_be_written_anew_for_a_tree_that_stays(folder):
+    _put(folder)
+    folder.rewrite_record("heavy", {"key": "other"})
+    assert folder.record("heavy") == {"key": "other"}
+    assert _text(folder) == "new"
+    assert json.loads((folder.path / STATE / "heavy.json").read_text(encoding="utf-8")) == {"key": "other"}
+
+
+def test_a_file_in_the_place_of_the_folder_is_an_error_and_stays(folder):
+    _file(folder.path)
+    with pytest.raises(NotADirectoryError), folder.staging("heavy"):
+        pytest.fail("it was staged")
+    assert folder.path.read_text(encoding="utf-8") == "precious"

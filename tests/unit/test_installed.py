@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+
+import pytest
+
+from uv_layers import installed
+from uv_layers.model import Clash
+
+SITE = "usr/local/lib/python3.12/site-packages"
+
+
+def test_a_distribution_is_its_name_its_version_and_the_files_of_its_record(tmp_path, put):
+    info = put(
+        tmp_path,
+        "Odd.Name_here",
+        {f'{SITE}/odd/é, "x".py': "a", "usr/local/bin/run": "b"},
+        unhashed=["usr/local/bin/run"],
+    )
+    [found] = installed.distributions(tmp_path)
+    assert (found.name, found.version, found.info, found.site) == ("odd-name-here", "1.0", info, SITE)
+    assert found.files == {
+        f'{SITE}/odd/é, "x".py': "sha256=ypeBEsobvcr6wjGzmiPcTaeG7_gUfE5yuYB3ha_uSLs",
+        "usr/local/bin/run": "",
+        f"{info}/METADATA": found.files[f"{info}/METADATA"],
+        f"{info}/RECORD": "",
+    }
+
+
+def test_distributions_are_sorted_by_name_wherever_they_are(tmp_path, put):
+    put(tmp_path, "b", {})
+    put(tmp_path, "A", {}, site="usr/local/lib64/python3.12/site-packages")
+    put(tmp_path, "c", {})
+    assert [found.name for found in installed.distributions(tmp_path)] == ["a", "b", "c"]
+
+
+def test_what_a_package_has_inside_of_it_is_no_distribution(tmp_path, put):
+    put(tmp_path, "setuptools", {f"{SITE}/setuptools/_vendor/wheel-1.0.dist-info/METADATA": ""})
+    assert [found.name for found in installed.distributions(tmp_path)] == ["setuptools"]
+
+
+def test_an_empty_tree_has_none_and_one_without_a_record_has_no_files(tmp_path):
+    assert installed.distributions(tmp_path) == []
+    (tmp_path / SITE / "a-1.dist-info").mkdir(parents=True)
+    [found] = installed.distributions(tmp_path)
+    assert (found.name, found.version, dict(found.files)) == ("a", "1", {})
+
+
+def _clashes(tree):
+    return installed.clashes(installed.distributions(tree))
+
+
+def test_files_of_several_with_different_content_clash_and_the_last_by_name_is_last(tmp_path, put):
+    put(tmp_path, "c", {f"{SITE}/x.py": "1", f"{SITE}/same.py": "1"})
+    put(tmp_path, "a", {f"{SITE}/x.py": "2", f"{SITE}/same.py": "1", f"{SITE}/a.py": ""})
+    put(tmp_path, "b", {f"{SITE}/x.py": "2", "usr/local/bin/run": "1"})
+    put(tmp_path, "d", {"usr/local/bin/run": "2"})
+    assert _clashes(tmp_path) == [
+        Clash("usr/local/bin/run", ("b", "d")),
+        Clash(f"{SITE}/x.py", ("a", "b", "c")),
+    ]
+
+
+def test_content_without_a_hash_is_taken_to_differ(tmp_path, put):
+    for name in ("a", "b"):
+        put(tmp_path, name, {f"{SITE}/x.pyc": "same"}, unhashed=[f"{SITE}/x.pyc"])
+    assert _clashes(tmp_path) == [Clash(f"{SITE}/x.pyc", ("a", "b"))]
+
+
+def test_what_several_have_is_shared_whatever_its_content(tmp_path, put):
+    put(tmp_path, "a", {f"{SITE}/same.py": "1", f"{SITE}/a.py": ""})
+    put(tmp_path, "b", {f"{SITE}/same.py": "1"})
+    shared = installed.shared(installed.distributions(tmp_path))
+    assert {path: [found.name for found in having] for path, having in shared.items()} == {
+        f"{SITE}/same.py": ["a", "b"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("recorded", "matches"),
+    [
+        ("sha256=ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0", True),
+        ("sha256=ypeBEsobvcr6wjGzmiPcTaeG7_gUfE5yuYB3ha_uSLs", False),
+        ("sha256=", False),
+        ("", True),
+        ("md5=kAFQmDzST7DWlj99KOF_cg", True),
+        ("nonsense=x", False),
+    ],
+)
+def test_a_file_is_held_against_its_row(tmp_path, recorded, matches):
+    (tmp_path / "file").write_bytes(b"abc")
+    assert installed.matches(tmp_path / "file", recorded) is matches
+
+
+def test_a_large_file_is_hashed_whole(tmp_path):
+    data = bytes(range(256)) * 10_000
+    (tmp_path / "file").write_bytes(data)
+    assert installed.record_hash(tmp_path / "file", "sha1") == installed.record_hash(tmp_path / "file", "sha1")
+    expected = hashlib.sha256(data).digest()
+    assert installed.matches(tmp_path / "file", "sha256=" + base64.urlsafe_b64encode(expected).decode().rstrip("="))
+    (tmp_path / "file").write_bytes(data + b"x")
+    assert installed.record_hash(tmp_path / "file") != base64.urlsafe_b64encode(expected).decode().rstrip("=")
+
+
+OLD, NEW = "/opt/python/bin/python3.12", "/app/.venv/bin/python"
+
+
+@pytest.mark.parametrize(
+    ("script", "renamed"),
+    [
+        (f"#!{OLD}\nprint()\n", f"#!{NEW}\nprint()\n"),
+        (f"#!{OLD}\n", f"#!{NEW}\n"),
+        (f"#!/bin/sh\n'''exec' '{OLD}' \"$0\" \"$@\"\n' '''\nprint()\n", f"#!{NEW}\nprint()\n"),
+        ("#!/bin/sh\necho\n", None),
+        (f"#!{OLD} -I\n", None),
+        (f"#!{OLD}3\n", None),
+        (f"print('#!{OLD}')\n", None),
+        ("", None),
+    ],
+)
+def test_a_script_gets_the_interpreter_of_the_image_and_its_record_the_new_hash(tmp_path, put, script, renamed):
+    path, other = "usr/local/bin/run", f"{SITE}/pkg/run"
+    info = put(tmp_path, "pkg", {path: script, other: script, f"{SITE}/pkg/é,x.py": ""})
+    before = (tmp_path / info / "RECORD").read_text(encoding="utf-8")
+    found = installed.distributions(tmp_path)
+    installed.rename_interpreter(tmp_path, found, OLD, NEW)
+    assert (tmp_path / path).read_text(encoding="utf-8") == (script if renamed is None else renamed)
+    assert (tmp_path / other).read_text(encoding="utf-8") == script
+    [after] = installed.distributions(tmp_path)
+    assert all(installed.matches(tmp_path / name, recorded) for name, recorded in after.files.items())
+    if renamed is None:
+        assert (tmp_path / info / "RECORD").read_text(encoding="utf-8") == before
+    else:
+        assert f",{len(renamed)}\n" in (tmp_path / info / "RECORD").read_text(encoding="utf-8")
+
+
+def test_a_script_that_is_not_there_is_passed_over(tmp_path, put):
+    put(tmp_path, "pkg", {"usr/local/bin/run": f"#!{OLD}\n", "usr/local/bin/gone": ""})
+    (tmp_path / "usr/local/bin/gone").unlink()
+    installed.rename_interpreter(tmp_path, installed.distributions(tmp_path), OLD, NEW)
+    assert (tmp_path / "usr/local/bin/run").read_text(encoding="utf-8") == f"#!{NEW}\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "script"),
+    [("bin/run", True), ("usr/local/bin/run", True), ("usr/local/bin/deep/run", False), ("usr/bin.py", False)],
+)
+def test_scripts_are_in_a_folder_called_bin(path, script):
+    assert installed.is_script(path) is script

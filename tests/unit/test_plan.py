@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from uv_layers import plan
+from uv_layers.errors import (
+    DuplicateLayerError,
+    LayerNameError,
+    NoLayersError,
+    PatternError,
+    TwoVersionsError,
+    UnknownExtraError,
+    UnknownGroupError,
+    UnknownLayerError,
+)
+from uv_layers.model import Closure, Config, LayerSpec, Package, Project, Selection
+
+GROUPS = ("heavy", "docs", "dev", "light")
+
+
+def _project(*layers, groups=GROUPS, default=("heavy", "dev", "light"), dependencies=False, extras=("web", "cli")):
+    return Project(
+        Path("demo"),
+        Path("demo"),
+        Config("uv-layers.toml", layers=layers),
+        inputs=(),
+        groups=groups,
+        default_groups=default,
+        has_dependencies=dependencies,
+        extras=extras,
+    )
+
+
+def _group(name):
+    return LayerSpec(name, groups=(name,))
+
+
+# Which layers there are.
+
+
+@pytest.mark.parametrize(
+    ("selection", "names"),
+    [
+        (Selection(), ["heavy", "light"]),
+        (Selection(groups=("docs",)), ["heavy", "docs", "light"]),
+        (Selection(groups=("dev",)), ["heavy", "dev", "light"]),
+        (Selection(no_groups=("heavy",)), ["light"]),
+        (Selection(no_default_groups=True, groups=("light", "docs")), ["docs", "light"]),
+        (Selection(no_default_groups=True, groups=("light",), no_groups=("heavy",)), ["light"]),
+    ],
+)
+def test_layers_are_the_chosen_groups_in_the_order_of_their_declaration(selection, names):
+    assert plan.specs(_project(), selection) == tuple(map(_group, names))
+
+
+@pytest.mark.parametrize(
+    ("dependencies", "selection", "top"),
+    [
+        (True, Selection(), LayerSpec("project", dependencies=True)),
+        (False, Selection(extras=("cli",)), LayerSpec("project", extras=("cli",), dependencies=True)),
+        (True, Selection(all_extras=True), LayerSpec("project", extras=("web", "cli"), dependencies=True)),
+        (
+            False,
+            Selection(all_extras=True, extras=("web",)),
+            LayerSpec("project", extras=("web", "cli"), dependencies=True),
+        ),
+    ],
+)
+def test_the_dependencies_and_extras_of_the_project_are_the_top_layer(dependencies, selection, top):
+    assert plan.specs(_project(dependencies=dependencies), selection) == (_group("heavy"), _group("light"), top)
+
+
+def test_configured_layers_are_taken_as_they_are():
+    layers = (LayerSpec("cuda", packages=("torch",)), LayerSpec("rest", groups=("docs",), extras=("web",)))
+    assert plan.specs(_project(*layers, dependencies=True), Selection()) == layers
+
+
+def test_a_group_called_project_and_dependencies_cannot_both_have_the_name():
+    with pytest.raises(DuplicateLayerError, match="two layers are named 'project'"):
+        plan.specs(_project(groups=("project",), default=("project",), dependencies=True), Selection())
+
+
+def test_a_group_called_project_may_be_a_layer_where_there_are_no_dependencies():
+    found = plan.specs(_project(groups=("project",), default=("project",)), Selection())
+    assert found == (_group("project"),)
+
+
+@pytest.mark.parametrize("group", ["a" * 64, "two words", "é"])
+def test_a_group_that_cannot_name_a_layer_is_an_error(group):
+    with pytest.raises(LayerNameError):
+        plan.specs(_project(groups=(group,), default=(group,)), Selection())
+
+
+def test_without_anything_to_layer_there_is_an_error_that_says_what_to_add():
+    with pytest.raises(NoLayersError, match=r"add tool\.uv\.default-groups or name a group with --group"):
+        plan.specs(_project(default=("dev",)), Selection())
+
+
+def test_without_anything_to_layer_a_group_may_still_be_named():
+    assert plan.specs(_project(default=("dev",)), Selection(), ["docs"]) == ()
+
+
+@pytest.mark.parametrize(
+    ("selection", "error", "message"),
+    [
+        (
+            Selection(groups=("nope",)),
+            UnknownGroupError,
+            "--group: no dependency group 'nope' in pyproject.toml; it has: heavy, docs, dev, light",
+        ),
+        (
+            Selection(no_groups=("nope",)),
+            UnknownGroupError,
+            "--no-group: no dependency group 'nope' in pyproject.toml; it has: heavy, docs, dev, light",
+        ),
+        (
+            Selection(extras=("nope",)),
+            UnknownExtraError,
+            "--extra: no extra 'nope' in pyproject.toml; it has: web, cli",
+        ),
+    ],
+)
+@pytest.mark.parametrize("layers", [(), (LayerSpec("all"),)], ids=["no table", "table"])
+def test_options_name_groups_and_extras_that_there_are(selection, error, message, layers):
+    with pytest.raises(error) as caught:
+        plan.specs(_project(*layers), selection)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("layer", "error", "message"),
+    [
+        (LayerSpec("a", groups=("nope",)), UnknownGroupError, "uv-layers.toml: layer 'a': no dependency group 'nope'"),
+        (LayerSpec("a", extras=("nope",)), UnknownExtraError, "uv-layers.toml: layer 'a': no extra 'nope'"),
+    ],
+)
+def test_layers_name_groups_and_extras_that_there_are(layer, error, message):
+    with pytest.raises(error, match=message):
+        plan.specs(_project(layer), Selection())
+
+
+def test_a_name_on_the_command_line_may_be_a_group_that_is_no_layer():
+    layers = (_group("heavy"), LayerSpec("top", groups=("light",)))
+    named = plan.named_specs(["docs", "heavy", "top", "docs", "light"], layers, GROUPS)
+    assert named == (_group("docs"), _group("light"))
+
+
+def test_a_name_that_is_neither_layer_nor_group_is_an_error_that_lists_both():
+    with pytest.raises(UnknownLayerError) as caught:
+        plan.named_specs(["docs", "nope"], (_group("heavy"),), GROUPS)
+    assert str(caught.value) == (
+        "no layer or dependency group 'nope'; layers: heavy; other dependency groups: docs, dev, light"
+    )
+
+
+# Which package is in which layer.
+
+
+def _packages(*names):
+    return [Package(name, "1") for name in names]
+
+
+def _needs(reason, *names):
+    return Closure(reason, dict.fromkeys(names, "1"))
+
+
+def _make(target, image, layers, closures=None, *, known=(), on_top=(), source="uv-layers.toml"):
+    return plan.make(
+        image=image,
+        known={p.name for p in image} | set(known),
+        layers=layers,
+        closures=closures or {},
+        prefix="/usr/local",
+        target=target,
+        source=source,
+        on_top=on_top,
+    )
+
+
+def _content(made):
+    return {layer.name: [member.package.name for member in layer.members] for layer in made.layers}
+
+
+def _reasons(made):
+    return {m.package.name: (m.reason, m.also) for layer in made.layers for m in layer.members}
+
+
+def test_a_shared_package_is_in_the_lowest_layer_that_needs_it(target):
+    layers = [_group("heavy"), _group("light")]
+    closures = {
+        "heavy": [_needs("group heavy", "torch", "numpy")],
+        "light": [_needs("group light", "fastapi", "numpy")],
+    }
+    made = _make(target, _packages("fastapi", "numpy", "torch"), layers, closures)
+    assert _content(made) == {"heavy": ["numpy", "torch"], "light": ["fastapi"]}
+    assert _reasons(made) == {
+        "numpy": ("group heavy", ("group light",)),
+        "torch": ("group heavy", ()),
+        "fastapi": ("group light", ()),
+    }
+    assert (made.prefix, made.target, made.hints) == ("/usr/local", target, ())
+
+
+def test_patterns_of_any_layer_claim_before_the_closures_of_any(target):
+    layers = [
+        LayerSpec("bottom", groups=("all",)),
+        LayerSpec("middle", packages=("nvidia-*", "torch")),
+        LayerSpec("top", packages=("nvidia-cublas", "t*")),
+    ]
+    closures = {"bottom": [_needs("group all", "nvidia-cublas", "torch", "triton", "numpy")]}
+    made = _make(target, _packages("numpy", "nvidia-cublas", "torch", "triton"), layers, closures)
+    assert _content(made) == {"bottom": ["numpy"], "middle": ["nvidia-cublas", "torch"], "top": ["triton"]}
+    assert _reasons(made) == {
+        "numpy": ("group all", ()),
+        "nvidia-cublas": ("packages nvidia-*", ("group all",)),
+        "torch": ("packages torch", ("group all",)),
+        "triton": ("packages t*", ("group all",)),
+    }
+
+
+def test_the_top_layer_takes_what_nobody_claims(target):
+    made = _make(target, _packages("a", "b"), [LayerSpec("low", packages=("a",)), LayerSpec("high")])
+    assert _content(made) == {"low": ["a"], "high": ["b"]}
+    assert _reasons(made)["b"] == (plan.UNCLAIMED, ())
+
+
+def test_every_reason_is_given_once(target):
+    layers = [LayerSpec("all", groups=("a", "b"), dependencies=True)]
+    closures = {"all": [_needs("group a", "x"), _needs("group b", "x"), _needs("dependencies", "x")]}
+    made = _make(target, _packages("x"), layers, closures)
+    assert _reasons(made) == {"x": ("group a", ("group b", "dependencies"))}
+
+
+def test_a_closure_brings_nothing_into_the_image(target):
+    made = _make(target, _packages("a"), [_group("heavy")], {"heavy": [_needs("group heavy", "a", "dev-only")]})
+    assert _content(made) == {"heavy": ["a"]}
+
+
+def test_a_pattern_may_match_what_is_in_the_image_of_another_target_alone(target):
+    made = _make(target, _packages("a"), [LayerSpec("all", packages=("colorama",))], known=["colorama"])
+    assert _content(made) == {"all": ["a"]}
+
+
+def test_a_pattern_that_matches_nothing_is_an_error_that_names_it(target):
+    with pytest.raises(PatternError, match=r"^uv-layers\.toml: layer 'cuda': 'troch' matches no package of the image"):
+        _make(target, _packages("torch"), [LayerSpec("cuda", packages=("troch",))])
+
+
+def test_patterns_match_whole_names(target):
+    layers = [LayerSpec("low", packages=("torch", "[n]umpy", "s?x")), LayerSpec("high")]
+    made = _make(target, _packages("torch", "torchvision", "pytorch", "numpy", "six"), layers)
+    assert _content(made) == {"low": ["torch", "numpy", "six"], "high": ["torchvision", "pytorch"]}
+
+
+def test_named_groups_become_layers_on_top_without_what_is_below(target):
+    on_top = [(_group("docs"), _packages("a", "sphinx", "jinja2")), (_group("lint"), _packages("jinja2", "ruff"))]
+    made = _make(target, _packages("a"), [_group("heavy")], on_top=on_top)
+    assert _content(made) == {"heavy": ["a"], "docs": ["sphinx", "jinja2"], "lint": ["ruff"]}
+    assert _reasons(made)["ruff"] == ("group lint", ())
+    assert made.hints == (
+        "group 'docs' is not in the image; to have it there, add it to tool.uv.default-groups or a layer",
+        "group 'lint' is not in the image; to have it there, add it to tool.uv.default-groups or a layer",
+    )
+
+
+def test_a_project_without_layers_has_those_that_are_named(target):
+    made = _make(target, [], [], on_top=[(_group("docs"), _packages("sphinx"))], source="pyproject.toml")
+    assert _content(made) == {"docs": ["sphinx"]}
+    assert made.hints == (
+        "group 'docs' is not in the image; to have it there, add it to tool.uv.default-groups or a layer",
+    )
+
+
+def test_a_layer_that_is_left_with_nothing_is_kept_with_a_hint(target):
+    closures = {"low": [_needs("group low", "a")], "high": [_needs("group high", "a")]}
+    made = _make(target, _packages("a"), [_group("low"), _group("high")], closures)
+    assert _content(made) == {"low": ["a"], "high": []}
+    assert made.hints == ("layer 'high' is empty: it claims nothing that the target installs and no other layer has",)
+
+
+@pytest.mark.parametrize(
+    ("layers", "closures"),
+    [
+        pytest.param(
+            [_group("low"), LayerSpec("high", packages=("a",))],
+            {"low": [_needs("group low", "a")]},
+            id="taken from above",
+        ),
+        pytest.param(
+            [_group("low"), LayerSpec("high")],
+            {"low": []},
+            id="claims nothing",
+        ),
+    ],
+)
+def test_the_hint_of_an_empty_layer_is_true(target, layers, closures):
+    hints = _make(target, _packages("a"), layers, closures).hints
+    assert hints == ("layer 'low' is empty: it claims nothing that the target installs and no other layer has",)
+
+
+def test_a_named_group_that_needs_another_version_than_the_image_is_an_error(target):
+    with pytest.raises(TwoVersionsError) as caught:
+        _make(target, [Package("a", "1")], [_group("heavy")], on_top=[(_group("docs"), [Package("a", "2")])])
+    assert str(caught.value).startswith("a is needed as 1 by the image and as 2 by docs; ")
+
+
+def test_two_named_groups_that_need_two_versions_are_an_error(target):
+    on_top = [(_group("docs"), [Package("a", "1")]), (_group("lint"), [Package("a", "2")])]
+    with pytest.raises(TwoVersionsError, match=r"^a is needed as 1 by docs and as 2 by lint; "):
+        _make(target, [], [], on_top=on_top)
+
+
+def test_two_layers_that_need_two_versions_are_named_with_their_reasons():
+    closures = {
+        "layer 'cpu'": [Closure("group cpu", {"numpy": "2", "torch": "2.4+cpu"})],
+        "layer 'gpu'": [Closure("group gpu", {"numpy": "2", "torch": "2.4+cu124"})],
+    }
+    with pytest.raises(TwoVersionsError) as caught:
+        plan.check_versions(closures)
+    assert str(caught.value).startswith(
+        "torch is needed as 2.4+cpu by layer 'cpu' (group cpu) and as 2.4+cu124 by layer 'gpu' (group gpu); "
+    )
+
+
+def test_a_package_may_have_no_version():
+    assert plan.check_versions({"a": [Closure("", {"x": None})], "b": [Closure("", {"x": None})]}) is None
+    with pytest.raises(TwoVersionsError):
+        plan.check_versions({"a": [Closure("", {"x": None})], "b": [Closure("", {"x": "1"})]})

@@ -1,0 +1,458 @@
+from __future__ import annotations
+
+import re
+from textwrap import dedent
+
+import pytest
+
+from uv_layers import project
+from uv_layers.errors import ConfigError, DuplicateLayerError, LayerNameError, LayersError, UnreadableFileError
+from uv_layers.model import Config, LayerSpec
+
+
+def _write(path, text=""):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(dedent(text), encoding="utf-8")
+    return path
+
+
+def _load(folder, text, **files):
+    """Return the project that `text`, and what else is given, make."""
+    _write(folder / "pyproject.toml", text)
+    for name, content in files.items():
+        _write(folder / name.replace("__", "-").replace("_toml", ".toml"), content)
+    return project.load(folder)
+
+
+def test_a_project_is_found_from_any_folder_in_it(tmp_path):
+    _write(tmp_path / "pyproject.toml")
+    inside = tmp_path / "src" / "package"
+    inside.mkdir(parents=True)
+    assert project.find(tmp_path) == project.find(inside) == tmp_path.resolve()
+
+
+def test_the_nearest_project_is_found(tmp_path):
+    _write(tmp_path / "pyproject.toml")
+    member = _write(tmp_path / "member" / "pyproject.toml").parent
+    assert project.find(member) == member.resolve()
+
+
+def test_a_folder_that_is_named_like_the_file_is_no_project(tmp_path):
+    _write(tmp_path / "pyproject.toml")
+    (tmp_path / "a" / "pyproject.toml").mkdir(parents=True)
+    assert project.find(tmp_path / "a") == tmp_path.resolve()
+
+
+def test_where_there_is_no_project_none_is_found(tmp_path):
+    assert project.find(tmp_path) is None
+
+
+def test_an_empty_pyproject_is_a_project_without_anything(tmp_path):
+    found = _load(tmp_path, "")
+    assert (found.name, found.requires_python, found.python_request) == (None, None, None)
+    assert (found.groups, found.default_groups, found.extras, found.has_dependencies) == ((), (), (), False)
+    assert found.config == Config("pyproject.toml", "/usr/local", ())
+    assert (found.directory, found.lock_root, found.lock) == (tmp_path, tmp_path, tmp_path / "uv.lock")
+    assert (found.members, found.uv_settings) == ({}, {})
+
+
+def test_what_the_pyproject_says_is_read_and_normalised(tmp_path):
+    found = _load(
+        tmp_path,
+        """
+        [project]
+        name = "Demo"
+        requires-python = ">=3.10"
+        dependencies = ["fastapi"]
+
+        [project.optional-dependencies]
+        Web_UI = []
+        cli = []
+
+        [dependency-groups]
+        Heavy_One = ["torch"]
+        dev = ["pytest"]
+        light = []
+
+        [tool.uv]
+        default-groups = ["light", "HEAVY.one"]
+        no-build = true
+        """,
+    )
+    assert (found.name, found.requires_python, found.has_dependencies) == ("Demo", ">=3.10", True)
+    assert found.extras == ("web-ui", "cli")
+    assert found.groups == ("heavy-one", "dev", "light")
+    # In the order of their declaration, not of tool.uv.default-groups.
+    assert found.default_groups == ("heavy-one", "light")
+    assert found.uv_settings == {"default-groups": ["light", "HEAVY.one"], "no-build": True}
+
+
+@pytest.mark.parametrize(
+    ("setting", "default"),
+    [("", ("dev",)), ('default-groups = "all"', ("dev", "docs")), ("default-groups = []", ())],
+    ids=["left out", "all", "none"],
+)
+def test_default_groups_are_those_of_uv(tmp_path, setting, default):
+    found = _load(tmp_path, f"[dependency-groups]\ndev = []\ndocs = []\n[tool.uv]\n{setting}")
+    assert found.default_groups == default
+
+
+@pytest.mark.parametrize(
+    ("text", "has"),
+    [
+        ("dependencies = []", False),
+        ('dependencies = ["a"]', True),
+        ('dynamic = ["version"]', False),
+        ('dynamic = ["dependencies"]', True),
+    ],
+)
+def test_dependencies_may_be_dynamic(tmp_path, text, has):
+    assert _load(tmp_path, f"[project]\n{text}").has_dependencies is has
+
+
+@pytest.mark.parametrize(
+    ("text", "request_"),
+    [
+        ("3.12\n", "3.12"),
+        ("# why\n\n  3.11.4  # because\n3.12\n", "3.11.4"),
+        ("# nothing\n", None),
+        ("", None),
+    ],
+)
+def test_the_python_request_is_the_first_in_the_file(tmp_path, text, request_):
+    _write(tmp_path / ".python-version", text)
+    assert _load(tmp_path, "").python_request == request_
+
+
+def test_a_python_version_file_that_is_no_text_is_passed_over(tmp_path):
+    (tmp_path / ".python-version").write_bytes(b"\xff\xfe3.12")
+    assert _load(tmp_path, "").python_request is None
+
+
+def test_uv_toml_wins_over_the_uv_table_as_a_whole(tmp_path):
+    found = _load(tmp_path, "[tool.uv]\nno-build = true\n", uv_toml="no-binary = true\n")
+    assert found.uv_settings == {"no-binary": True}
+
+
+def test_of_the_uv_settings_those_say_how_indexes_are_reached(tmp_path):
+    found = _load(
+        tmp_path,
+        """
+        [tool.uv]
+        no-build = true
+        cache-dir = "cache"
+        find-links = ["wheels", "https://links.example/"]
+        keyring-provider = "subprocess"
+        [[tool.uv.index]]
+        name = "own"
+        url = "https://user:secret@index.example/simple"
+        [[tool.uv.index]]
+        url = "flat"
+        format = "flat"
+        """,
+    )
+    assert project.access(found) == {
+        "find-links": [str(tmp_path / "wheels"), "https://links.example/"],
+        "index": [
+            {"name": "own", "url": "https://user:secret@index.example/simple"},
+            {"url": str(tmp_path / "flat"), "format": "flat"},
+        ],
+        "keyring-provider": "subprocess",
+    }
+    assert project.access(_load(tmp_path, "")) == {}
+
+
+# Configuration.
+
+
+LAYERS = """
+{where}prefix = "/app/.venv/"
+[[{where}layers]]
+name = "cuda"
+packages = ["Torch", "nvidia_*"]
+[[{where}layers]]
+name = "light"
+groups = ["Light_Ones"]
+extras = ["Web"]
+dependencies = true
+"""
+SPECS = (
+    LayerSpec("cuda", packages=("torch", "nvidia-*")),
+    LayerSpec("light", groups=("light-ones",), extras=("web",), dependencies=True),
+)
+
+
+def test_the_table_in_pyproject_is_read(tmp_path):
+    _write(tmp_path / "pyproject.toml", LAYERS.format(where="tool.uv-layers."))
+    assert project.load(tmp_path).config == Config("pyproject.toml", "/app/.venv", SPECS)
+
+
+def test_a_file_of_its_own_wins_over_the_table(tmp_path):
+    found = _load(tmp_path, '[tool.uv-layers]\nprefix = "/opt"\n', uv__layers_toml=LAYERS.format(where=""))
+    assert found.config == Config("uv-layers.toml", "/app/.venv", SPECS)
+
+
+def test_a_file_that_is_named_wins_over_both(tmp_path):
+    _write(tmp_path / "pyproject.toml", '[tool.uv-layers]\nprefix = "/a"\n')
+    _write(tmp_path / "uv-layers.toml", 'prefix = "/b"\n')
+    named = _write(tmp_path / "ci" / "gpu.toml", 'prefix = "/c"\n')
+    found = project.load(tmp_path, named)
+    assert found.config == Config("gpu.toml", "/c")
+    assert named in found.inputs
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("prefxi = '/a'", "prefxi: unknown setting; known: layers, prefix"),
+        ("layers = 3", "layers: must be a list of tables, one for each layer"),
+        ("layers = ['a']", "layers: must be a list of tables, one for each layer"),
+        ("layers = [{}]", "layers[0]: has no name; add one"),
+        (
+            "layers = [{name='a'}, {name='b', group=[]}]",
+            "layers[1].group: unknown setting; known: dependencies, extras, groups, name, packages",
+        ),
+        ("layers = [{name='a', groups='x'}]", "layers[0].groups: must be a list of strings, not 'x'"),
+        ("layers = [{name='a', packages=[1]}]", "layers[0].packages: must be a list of strings, not [1]"),
+        ("layers = [{name='a', extras=1}]", "layers[0].extras: must be a list of strings, not 1"),
+        ("layers = [{name='a', dependencies='yes'}]", "layers[0].dependencies: must be true or false, not 'yes'"),
+        ("prefix = 'usr'", "prefix: must be an absolute path such as \"/usr/local\", not 'usr'"),
+        ("prefix = 1", 'prefix: must be an absolute path such as "/usr/local", not 1'),
+        ('prefix = "/a\\nb"', "prefix: must be an absolute path such as \"/usr/local\", not '/a\\nb'"),
+        ("prefix = '/a/../b'", "prefix: must have no `.` or `..` in it: '/a/../b'"),
+        ("prefix = '/./a'", "prefix: must have no `.` or `..` in it: '/./a'"),
+    ],
+)
+@pytest.mark.parametrize("own_file", [True, False])
+def test_an_error_names_the_file_the_setting_and_the_problem(tmp_path, text, message, own_file):
+    if own_file:
+        _write(tmp_path / "pyproject.toml")
+        _write(tmp_path / "uv-layers.toml", text)
+        message = f"uv-layers.toml: {message}"
+    else:
+        _write(tmp_path / "pyproject.toml", f"[tool.uv-layers]\n{text}")
+        message = f"pyproject.toml: tool.uv-layers.{message}"
+    with pytest.raises(ConfigError) as caught:
+        project.load(tmp_path)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("value", "result"),
+    [
+        ("/", "/"),
+        ("//", "/"),
+        ("/usr/local", "/usr/local"),
+        ("/usr//local/", "/usr/local"),
+        ("/app/.venv", "/app/.venv"),
+        ("/a b/é", "/a b/é"),
+        ("/a/..b", "/a/..b"),
+    ],
+)
+def test_a_prefix_is_an_absolute_normal_path(value, result):
+    assert project.prefix(value, "here", "prefix") == result
+
+
+@pytest.mark.parametrize("name", ["a", "0", "heavy", "a-b_c", "a" * 63, "1-2"])
+def test_a_layer_name_can_be_a_file_a_folder_and_a_stage(name):
+    assert project.layer_name(name, "here") == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", "A", "-a", "a-", "_a", "a_", "a.b", "a/b", "..", "a b", "é", "a\n", "a" * 64, 1, None]
+)
+def test_any_other_layer_name_is_refused(name):
+    with pytest.raises(LayerNameError, match=re.escape(f"here: {str(name)!r} is no layer name")):
+        project.layer_name(name, "here")
+
+
+def test_two_layers_of_one_name_are_refused(tmp_path):
+    with pytest.raises(DuplicateLayerError, match=r"^uv-layers\.toml: two layers are named 'a'; rename one$"):
+        _load(tmp_path, "", uv__layers_toml="layers = [{name='a'}, {name='b'}, {name='a'}]")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("project = 1", "pyproject.toml: project: must be a table"),
+        ("tool = 1", "pyproject.toml: tool: must be a table"),
+        ("dependency-groups = []", "pyproject.toml: dependency-groups: must be a table"),
+        (
+            "tool.uv.default-groups = 'dev'",
+            "pyproject.toml: tool.uv.default-groups: must be a list of strings, not 'dev'",
+        ),
+        ("tool.uv = 1", "pyproject.toml: tool.uv: must be a table"),
+        ("tool.uv-layers = 1", "pyproject.toml: tool.uv-layers: must be a table"),
+        ("project.optional-dependencies = 1", "pyproject.toml: project.optional-dependencies: must be a table"),
+        ("tool.uv.workspace = 1", "pyproject.toml: tool.uv.workspace: must be a table"),
+    ],
+)
+def test_a_pyproject_of_the_wrong_types_is_an_error_that_names_the_setting(tmp_path, text, message):
+    _write(tmp_path / "pyproject.toml", text)
+    with pytest.raises(ConfigError) as caught:
+        project.load(tmp_path)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "project.dynamic = 3",
+        "tool.uv.workspace.members = 3",
+        "tool.uv.workspace.members = ['/elsewhere', 'a']",
+        "tool.uv.workspace.members = ['a', 3]",
+        "tool.uv.workspace.exclude = 'a'",
+        "project.requires-python = 3",
+        "project.name = 3",
+    ],
+)
+def test_a_value_of_the_wrong_type_is_an_error_and_no_traceback(tmp_path, text):
+    _write(tmp_path / "pyproject.toml", text)
+    with pytest.raises(LayersError):
+        project.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "data", [b"[project", b"\xff", b"a = " + b"[" * 20_000], ids=["no TOML", "no UTF-8", "nested too deeply"]
+)
+def test_a_file_that_is_no_toml_is_an_error_that_names_it(tmp_path, data):
+    (tmp_path / "pyproject.toml").write_bytes(data)
+    with pytest.raises(UnreadableFileError, match=re.escape(str(tmp_path / "pyproject.toml"))):
+        project.load(tmp_path)
+
+
+def test_a_file_that_is_not_there_is_an_error_that_names_it(tmp_path):
+    _write(tmp_path / "pyproject.toml")
+    with pytest.raises(UnreadableFileError, match=r"cannot read .*gone\.toml: No such file or directory"):
+        project.load(tmp_path, tmp_path / "gone.toml")
+
+
+# Workspaces, and which files decide a plan.
+
+
+WORKSPACE = """
+[project]
+name = "Root"
+[tool.uv]
+no-build = true
+[tool.uv.workspace]
+members = ["packages/*", "apps/web"]
+"""
+
+
+def _workspace(root):
+    _write(root / "pyproject.toml", WORKSPACE)
+    _write(root / "uv.lock")
+    for name in ("packages/b", "packages/a", "apps/web"):
+        _write(root / name / "pyproject.toml", f'[project]\nname = "{name.rsplit("/", 1)[-1].upper()}"\n')
+    _write(root / "packages" / "notes" / "README.md")
+    _write(root / "apps" / "other" / "pyproject.toml")
+
+
+def _relative(paths, root):
+    return [path.relative_to(root).as_posix() for path in paths]
+
+
+def test_the_inputs_of_a_project_are_its_files_and_no_others(tmp_path):
+    found = _load(tmp_path, "", uv_toml="", uv__layers_toml="", main_py="")
+    assert _relative(found.inputs, tmp_path) == ["pyproject.toml", "uv.lock", "uv.toml", "uv-layers.toml"]
+
+
+def test_a_lock_that_is_yet_to_be_made_is_an_input(tmp_path):
+    assert _relative(_load(tmp_path, "").inputs, tmp_path) == ["pyproject.toml", "uv.lock"]
+
+
+def test_the_root_of_a_workspace_knows_its_members(tmp_path):
+    _workspace(tmp_path)
+    root = project.load(tmp_path)
+    assert root.members == {
+        "web": tmp_path / "apps/web",
+        "a": tmp_path / "packages/a",
+        "b": tmp_path / "packages/b",
+    }
+    assert _relative(root.inputs, tmp_path) == [
+        *("pyproject.toml", "uv.lock"),
+        *("apps/web/pyproject.toml", "packages/a/pyproject.toml", "packages/b/pyproject.toml"),
+    ]
+
+
+def test_a_member_takes_the_lock_and_the_uv_settings_of_its_root(tmp_path):
+    _workspace(tmp_path)
+    _write(tmp_path / ".python-version", "3.11")
+    member = project.load(tmp_path / "packages" / "a")
+    assert (member.directory, member.lock_root) == (tmp_path / "packages" / "a", tmp_path)
+    assert member.lock == tmp_path / "uv.lock"
+    assert (member.name, member.python_request) == ("A", "3.11")
+    assert member.uv_settings["no-build"] is True
+    assert set(member.members) == {"a", "b", "web"}
+    assert _relative(member.inputs, tmp_path) == [
+        *("packages/a/pyproject.toml", "uv.lock", "pyproject.toml"),
+        *("apps/web/pyproject.toml", "packages/b/pyproject.toml"),
+    ]
+
+
+def test_a_member_is_configured_by_its_own_table_and_its_own_python_version(tmp_path):
+    _workspace(tmp_path)
+    _write(tmp_path / "uv-layers.toml", 'prefix = "/root"')
+    _write(tmp_path / ".python-version", "3.11")
+    _write(tmp_path / "packages/a/.python-version", "3.12")
+    member = project.load(tmp_path / "packages" / "a")
+    assert (member.config.prefix, member.python_request) == ("/usr/local", "3.12")
+
+
+def test_a_project_with_a_lock_of_its_own_belongs_to_no_workspace_above(tmp_path):
+    _workspace(tmp_path)
+    _write(tmp_path / "packages" / "a" / "uv.lock")
+    alone = project.load(tmp_path / "packages" / "a")
+    assert (alone.lock_root, alone.members, alone.uv_settings) == (alone.directory, {}, {})
+
+
+def test_a_lock_above_that_is_of_no_workspace_is_somebody_elses(tmp_path):
+    _write(tmp_path / "pyproject.toml")
+    _write(tmp_path / "uv.lock")
+    _write(tmp_path / "inner" / "pyproject.toml")
+    assert project.load(tmp_path / "inner").lock_root == tmp_path / "inner"
+
+
+def test_members_above_the_root_are_no_inputs(tmp_path):
+    _write(tmp_path / "outside" / "pyproject.toml")
+    root = tmp_path / "root"
+    _write(root / "pyproject.toml", "[tool.uv.workspace]\nmembers = ['../outside', '*/../../outside', '']")
+    assert project.load(root).inputs == (root / "pyproject.toml", root / "uv.lock")
+
+
+def test_members_that_are_links_to_elsewhere_are_members_as_uv_has_it(tmp_path):
+    _write(tmp_path / "outside" / "pyproject.toml", "[project]\nname = 'linked'\n")
+    root = tmp_path / "root"
+    _write(root / "pyproject.toml", "[tool.uv.workspace]\nmembers = ['packages/*']")
+    (root / "packages").mkdir()
+    (root / "packages" / "linked").symlink_to(tmp_path / "outside")
+    linked = root / "packages" / "linked"
+    assert project.load(root).inputs == (root / "pyproject.toml", root / "uv.lock", linked / "pyproject.toml")
+    assert project.load(root).members == {"linked": linked}
+
+
+def test_a_folder_that_is_excluded_is_no_member(tmp_path):
+    _write(tmp_path / "pyproject.toml", "[tool.uv.workspace]\nmembers = ['packages/*']\nexclude = ['packages/b*']\n")
+    _write(tmp_path / "uv.lock")
+    for name in ("a", "b", "bb"):
+        _write(tmp_path / "packages" / name / "pyproject.toml", f"[project]\nname = '{name}'\n")
+    root = project.load(tmp_path)
+    assert list(root.members) == ["a"]
+    assert _relative(root.inputs, tmp_path) == ["pyproject.toml", "uv.lock", "packages/a/pyproject.toml"]
+    member, excluded = (project.load(tmp_path / "packages" / name) for name in ("a", "b"))
+    assert (member.lock_root, excluded.lock_root) == (tmp_path, tmp_path / "packages" / "b")
+
+
+def test_a_folder_that_is_no_member_has_no_workspace_root(tmp_path):
+    _workspace(tmp_path)
+    other = project.load(tmp_path / "apps" / "other")
+    assert (other.lock_root, other.members, other.uv_settings) == (other.directory, {}, {})
+
+
+def test_a_member_without_a_name_is_an_input_that_cannot_be_asked_for(tmp_path):
+    _write(tmp_path / "pyproject.toml", "[tool.uv.workspace]\nmembers = ['a']")
+    _write(tmp_path / "a" / "pyproject.toml", "[project]\nversion = '1'\n")
+    found = project.load(tmp_path)
+    assert found.members == {}
+    assert tmp_path / "a" / "pyproject.toml" in found.inputs

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from uv_layers import seal
+
+
+def _made(tree):
+    """Make a tree with all kinds of things in it."""
+    (tree / "usr/local/lib/empty").mkdir(parents=True)
+    (tree / "usr/local/bin").mkdir()
+    (tree / "usr/local/lib/a.py").write_text("abc", encoding="utf-8")
+    (tree / "usr/local/bin/run").write_text("12345", encoding="utf-8")
+    (tree / "usr/local/lib/link").symlink_to("a.py")
+    (tree / "usr/local/lib/folder").symlink_to("empty")
+    (tree / "usr/local/lib/dangling").symlink_to("nowhere")
+    (tree / "usr/local/.lock").touch()
+    (tree / "usr/local/lib/.lock").touch()
+    return tree
+
+
+@pytest.mark.parametrize("modes", [(0o600, 0o700, 0o700), (0o666, 0o777, 0o2777), (0o4444, 0o4744, 0o755)])
+def test_modes_and_times_are_those_of_an_image_whatever_they_were(tmp_path, modes):
+    tree = _made(tmp_path / "tree")
+    plain, runs, folder = modes
+    (tree / "usr/local/lib/a.py").chmod(plain)
+    (tree / "usr/local/bin/run").chmod(runs)
+    for path in (tree / "usr/local/lib", tree / "usr", tree):
+        path.chmod(folder)
+    # The links, two of which lead to files and one to a folder, are counted as what they are.
+    assert seal.seal(tree, "/usr/local", 1_000_000)[:2] == (5, 8)
+    for path in (tree, *tree.rglob("*")):
+        status = path.lstat()
+        assert status.st_mtime_ns == 1_000_000 * 10**9
+        if not path.is_symlink():
+            expected = 0o755 if path.is_dir() or path.name == "run" else 0o644
+            assert stat.S_IMODE(status.st_mode) == expected
+
+
+def test_the_lock_of_uv_goes_and_one_that_a_package_has_stays(tmp_path):
+    tree = _made(tmp_path / "tree")
+    seal.seal(tree, "/usr/local", 0)
+    assert not (tree / "usr/local/.lock").exists()
+    assert (tree / "usr/local/lib/.lock").exists()
+    assert seal.seal(tree, "/usr/local", 0)[:2] == (5, 8)
+
+
+def test_the_lock_of_uv_is_at_the_root_of_a_flat_tree(tmp_path):
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/.lock").touch()
+    assert seal.seal(tmp_path / "tree", "/", 0) == (0, 0, [])
+    assert list((tmp_path / "tree").iterdir()) == []
+
+
+def test_links_keep_their_targets_and_their_targets_are_not_touched(tmp_path):
+    outside = tmp_path / "outside"
+    outside.write_text("mine", encoding="utf-8")
+    outside.chmod(0o600)
+    os.utime(outside, (5, 5))
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/link").symlink_to(outside)
+    seal.seal(tmp_path / "tree", "/", 7)
+    assert (tmp_path / "tree/link").readlink() == outside
+    assert (outside.stat().st_mtime, stat.S_IMODE(outside.stat().st_mode)) == (5, 0o600)
+
+
+def test_a_walk_is_sorted_by_bytes_and_follows_no_link(tmp_path):
+    for name in ("é", "z", "a/b", "a-b", "a.b"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "loop").symlink_to(".")
+    assert [path for path, _ in seal.walk(tmp_path)] == ["a", "a-b", "a.b", "a/b", "loop", "z", "é"]
+
+
+def _plain(tree):
+    (tree / "a").mkdir(parents=True)
+    (tree / "a/file").write_text("content", encoding="utf-8")
+    (tree / "link").symlink_to("a/file")
+    seal.seal(tree, "/", 315532800)
+    return tree
+
+
+def test_the_digest_of_a_tree_is_this_and_stays_this(tmp_path):
+    expected = "sha256:e05c6b9a9b1f60a1aca4863b9c7f88d958ca07e53b1ca6e8146be125df4c5f75"
+    assert seal.digest(_plain(tmp_path / "one")) == seal.digest(_plain(tmp_path / "two")) == expected
+
+
+def test_the_digest_of_nothing_is_that_of_no_bytes(tmp_path):
+    assert seal.digest(tmp_path) == "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def _content(tree):
+    (tree / "a/file").write_text("Content", encoding="utf-8")
+
+
+def _moved(tree):
+    (tree / "a/file").rename(tree / "a/elif")
+
+
+def _relinked(tree):
+    (tree / "link").unlink()
+    (tree / "link").symlink_to("a/elif")
+
+
+def _unlinked(tree):
+    (tree / "link").unlink()
+    (tree / "link").write_text("a/file", encoding="utf-8")
+
+
+CHANGES = {
+    "content": _content,
+    "name": _moved,
+    "target": _relinked,
+    "type": _unlinked,
+    "added folder": lambda tree: (tree / "b").mkdir(),
+    "added file": lambda tree: (tree / "b").touch(),
+    "mode": lambda tree: (tree / "a/file").chmod(0o755),
+    "folder's mode": lambda tree: (tree / "a").chmod(0o700),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_digest_tells_every_change(tmp_path, change):
+    tree = _plain(tmp_path / "tree")
+    before = seal.digest(tree)
+    CHANGES[change](tree)
+    for path in tree.rglob("*"):
+        os.utime(path, (315532800, 315532800), follow_symlinks=False)
+    assert seal.digest(tree) != before
+
+
+@pytest.mark.parametrize("path", ["a", "a/file", "link"])
+def test_the_digest_tells_a_time(tmp_path, path):
+    tree = _plain(tmp_path / "tree")
+    before = seal.digest(tree)
+    os.utime(tree / path, (1, 315532801), follow_symlinks=False)
+    assert seal.digest(tree) != before
+
+
+def test_the_digest_of_a_large_file_is_that_of_all_of_it(tmp_path):
+    (tmp_path / "tree").mkdir()
+    digests = set()
+    for last in (b"x", b"y"):
+        (tmp_path / "tree/file").write_bytes(b"0" * (3 << 20) + last)
+        os.utime(tmp_path / "tree/file", (0, 0))
+        digests.add(seal.digest(tmp_path / "tree"))
+    assert len(digests) == 2

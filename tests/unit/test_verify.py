@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import hashlib
+import os
+
+import pytest
+
+from uv_layers import seal, verify
+from uv_layers.model import LayerLock
+
+SITE = "usr/local/lib/python3.12/site-packages"
+EPOCH = 1_000_000
+PYC = f"{SITE}/__pycache__/a.cpython-312.pyc"
+LOCK = LayerLock("some", "/usr/local", "", {"pkg": "1.0"})
+
+
+@pytest.fixture
+def tree(tmp_path, put):
+    tree = tmp_path / "tree"
+    put(tree, "pkg", {f"{SITE}/a.py": "X = 1\n", "usr/local/bin/run": "#!/bin/sh\n"})
+    (tree / PYC).parent.mkdir()
+    (tree / PYC).write_bytes(b"code")
+    (tree / "usr/local/bin/run").chmod(0o755)
+    seal.seal(tree, "/usr/local", EPOCH)
+    return tree
+
+
+MADE = {PYC: hashlib.sha256(b"code").hexdigest()}
+RUN = frozenset({"usr/local/bin/run"})
+
+
+def _found(tree, lock=LOCK, made=MADE, epoch=EPOCH):
+    recorded = None if made is None else verify.Made(made, RUN)
+    return [(p.kind, p.path, p.detail) for p in verify.problems(tree, lock, recorded, epoch)]
+
+
+def test_a_tree_as_it_was_made_has_no_problem(tree):
+    assert _found(tree) == []
+    assert all(problem.layer == "some" for problem in verify.problems(tree, LOCK, verify.Made({}, RUN), EPOCH))
+
+
+def test_problems_are_sorted_by_path(tree):
+    (tree / "usr/local/bin/run").unlink()
+    (tree / SITE / "a.py").write_text("X = 2\n", encoding="utf-8")
+    os.utime(tree / SITE / "a.py", (EPOCH, EPOCH))
+    os.utime(tree / "usr/local/bin", (EPOCH, EPOCH))
+    assert _found(tree) == [
+        ("missing", "usr/local/bin/run", "RECORD has it"),
+        ("altered", f"{SITE}/a.py", "its hash is not that of RECORD"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("versions", "problems"),
+    [
+        ({"pkg": "2.0"}, [("other-version", f"{SITE}/pkg-1.0.dist-info", "pkg is 1.0, the lock has 2.0")]),
+        ({"pkg": None}, []),
+        ({"pkg": "1.0", "gone": "3.1"}, [("no-package", "", "gone 3.1 is not there")]),
+        ({}, [("added-package", f"{SITE}/pkg-1.0.dist-info", "the lock has no pkg")]),
+    ],
+)
+def test_packages_are_held_against_the_lock(tree, versions, problems):
+    assert _found(tree, LayerLock("some", "/usr/local", "", versions)) == problems
+
+
+def test_bytecode_is_held_against_what_was_made(tree):
+    assert _found(tree, made={PYC: "0" * 64}) == [("altered", PYC, "it is not what was made")]
+    other = PYC.replace("/a.", "/b.")
+    assert _found(tree, made={**MADE, other: "0" * 64}) == [("missing", other, "bytecode")]
+    assert _found(tree, made={}) == [
+        ("added", f"{SITE}/__pycache__", "no RECORD has it"),
+        ("added", PYC, "no RECORD has it"),
+    ]
+
+
+def test_where_nobody_knows_what_was_made_the_bytecode_of_any_source_will_do(tree):
+    assert _found(tree, made=None) == []
+    (tree / PYC).rename(tree / PYC.replace("/a.", "/b."))
+    os.utime(tree / PYC.rpartition("/")[0], (EPOCH, EPOCH))
+    assert ("added", PYC.replace("/a.", "/b."), "no RECORD has it") in _found(tree, made=None)
+
+
+def test_of_a_file_that_two_have_the_content_of_the_last_is_right(tree, put):
+    put(tree, "aaa", {f"{SITE}/a.py": "X = 0\n"})
+    (tree / SITE / "a.py").write_text("X = 1\n", encoding="utf-8")
+    seal.seal(tree, "/usr/local", EPOCH)
+    lock = LayerLock("some", "/usr/local", "", {"pkg": "1.0", "aaa": "1.0"})
+    assert _found(tree, lock) == []
+    (tree / SITE / "a.py").write_text("X = 0\n", encoding="utf-8")
+    seal.seal(tree, "/usr/local", EPOCH)
+    assert _found(tree, lock) == [("altered", f"{SITE}/a.py", "its hash is not that of RECORD")]
+
+
+def test_modes_and_times_are_held_against_those_of_a_sealed_tree(tree):
+    (tree / SITE / "a.py").chmod(0o600)
+    (tree / SITE).chmod(0o700)
+    os.utime(tree / "usr", (1, 1))
+    assert _found(tree) == [
+        ("mtime", "usr", f"1 instead of {EPOCH}"),
+        ("mode", SITE, "700 instead of 755"),
+        ("mode", f"{SITE}/a.py", "600 instead of 644"),
+    ]
+    (tree / "usr/local/bin/run").chmod(0o644)
+    assert ("mode", "usr/local/bin/run", "644 instead of 755") in _found(tree)
+    assert "usr/local/bin/run" not in {path for _, path, _ in _found(tree, made=None)}
+    assert {kind for kind, *_ in _found(tree, epoch=EPOCH + 1)} == {"mode", "mtime"}
+
+
+def test_a_link_is_added_and_has_no_mode(tree):
+    (tree / "link").symlink_to("usr")
+    os.utime(tree / "link", (EPOCH, EPOCH), follow_symlinks=False)
+    assert _found(tree) == [("added", "link", "no RECORD has it")]
