@@ -69,6 +69,7 @@ def lock(folder: Path, pin: str, python: str, env: dict[str, str]) -> None:
 
 
 def main() -> None:
+    """Read the arguments, run, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
@@ -85,14 +86,16 @@ def main() -> None:
         print(f"| {row['case']} | {row['seconds']:.2f} | {ratio} | {limit} | {row['memory'] / 1e6:.0f} MB |")
 
 
-def run(work: Path, rounds: int, python: str) -> dict[str, object]:
+def run(work: Path, rounds: int, python: str) -> dict[str, object]:  # noqa: C901 - one case after the other
+    """Return the results of all rounds; the cases of a round run in turn."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("UV_")} | {"UV_PYTHON_DOWNLOADS": "never"}
     old, new = work / "old", work / "new"
     lock(old, OLD_JOBLIB, python, env)
     lock(new, "", python, env)
     raw = [find_uv_bin(), "pip", "install", "--quiet", "--offline", "--python", python, "--link-mode", "copy"]
     raw += ["--no-deps", "--preview-features", "pylock", "-r", "pylock.science.toml", "--prefix"]
-    tool = [sys.executable, "-m", "uv_layers", "install", "science", "--quiet", "--python", python, "--layers-dir"]
+    tool = [sys.executable, "-m", "uv_layers", "install", "science", "--quiet", "--offline", "--python", python]
+    tool.append("--layers-dir")
     caches = {name: work / f"cache-{name}" for name in ("old", "warm", "run")}
     with_cache = {name: env | {"UV_LAYERS_CACHE_DIR": str(path)} for name, path in caches.items()}
     # Fill uv's cache, a bytecode cache that has the old joblib, and one that has all.

@@ -91,7 +91,8 @@ class Build:
         (tree / lock.prefix.lstrip("/")).mkdir(parents=True)
         scratch.mkdir()
         mode = bytecode.Mode(self.sources, self.invalidation)
-        compiler = bytecode.Compiler(tree, lock.prefix, mode, at, bytecode.Cache.of(self.environ))
+        cache = bytecode.Cache(staging) if self.sources == "none" else bytecode.Cache.of(self.environ)
+        compiler = bytecode.Compiler(tree, lock.prefix, mode, at, cache)
         with ThreadPoolExecutor(1) as pool:
             # What the cache has is written while uv copies: each waits for the disk more than it computes.
             restored = pool.submit(compiler.restore, {} if self.sources == "none" else lock.wheels)

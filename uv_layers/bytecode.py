@@ -174,15 +174,14 @@ class Cache:
 
     def size(self) -> tuple[int, int]:
         """Return the number of entries and their size in bytes."""
-        sizes = [path.stat().st_size for path in self._files()]
+        sizes = [status.st_size for _, status in self._files()]
         return len(sizes), sum(sizes)
 
     def prune(self, days: int, now: float | None = None) -> tuple[int, int]:
         """Remove the entries that were not used for `days` days, and return how many and how many bytes."""
         limit = (time.time() if now is None else now) - days * _DAY
         removed = size = 0
-        for path in self._files():
-            status = path.stat()
+        for path, status in self._files():
             if status.st_mtime <= limit:
                 path.unlink(missing_ok=True)
                 removed, size = removed + 1, size + status.st_size
@@ -192,11 +191,13 @@ class Cache:
         """Remove every entry, of every version of uv-layers, and return how many and how many bytes."""
         before = self.size()
         for folder in self.path.glob("bytecode-v*"):
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)
         return before
 
-    def _files(self) -> list[Path]:
-        return sorted(path for path in self.path.glob("bytecode-v*/*/*") if path.is_file())
+    def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
+        for path in sorted(self.path.glob("bytecode-v*/*/*")):
+            with suppress(FileNotFoundError):  # others may prune, too
+                yield path, path.stat()
 
 
 def _packed(code: bytes | None) -> tuple[bytes, bytes]:
@@ -277,8 +278,7 @@ class Compiler:
         for place in (self.tree / path for path in part.digests) if part else ():
             place.unlink(missing_ok=True)
             with suppress(OSError):
-                for folder in place.parents:
-                    folder.rmdir()
+                os.removedirs(place.parent)
 
     def _key(self, content: str, lost: Sequence[str] = ()) -> str:
         at, mode = self.at, self.mode

@@ -324,15 +324,21 @@ def _cache() -> Cache:
 
 
 @cache_app.command("dir", epilog="Example: uv-layers cache dir")
-def cache_dir() -> None:
+def cache_dir(*, as_json: JsonOption = False) -> None:
     """Print where the cache is."""
-    typer.echo(_cache().path)
+    from uv_layers.output import envelope  # noqa: PLC0415
+
+    path = str(_cache().path)
+    typer.echo(envelope("cache dir", {"path": path}) if as_json else path)
 
 
 @cache_app.command("size", epilog="Example: uv-layers cache size")
-def cache_size() -> None:
+def cache_size(*, as_json: JsonOption = False) -> None:
     """Print the size of the cache in bytes."""
-    typer.echo(_cache().size()[1])
+    from uv_layers.output import envelope  # noqa: PLC0415
+
+    entries, size = _cache().size()
+    typer.echo(envelope("cache size", {"entries": entries, "bytes": size}) if as_json else size)
 
 
 @cache_app.command("prune", epilog="Example: uv-layers cache prune --days 7")

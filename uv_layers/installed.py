@@ -30,6 +30,9 @@ def _infos(tree: Path) -> Iterator[str]:
     for folder, names, _ in os.walk(tree):
         found = [name for name in names if name.endswith(_SUFFIX)]
         for name in found:
+            # A wheel's data may have a folder of such a name.
+            if not os.path.isfile(os.path.join(folder, name, "RECORD")):  # noqa: PTH113, PTH118
+                continue
             yield os.path.relpath(os.path.join(folder, name), tree)  # noqa: PTH118 - hot
         if found:
             names.clear()

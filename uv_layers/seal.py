@@ -82,7 +82,9 @@ def digest(tree: Path) -> str:
             kind, content = "l", hashlib.sha256(os.fsencode(os.readlink(tree / path))).hexdigest()  # noqa: PTH115
         else:
             kind, content = "d", ""
-        mode, mtime = f"{stat.S_IMODE(status.st_mode):o}", str(int(status.st_mtime))
+        # A link's own mode means nothing, and systems give it different ones.
+        mode = "777" if kind == "l" else f"{stat.S_IMODE(status.st_mode):o}"
+        mtime = str(int(status.st_mtime))
         total.update(b"\0".join((*(f.encode() for f in (kind, mode, mtime, content)), os.fsencode(path), b"")))
     return f"sha256:{total.hexdigest()}"
 

@@ -82,13 +82,10 @@ def _bytecode(tree: Path, found: list[Distribution], on_disk: Mapping[str, os.st
 def _files(
     tree: Path, found: list[Distribution], digests: Mapping[str, str], on_disk: Mapping[str, os.stat_result]
 ) -> Iterator[tuple[str, str, str]]:
-    lost = {clash.path: clash.owners[-1] for clash in installed.clashes(found)}
-    # Bytecode that a wheel brings gives way to that which `install` makes.
+    # Bytecode that a wheel brings gives way to that which `install` makes; of a file that several have, the last by
+    # name has it, which is the order that they are found in.
     expected = {
-        path: recorded
-        for distribution in found
-        for path, recorded in distribution.files.items()
-        if path not in digests and lost.get(path, distribution.name) == distribution.name
+        path: recorded for distribution in found for path, recorded in distribution.files.items() if path not in digests
     }
     wanted = {*expected, *digests}
     for path in wanted & on_disk.keys():

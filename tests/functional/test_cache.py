@@ -123,3 +123,11 @@ def test_uv_and_the_bytecode_are_in_one_folder_that_a_builder_can_mount(stage, r
     stage.lock("some", stage.wheel("one", files={"one.py": "X = 1\n"}))
     assert run("install", "some", cwd=stage, HOME=str(tmp_path / "home")).status == 0
     assert {path.name for path in (tmp_path / "home/.cache").iterdir()} == {"uv", "uv-layers"}
+
+
+def test_the_place_and_the_size_of_the_cache_are_had_as_json(run, tmp_path):
+    (tmp_path / "bytecode-v1/ab").mkdir(parents=True)
+    (tmp_path / "bytecode-v1/ab/abcd").write_bytes(b"12345")
+    where = {"UV_LAYERS_CACHE_DIR": str(tmp_path)}
+    assert run("cache", "dir", "--json", cwd=tmp_path, **where).result == {"path": str(tmp_path)}
+    assert run("cache", "size", "--json", cwd=tmp_path, **where).result == {"entries": 1, "bytes": 5}

@@ -64,6 +64,7 @@ def _packages(locks):
         (("--all-extras",), {"heavy": ["numbers", "shared"], "project": ["extra-one", "extra-two", "web"]}),
         (("docs",), {"heavy": ["numbers", "shared"], "project": ["web"], "docs": ["docs-only"]}),
         (("--config", "ci/one.toml"), {"all": ["numbers", "shared", "web"]}),
+        (("--package", "my_app"), {"heavy": ["numbers", "shared"], "project": ["web"]}),
         (("--frozen",), {"heavy": ["numbers", "shared"], "project": ["web"]}),
         (("--prefix", "/app/.venv"), {"heavy": ["numbers", "shared"], "project": ["web"]}),
     ],

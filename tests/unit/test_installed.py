@@ -40,11 +40,10 @@ def test_what_a_package_has_inside_of_it_is_no_distribution(tmp_path, put):
     assert [found.name for found in installed.distributions(tmp_path)] == ["setuptools"]
 
 
-def test_an_empty_tree_has_none_and_one_without_a_record_has_no_files(tmp_path):
+def test_a_folder_of_such_a_name_without_a_record_is_no_distribution(tmp_path):
     assert installed.distributions(tmp_path) == []
-    (tmp_path / SITE / "a-1.dist-info").mkdir(parents=True)
-    [found] = installed.distributions(tmp_path)
-    assert (found.name, found.version, dict(found.files)) == ("a", "1", {})
+    (tmp_path / "share/pkg-1.0.dist-info").mkdir(parents=True)
+    assert installed.distributions(tmp_path) == []
 
 
 def _clashes(tree):
@@ -148,3 +147,45 @@ def test_a_script_that_is_not_there_is_passed_over(tmp_path, put):
 )
 def test_scripts_are_in_a_folder_called_bin(path, script):
     assert installed.is_script(path) is script
+
+
+@pytest.mark.parametrize(
+    ("interpreter", "plain"),
+    [("/a/bin/python", True), (f"/{'a' * 124}", True), (f"/{'a' * 125}", False), ("/a b/bin/python", False)],
+    ids=["usual", "longest", "too long", "a space"],
+)
+def test_an_interpreter_that_no_first_line_can_name_is_named_by_way_of_the_shell(tmp_path, put, interpreter, plain):
+    put(tmp_path, "pkg", {"usr/local/bin/run": f"#!{OLD}\nprint()\n"})
+    installed.rename_interpreter(tmp_path, installed.distributions(tmp_path), OLD, interpreter)
+    by_shell = f"#!/bin/sh\n'''exec' '{interpreter}' \"$0\" \"$@\"\n' '''\nprint()\n"
+    expected = f"#!{interpreter}\nprint()\n" if plain else by_shell
+    assert (tmp_path / "usr/local/bin/run").read_text(encoding="utf-8") == expected
+
+
+def test_every_record_that_has_a_script_gets_its_new_hash(tmp_path, put):
+    run = "usr/local/bin/run"
+    for name in ("a", "b"):
+        put(tmp_path, name, {run: f"#!{OLD}\n", f"{SITE}/{name}.py": ""})
+    put(tmp_path, "c", {f"{SITE}/c.py": ""})
+    installed.rename_interpreter(tmp_path, installed.distributions(tmp_path), OLD, NEW)
+    found = installed.distributions(tmp_path)
+    assert [run in distribution.files for distribution in found] == [True, True, False]
+    rows = [(tmp_path / path, recorded) for distribution in found for path, recorded in distribution.files.items()]
+    assert all(installed.matches(path, recorded) for path, recorded in rows)
+
+
+@pytest.mark.parametrize(
+    ("record", "files"),
+    [
+        (b"a.py,sha256=x,1\n\nb.py\n", {f"{SITE}/a.py": "sha256=x", f"{SITE}/b.py": ""}),
+        (b"\xff.py,,\n", {f"{SITE}/\udcff.py": ""}),
+        (b"", {}),
+        (b"a.py,,\n" + b"x" * 200_000 + b",,\n", {}),
+    ],
+    ids=["short rows", "no UTF-8", "empty", "no CSV"],
+)
+def test_a_record_that_is_damaged_is_read_where_it_can_be(tmp_path, record, files):
+    (tmp_path / SITE / "a-1.dist-info").mkdir(parents=True)
+    (tmp_path / SITE / "a-1.dist-info/RECORD").write_bytes(record)
+    [found] = installed.distributions(tmp_path)
+    assert dict(found.files) == files

@@ -110,3 +110,30 @@ def test_a_link_is_added_and_has_no_mode(tree):
     (tree / "link").symlink_to("usr")
     os.utime(tree / "link", (EPOCH, EPOCH), follow_symlinks=False)
     assert _found(tree) == [("added", "link", "no RECORD has it")]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "holds"),
+    [("/usr/local", True), ("/usr", True), ("/", True), ("/app/.venv", False), ("/usr/loc", False)],
+)
+def test_packages_are_below_the_prefix_of_the_lock(tree, prefix, holds):
+    problem = ("other-prefix", f"{SITE}/pkg-1.0.dist-info", f"the lock has {prefix}")
+    assert _found(tree, LayerLock("some", prefix, "", {"pkg": "1.0"})) == ([] if holds else [problem])
+
+
+@pytest.mark.parametrize("path", [f"{SITE}/a.py", PYC])
+def test_a_link_or_a_folder_is_no_file_whatever_it_leads_to(tree, path):
+    elsewhere = tree.parent / "elsewhere"
+    (tree / path).rename(elsewhere)
+    (tree / path).symlink_to(elsewhere)
+    assert ("altered", path, "it is no file") in _found(tree)
+    (tree / path).unlink()
+    (tree / path).mkdir()
+    assert ("altered", path, "it is no file") in _found(tree)
+
+
+def test_a_link_is_nobodys_bytecode(tree):
+    elsewhere = tree.parent / "elsewhere"
+    (tree / PYC).rename(elsewhere)
+    (tree / PYC).symlink_to(elsewhere)
+    assert ("added", PYC, "no RECORD has it") in _found(tree, made=None)
