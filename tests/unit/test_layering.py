@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from uv_layers.layering import Update, expected_bytes, floor_bytes, learned, probability, proposed
+
+
+def update(*changed: str, added: str = "") -> Update:
+    return Update(frozenset({*changed, *added.split()}), frozenset(added.split()))
+
+
+SIZES = {"torch": 900, "cudnn": 700, "numpy": 20, "fastapi": 1, "uvicorn": 1, "starlette": 1}
+HISTORY = [*[update("fastapi", "starlette"), update("uvicorn")] * 4, update("torch", "cudnn"), update("numpy")]
+
+
+def test_the_image_is_all_bytes_and_one_layer_a_package_is_the_floor():
+    model = learned(SIZES, HISTORY)
+    assert expected_bytes(model, [SIZES]) == pytest.approx(model.total) == pytest.approx(1623)
+    assert proposed(model, 1) == [tuple(sorted(SIZES))]
+    alone = proposed(model, len(SIZES))
+    assert expected_bytes(model, alone) == pytest.approx(floor_bytes(model))
+    assert proposed(model, 99) == alone
+
+
+def test_heavy_packages_that_move_together_are_apart_from_those_that_often_change():
+    model = learned(SIZES, HISTORY)
+    assert proposed(model, 2) == [("cudnn", "torch"), ("fastapi", "numpy", "starlette", "uvicorn")]
+
+
+def test_packages_that_change_together_are_put_together():
+    # All change in half of the updates; only the history says which with which.
+    model = learned(dict.fromkeys("abcd", 10), [update("a", "c"), update("b", "d")] * 10)
+    assert sorted(proposed(model, 2)) == [("a", "c"), ("b", "d")]
+
+
+@pytest.mark.parametrize("budget", [2, 3])
+def test_small_examples_come_out_best(budget):
+    model = learned(SIZES, HISTORY)
+    names = list(SIZES)
+
+    def split(labels):
+        return [[n for n, label in zip(names, labels, strict=True) if label == i] for i in range(budget)]
+
+    best = min(expected_bytes(model, split(labels)) for labels in product(range(budget), repeat=len(names)))
+    assert expected_bytes(model, proposed(model, budget)) == pytest.approx(best, rel=0.01)
+
+
+def test_the_formula_by_hand():
+    model = learned({"a": 30, "b": 10}, [update("a")])
+    # The shares: one event and half a one for a, half a one for b, of two.
+    assert model.escapes["a"] == pytest.approx([0.5 * 2.718281828 ** -(1.5 / 2)])
+    assert model.escapes["b"] == pytest.approx([2.718281828 ** -(0.5 / 2)])
+    some = 1 - 0.5 / 2.718281828
+    assert probability(model, ["b"]) == pytest.approx((1 - 2.718281828**-0.25) / some)
+    assert probability(model, ["a", "b"]) == pytest.approx(1)
+
+
+def test_the_order_of_the_input_is_of_no_consequence():
+    model = learned(SIZES, HISTORY)
+    turned = learned(dict(reversed(SIZES.items())), HISTORY)
+    assert model == turned
+    assert [proposed(model, k) for k in range(1, 7)] == [proposed(turned, k) for k in range(1, 7)]
+
+
+def test_without_a_history_sizes_decide():
+    model = learned({"torch": 900, "cudnn": 700, "a": 1, "b": 2, "c": 3}, [update()])
+    assert sorted(proposed(model, 3), key=len) == [("cudnn",), ("torch",), ("a", "b", "c")]
+
+
+def test_an_unknown_size_is_the_median_of_the_others():
+    assert learned({"a": 5, "b": None, "c": 7, "d": 100}, []).sizes == {"a": 5, "b": 7, "c": 7, "d": 100}
+    assert learned({"a": None}, []).sizes == {"a": 1}
+
+
+def test_packages_that_are_gone_count_for_the_size_of_an_update():
+    model = learned({"a": 1, "b": 1}, [update("a", "gone", "away", "left")])
+    assert model.escapes["a"][0] == pytest.approx(0.5 * 2.718281828 ** -(2 * (0.25 + 0.125) / 0.5))
+
+
+def test_packages_yet_to_come_do_not_join_a_layer_that_changes_all_the_time():
+    often = [update("daily")] * 30
+    sizes = {"daily": 1, "heavy": 1000, "small": 5}
+    assert proposed(learned(sizes, often), 3)[-1] == ("small",)
+
+
+def test_a_package_that_comes_back_is_not_new():
+    model = learned({"a": 1}, [update("b"), update(added="b"), update(added="c"), update(added="c")])
+    # In half an update more, of one more, a package comes for the first time.
+    assert model.newcomers == pytest.approx([0.9, 0.9, 0.45, 0.9])
+
+
+def test_sizes_of_zero_and_an_image_of_nothing():
+    nothing = learned({}, HISTORY)
+    assert (proposed(nothing, 3), expected_bytes(nothing, []), floor_bytes(nothing), nothing.total) == ([], 0, 0, 0)
+    assert probability(nothing, []) == 0
+    assert expected_bytes(nothing, [[]]) == 0
+    layers = proposed(learned(dict.fromkeys("abc", 0), [update("a")]), 2)
+    assert sorted(name for layer in layers for name in layer) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("budget", [0, -1])
+def test_a_budget_of_no_layers_is_refused(budget):
+    with pytest.raises(ValueError, match="one or more"):
+        proposed(learned(SIZES, HISTORY), budget)

@@ -1,0 +1,264 @@
+"""From the sizes of packages and the history of their changes to layers. Pure: no process, no file, no clock.
+
+The model. The next update of the image resembles one of the N that were seen, each as likely as the others. If it is
+like update u, in which m_u packages changed, then
+
+* each package that changed in u stays as it is with the probability `STAYS`, and
+* other packages change too: about √m_u draws from all packages of the image, package i drawn with its share q_i.
+
+So a package i escapes an update like u with the probability
+
+    v_i(u) = STAYS^[i changed in u] · exp(-√m_u · q_i)
+
+and a layer, of which every member has to, with the product of its members' v. With b_i the bytes of package i:
+
+    P(layer)       = 1 - 1/N · Σ_u Π_{i in layer} v_i(u)                  the layer changes in an update
+    cost(layering) = Σ_layers (Σ_{i in layer} b_i) · P(layer) / P(image)  expected bytes of an update of the image
+
+The shares are what the history has, shrunk: a package has 1/m_u for each update u that changed it, to which `PRIOR`
+times the mean of 1/m over the updates is added; then they are divided by their sum. Packages that are yet to come are
+one package of `NEWCOMERS` of the image's bytes, which is where the top layer is. It has changed when a package
+came that no update before had, and in `PRIOR` of one update more: v(u) = (1 - PRIOR/(N+1)) · STAYS^[one came in u].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from math import exp, sqrt
+from operator import mul, truediv
+from statistics import fmean, median_low
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+# The probability that a package does not change when an update comes that is like one in which it did. At 1 the history
+# would not be believed at all, at 0 to the letter. From 0.2 to 0.8 the replay hardly differs.
+STAYS = 0.5
+# The changes that a package is believed to have had before the history began. Without it, packages that never changed
+# would be free to merge with everything, and of the shared histories' packages two in five had not changed by the half
+# of them. Half of one is the usual choice.
+PRIOR = 0.5
+# The bytes of packages yet to come, as a part of the image's. Claimed by no layer, they join the top one and are pulled
+# whenever it changes: reason enough not to have on top what changes daily.
+NEWCOMERS = 0.05
+# A move has to save more than this part of the image: sums of the same numbers in another order differ by less.
+LEAST_GAIN = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """The packages of the image that changed their version, came or went in one update; `added` are those that came."""
+
+    changed: frozenset[str]
+    added: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What the history says about each package of the image: see `learned`.
+
+    `sizes` are bytes by name, in the order of the names; `escapes` has a package's v, one number for each update seen;
+    `newcomers` is the same v for the packages that are yet to come, which are one package here.
+    """
+
+    sizes: Mapping[str, int]
+    escapes: Mapping[str, Sequence[float]]
+    newcomers: Sequence[float]
+
+    @property
+    def total(self) -> int:
+        """Bytes of the image."""
+        return sum(self.sizes.values())
+
+
+@dataclass(slots=True)
+class _Layer:
+    """A layer while it is put together: bytes, the product of its members' v, expected bytes, and the members."""
+
+    size: float
+    escape: list[float]
+    cost: float
+    members: set[int]
+
+
+def learned(sizes: Mapping[str, int | None], updates: Iterable[Update]) -> Model:
+    """Return the model of an image from its packages' download bytes and its updates, oldest first.
+
+    A size that is not known is taken for the median of the others. Updates may name packages that are gone, which
+    count for m_u. Those that change nothing are left out. With none left, every package is as likely to change.
+    """
+    seen = [update for update in updates if update.changed]
+    known = [size for size in sizes.values() if size is not None]
+    default = median_low(known) if known else 1
+    counted = {name: default if size is None else size for name, size in sorted(sizes.items())}
+    history = seen or [Update(frozenset())]
+    numbers = [len(update.changed) or 1 for update in history]
+    roots = [sqrt(number) for number in numbers]
+    prior = PRIOR * fmean(1 / number for number in numbers)
+
+    def attention(hits: Sequence[bool]) -> float:
+        return prior + sum(1 / number for number, hit in zip(numbers, hits, strict=True) if hit)
+
+    hits = {name: [name in update.changed for update in history] for name in counted}
+    whole = sum(map(attention, hits.values())) or 1.0
+
+    def escape(hits: Sequence[bool]) -> list[float]:
+        share = attention(hits) / whole
+        return [(STAYS if hit else 1.0) * exp(-root * share) for root, hit in zip(roots, hits, strict=True)]
+
+    arrivals = []
+    known_before: set[str] = set()
+    for update in history:
+        arrivals.append(bool(update.added - known_before))
+        known_before |= update.changed
+    no_arrival = 1 - PRIOR / (len(history) + 1)
+    newcomers = [no_arrival * (STAYS if arrived else 1.0) for arrived in arrivals]
+    return Model(counted, {name: escape(found) for name, found in hits.items()}, newcomers)
+
+
+def probability(model: Model, layer: Iterable[str]) -> float:
+    """Return the probability that an update which changes something in the image changes something in a layer."""
+    some = _changes(model, model.sizes)
+    return _changes(model, sorted(layer)) / some if some else 0.0
+
+
+def expected_bytes(model: Model, layers: Iterable[Iterable[str]]) -> float:
+    """Return the bytes that a client is expected to pull after an update that changes something in the image.
+
+    One layer of everything gives all bytes of the image; one layer for each package the least that there is.
+    """
+    fixed = [sorted(layer) for layer in layers]
+    each = sum(sum(model.sizes[name] for name in layer) * _changes(model, layer) for layer in fixed)
+    return each / _changes(model, model.sizes) if each else 0.0
+
+
+def floor_bytes(model: Model) -> float:
+    """Return the expected bytes of an update if every package were a layer of its own."""
+    return expected_bytes(model, ([name] for name in model.sizes))
+
+
+def proposed(model: Model, budget: int) -> list[tuple[str, ...]]:
+    """Return at most `budget` layers of few expected bytes: disjoint, together the image, the names in each sorted.
+
+    Layers that change more often come later. The last is the one in which packages yet to come cost least, as they
+    will be put there: one that is light and changes now and then, rather than at every update. The same model gives the
+    same layers.
+
+    Each package starts as a layer; the two whose merging costs least are merged until `budget` are left; then single
+    packages are moved as long as that saves something, without and then with the packages yet to come.
+    """
+    if budget < 1:
+        raise ValueError(f"layers must be one or more, not {budget}")
+    names = list(model.sizes)
+    if not names:
+        return []
+    sizes: list[float] = list(model.sizes.values())
+    escapes = [model.escapes[name] for name in names]
+    layers = _merged(sizes, escapes, budget)
+    least = LEAST_GAIN * model.total
+    _improve(layers, sizes, escapes, least)
+    newcomers = len(sizes)
+    sizes.append(NEWCOMERS * model.total)
+    escapes.append(model.newcomers)
+    dearer = [_joined(layer, sizes[newcomers], escapes[newcomers]) - layer.cost for layer in layers]
+    _add(layers[dearer.index(min(dearer))], newcomers, sizes, escapes)
+    _improve(layers, sizes, escapes, least, newcomers)
+    found = [
+        (newcomers in layer.members, tuple(names[i] for i in sorted(layer.members - {newcomers}))) for layer in layers
+    ]
+    return [layer for _, layer in sorted(found, key=lambda f: (f[0], probability(model, f[1]), f[1]))]
+
+
+def _changes(model: Model, names: Iterable[str]) -> float:
+    """Return the probability that one of some packages changes in an update, be it one of packages that are gone."""
+    escape = [1.0] * len(model.newcomers)
+    for name in names:
+        escape = list(map(mul, escape, model.escapes[name]))
+    return 1 - fmean(escape)
+
+
+def _cost(size: float, escape: Sequence[float]) -> float:
+    return size * (1 - sum(escape) / len(escape))
+
+
+def _joined(layer: _Layer, size: float, escape: Sequence[float]) -> float:
+    """Return the cost of a layer with something more in it."""
+    together: float = sum(map(mul, layer.escape, escape))
+    return (layer.size + size) * (1 - together / len(escape))
+
+
+def _add(layer: _Layer, package: int, sizes: Sequence[float], escapes: Sequence[Sequence[float]]) -> None:
+    layer.size += sizes[package]
+    layer.escape = list(map(mul, layer.escape, escapes[package]))
+    layer.cost = _cost(layer.size, layer.escape)
+    layer.members.add(package)
+
+
+def _layer(members: Iterable[int], sizes: Sequence[float], escapes: Sequence[Sequence[float]]) -> _Layer:
+    layer = _Layer(0.0, [1.0] * len(escapes[0]), 0.0, set())
+    for package in sorted(members):
+        _add(layer, package, sizes, escapes)
+    return layer
+
+
+def _merged(sizes: Sequence[float], escapes: Sequence[Sequence[float]], budget: int) -> list[_Layer]:
+    """Return `budget` layers, or fewer packages: the two whose merging costs least are merged, until they are so few.
+
+    The heap keeps pairs of which one is merged already; skipping those is cheaper than finding them.
+    """
+    layers = {number: _layer([number], sizes, escapes) for number in range(len(sizes))}
+
+    def growth(one: _Layer, other: _Layer) -> float:
+        return _joined(one, other.size, other.escape) - one.cost - other.cost
+
+    pairs = [(growth(layers[i], layers[j]), i, j) for j in layers for i in range(j)]
+    heapify(pairs)
+    number = len(layers)
+    while len(layers) > budget:
+        _, i, j = heappop(pairs)
+        if i in layers and j in layers:
+            one, other = layers.pop(i), layers.pop(j)
+            size, escape = one.size + other.size, list(map(mul, one.escape, other.escape))
+            merged = _Layer(size, escape, _cost(size, escape), one.members | other.members)
+            for known, layer in layers.items():
+                heappush(pairs, (growth(layer, merged), known, number))
+            layers[number] = merged
+            number += 1
+    return list(layers.values())
+
+
+def _improve(
+    layers: list[_Layer],
+    sizes: Sequence[float],
+    escapes: Sequence[Sequence[float]],
+    least: float,
+    newcomers: int | None = None,
+) -> None:
+    """Move single packages to where they save most, if more than `least` bytes, until none does.
+
+    No layer is left without a package; `newcomers` moves as one, but is none of the image.
+    """
+    where = {package: layer for layer in layers for package in layer.members}
+    moved = True
+    while moved:
+        moved = False
+        for package in sorted(where):
+            home = where[package]
+            if home.members <= {package, newcomers} and package != newcomers:
+                continue
+            size, escape = sizes[package], escapes[package]
+            left = _cost(home.size - size, list(map(truediv, home.escape, escape)))
+            gains = [
+                (home.cost - left) - (_joined(layer, size, escape) - layer.cost) if layer is not home else 0.0
+                for layer in layers
+            ]
+            gain = max(gains)
+            if gain > least:
+                # From its members, not by division: a product that has underflowed to zero would stay zero.
+                rest = _layer(home.members - {package}, sizes, escapes)
+                home.size, home.escape, home.cost, home.members = rest.size, rest.escape, rest.cost, rest.members
+                where[package] = layers[gains.index(gain)]
+                _add(where[package], package, sizes, escapes)
+                moved = True
