@@ -313,6 +313,48 @@ def verify(
         raise typer.Exit(1)
 
 
+class Format(str, Enum):
+    """How a diff is written."""
+
+    TABLE = "table"
+    MARKDOWN = "markdown"
+
+
+@_command(example="uv-layers diff HEAD~1", without=("locked", "frozen", "verbose"))
+def diff(
+    *,
+    options: Options,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A git revision, a uv.lock, or a folder of layer locks.")],
+    new: Annotated[
+        str | None,
+        typer.Argument(metavar="[NEW]", help="The same; the working tree when left out.", show_default=False),
+    ] = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option("--layer", metavar="NAME", envvar=_env("LAYER"), help="With --exit-code: only it."),
+    ] = None,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", envvar=_env("EXIT_CODE"), help="Exit with 1 when a layer changes.")
+    ] = False,
+    form: Annotated[Format, typer.Option("--format", envvar=_env("FORMAT"), help="How to write it.")] = Format.TABLE,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which layers change from OLD to NEW, why, and how many bytes are pulled."""
+    from uv_layers import commands, output  # noqa: PLC0415
+
+    changes = commands.diff(options, old, new)
+    if missing := [name for name in layer or () if name not in {change.layer for change in changes}]:
+        raise errors.UnknownLayerError(missing[0], [change.layer for change in changes], ())
+    if as_json:
+        typer.echo(output.diff_json(changes))
+    elif form is Format.MARKDOWN:
+        typer.echo(output.diff_markdown(changes), nl=False)
+    else:
+        typer.echo(output.diff_table(changes, _width()), nl=False)
+    if exit_code and any(change.status != "same" for change in changes if not layer or change.layer in layer):
+        raise typer.Exit(1)
+
+
 cache_app = typer.Typer(name="cache", help="The bytecode cache.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(cache_app)
 

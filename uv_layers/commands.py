@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from uv_layers import __version__, errors, process, project, pylock, target
@@ -20,10 +21,13 @@ from uv_layers.dockerfile import Recipe
 from uv_layers.dockerfile import complete as render_complete
 from uv_layers.dockerfile import snippet as render_snippet
 from uv_layers.fs import LayersFolder, write_atomically
+from uv_layers.history import Repository
 from uv_layers.model import (
     DEFAULT_EPOCH,
     Closure,
     Exported,
+    Layer,
+    LayerChange,
     LayerLock,
     LayerSpec,
     Options,
@@ -221,6 +225,48 @@ def verify(
             made, epoch = verifying.Made(record["made"], frozenset(record["executable"])), record["epoch"]
         results.append((lock.layer, seal.digest(tree), verifying.problems(tree, lock, made, epoch)))
     return results
+
+
+def diff(options: Options, old: str, new: str | None = None) -> tuple[LayerChange, ...]:
+    """Return what becomes of each layer from `old` to `new`, the working tree when left out.
+
+    Each is a git revision, a lock file, or a folder of layer locks. uv.lock is taken as it is, unchecked.
+    """
+    options = replace(options, frozen=True)
+    before, after = _parallel([partial(_side, options, old), partial(_side, options, new)], workers=2)
+    return planning.diff(before, after)
+
+
+def _side(options: Options, side: str | None) -> tuple[Layer, ...]:
+    if side is None:
+        return plan(options).layers
+    path = Path(side)
+    if path.is_dir() and (names := pylock.layers_in(path)):
+        return tuple(pylock.layer_of(pylock.read_layer_lock(_lock_file(path, name), name)) for name in names)
+    current = _project(options)
+    if path.is_file():
+        texts = {file: file.read_text(encoding="utf-8") for file in current.inputs}
+        return _plan_of(options, current, texts | {current.lock: path.read_text(encoding="utf-8")})
+    repository = Repository(current.directory, options.environ)
+    return _plan_of(options, current, repository.files(repository.commit(side), current.lock_root))
+
+
+def _plan_of(options: Options, current: Project, texts: Mapping[Path, str]) -> tuple[Layer, ...]:
+    """Return the layers of the project as it is with the given texts for its files, and no other files."""
+    with TemporaryDirectory() as temporary:
+        root = Path(temporary).resolve()
+
+        def place(path: Path) -> Path:
+            return root / path.relative_to(current.lock_root)
+
+        for path, text in texts.items():
+            if path.is_relative_to(current.lock_root):
+                place(path).parent.mkdir(parents=True, exist_ok=True)
+                place(path).write_text(text, encoding="utf-8")
+        config = options.config and options.config.absolute()
+        if config is not None and config in texts and config.is_relative_to(current.lock_root):
+            config = place(config)
+        return plan(replace(options, directory=place(current.directory), package=None, config=config)).layers
 
 
 def _lock_file(folder: Path, layer: str) -> Path:

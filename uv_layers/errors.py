@@ -195,6 +195,10 @@ class NotOursError(LayersError):
         )
 
 
+class GitError(LayersError):
+    code = "git"
+
+
 class UsageError(LayersError):
     code = "usage"
 

@@ -189,6 +189,35 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What became of a package in a layer: `kind` is `added`, `removed`, `updated`, `rebuilt` (the same version from
+    another file), or `moved`, then to or from the layer `other`.
+    """
+
+    package: str
+    kind: str
+    old: str | None = None
+    new: str | None = None
+    other: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerChange:
+    """What an update does to a layer, whose `status` is `same`, `changed`, `added` or `removed`.
+
+    `size` is what a client pulls of it in bytes, `kept` how much of that is packages that did not change, and
+    `unsized` the number of its packages whose size is not known.
+    """
+
+    layer: str
+    status: str
+    changes: tuple[Change, ...] = ()
+    size: int = 0
+    kept: int = 0
+    unsized: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class LayerLock:
     """The lock of one layer: what it installs, where, and the text that is its identity.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from uv_layers.model import Exported, Layer, Plan, Problem, Tree
+    from uv_layers.model import Change, Exported, Layer, LayerChange, Plan, Problem, Tree
 
 # Raised when a key changes its meaning or goes; new keys do not raise it.
 SCHEMA = 1
@@ -176,6 +176,80 @@ def verified_lines(layer: str, digest: str | None, problems: Sequence[Problem]) 
     if not problems:
         return [f"{layer}: as its lock says, {digest}"]
     return [f"{layer}: {p.kind}: {p.path}{': ' if p.path and p.detail else ''}{p.detail}" for p in problems]
+
+
+def diff_json(changes: Sequence[LayerChange]) -> str:
+    """Return what an update does to the layers as JSON."""
+    layers = [
+        {
+            "name": change.layer,
+            "status": change.status,
+            "bytes": change.size,
+            "unsized": change.unsized,
+            "bytes_unchanged": change.kept,
+            "changes": [
+                {"package": c.package, "kind": c.kind, "old": c.old, "new": c.new, "other": c.other}
+                for c in change.changes
+            ],
+        }
+        for change in changes
+    ]
+    return envelope("diff", {"bytes": sum(change.size for change in changes), "layers": layers})
+
+
+def diff_table(changes: Sequence[LayerChange], width: int | None = None) -> str:
+    """Return what an update does to the layers as a table, a row a layer, then what it pulls."""
+    rows = [
+        (c.layer, c.status, _pulled(c), size(c.kept) if c.kept else "", ", ".join(map(_change, c.changes)))
+        for c in changes
+    ]
+    return _table(("layer", "status", ">pulled", ">unchanged", "why"), rows, width) + f"\n{_pull_line(changes)}\n"
+
+
+def diff_markdown(changes: Sequence[LayerChange]) -> str:
+    """Return what an update does to the layers as Markdown, fit for a comment on a pull request."""
+    lines = [
+        f"**Image layers:** {_pull_line(changes)}",
+        "",
+        "| layer | | pulled | unchanged in it |",
+        "|---|---|--:|--:|",
+    ]
+    lines += [f"| `{c.layer}` | {c.status} | {_pulled(c)} | {size(c.kept) if c.kept else ''} |" for c in changes]
+    for change in changes:
+        if change.changes:
+            what = f"{len(change.changes)} package{'s' * (len(change.changes) > 1)}"
+            lines += ["", f"<details><summary><code>{change.layer}</code>: {what}</summary>", ""]
+            lines += [f"- `{_change(c)}`" for c in change.changes]
+            lines += ["", "</details>"]
+    return "\n".join(lines) + "\n"
+
+
+def _pulled(change: LayerChange) -> str:
+    return "" if change.status in {"same", "removed"} else _download(change.size, change.unsized)
+
+
+def _pull_line(changes: Sequence[LayerChange]) -> str:
+    pulled = [change for change in changes if change.status in {"added", "changed"}]
+    if not pulled:
+        return "no layer changes, nothing is pulled"
+    total, unsized = sum(c.size for c in pulled), sum(c.unsized for c in pulled)
+    kept = sum(c.kept for c in pulled)
+    what = f"{len(pulled)} of {len(changes)} layers change, {_download(total, unsized)} to pull"
+    return f"{what}, {size(kept)} of it unchanged packages" if kept else what
+
+
+def _change(change: Change) -> str:
+    match change.kind:
+        case "added":
+            return f"+{change.package} {change.new}"
+        case "removed":
+            return f"-{change.package} {change.old}"
+        case "rebuilt":
+            return f"{change.package} {change.new} (another file)"
+        case "moved":
+            versions = change.old if change.old == change.new else f"{change.old} -> {change.new}"
+            return f"{change.package} {versions} (moved, other layer: {change.other})"
+    return f"{change.package} {change.old} -> {change.new}"
 
 
 def exported_json(exported: Iterable[Exported]) -> str:

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from uv_layers import errors
-from uv_layers.model import Closure, Layer, LayerSpec, Member, Plan
+from uv_layers.model import Change, Closure, Layer, LayerChange, LayerSpec, Member, Plan
 from uv_layers.project import layer_name
 
 if TYPE_CHECKING:
@@ -119,6 +119,70 @@ def make(
         made.append(Layer(spec.name, tuple(Member(p, reason) for p in packages if p.name not in taken)))
         taken |= {package.name for package in packages}
     return Plan(prefix, target, tuple(made), tuple(_hints(made, on_top)))
+
+
+def diff(old: Sequence[Layer], new: Sequence[Layer]) -> tuple[LayerChange, ...]:
+    """Return what becomes of each layer, those of `new` from bottom to top and then those that are gone.
+
+    A layer is the same when it installs the same content, wherever that is downloaded from.
+    """
+    before = {m.package.name: (layer.name, m.package) for layer in old for m in layer.members}
+    after = {m.package.name: (layer.name, m.package) for layer in new for m in layer.members}
+    names = {layer.name for layer in old}
+    changes = []
+    for layer in new:
+        found = [c for m in layer.members if (c := _arrived(layer.name, m.package, before.get(m.package.name)))]
+        found += _left(layer.name, before, after)
+        if layer.name in names and not found:
+            changes.append(LayerChange(layer.name, "same"))
+            continue
+        kept = sum(m.package.size or 0 for m in layer.members if _is_same(m.package, before.get(m.package.name)))
+        status = "changed" if layer.name in names else "added"
+        ordered = tuple(sorted(found, key=lambda change: change.package))
+        changes.append(LayerChange(layer.name, status, ordered, layer.size, kept, layer.unsized))
+    there = {layer.name for layer in new}
+    gone = [layer.name for layer in old if layer.name not in there]
+    return (*changes, *(LayerChange(name, "removed", tuple(_left(name, before, after))) for name in gone))
+
+
+def _arrived(layer: str, package: Package, before: tuple[str, Package] | None) -> Change | None:
+    """Return how a package of a layer is not as it was, or None where it is."""
+    if before is None:
+        return Change(package.name, "added", new=package.version)
+    where, old = before
+    if where != layer:
+        return Change(package.name, "moved", old.version, package.version, where)
+    if _is_same(package, before):
+        return None
+    kind = "rebuilt" if old.version == package.version else "updated"
+    return Change(package.name, kind, old.version, package.version)
+
+
+def _is_same(package: Package, before: tuple[str, Package] | None) -> bool:
+    return before is not None and content(before[1]) == content(package)
+
+
+def _left(
+    layer: str, before: Mapping[str, tuple[str, Package]], after: Mapping[str, tuple[str, Package]]
+) -> list[Change]:
+    """Return the packages that the layer had and has no more."""
+    found = []
+    for name, (where, package) in sorted(before.items()):
+        if where != layer or (name in after and after[name][0] == layer):
+            continue
+        if name in after:
+            found.append(Change(name, "moved", package.version, after[name][1].version, after[name][0]))
+        else:
+            found.append(Change(name, "removed", old=package.version))
+    return found
+
+
+def content(package: Package) -> object:
+    """Return what tells whether two packages install the same: version and hashes, or the commit."""
+    table = package.table
+    files = [*table.get("wheels", ()), *(table[key] for key in ("sdist", "archive") if key in table)]
+    commit = table.get("vcs", {}).get("commit-id")
+    return package.version, commit, sorted(item for file in files for item in file["hashes"].items())
 
 
 def _hints(

@@ -10,13 +10,13 @@ from urllib.parse import unquote
 import tomli
 
 from uv_layers import errors
-from uv_layers.model import DEFAULT_PREFIX, Closure, LayerLock, Package, normalised
+from uv_layers.model import DEFAULT_PREFIX, Closure, Layer, LayerLock, Member, Package, normalised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from uv_layers.model import Layer, Target
+    from uv_layers.model import Target
 
 _FILE_NAME = re.compile(r"pylock\.([^.]+)\.toml")
 
@@ -267,6 +267,17 @@ def placed(lock: LayerLock, root: Path, only: str | None = None) -> str:
             if file and "path" in file:
                 file["path"] = str(root / file["path"])
     return tomli_w.dumps(document | {"packages": packages})
+
+
+def layer_of(lock: LayerLock) -> Layer:
+    """Return the layer that a lock is of, without the reasons, which a lock does not have."""
+    members = []
+    for table in tomli.loads(lock.text).get("packages", ()):
+        archive, sdist = table.get("archive"), table.get("sdist")
+        file = next(iter(table.get("wheels", ())), archive or sdist or {})
+        package = Package(normalised(table["name"]), table.get("version"), file.get("size"), table=table)
+        members.append(Member(package, ""))
+    return Layer(lock.layer, tuple(members))
 
 
 def read_layer_lock(path: Path, layer: str) -> LayerLock:
