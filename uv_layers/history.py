@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 import posixpath
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from uv_layers import errors, process
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A state of a file: its commit, the time of that in seconds, and its content's name."""
+
+    commit: str
+    seconds: int
+    blob: str
 
 
 # The names of the files that decide a plan.
@@ -41,6 +51,39 @@ class Repository:
         listed = self._git(["ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", below])
         names = [name for name in listed.split("\0") if posixpath.basename(name) in _DECIDING]
         return {folder / os.path.relpath(name, below): self._git(["show", f"{commit}:{name}"]) for name in names}
+
+    def revisions(self, path: Path, *, since: str | None = None, limit: int | None = None) -> list[Revision]:
+        """Return the states that a file has had on the way to HEAD, oldest first, through renames of it."""
+        words = ["log", "--follow", "--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev", "-z"]
+        words += ["--format=%x01%H %ct"]
+        words += [f"--since={since}"] if since else []
+        words += [f"--max-count={limit}"] if limit else []
+        name = os.path.relpath(os.path.realpath(path), os.path.realpath(self._folder))
+        found = []
+        for entry in self._git([*words, "--", name]).split("\x01")[1:]:
+            head, _, raw = entry.partition("\0")
+            commit, seconds = head.split()
+            # :<mode> <mode> <blob> <blob> <status>, before the paths; no blob is left of a file that was deleted.
+            blob = raw.lstrip("\n").split("\0")[0].split()[3]
+            if blob.strip("0"):
+                found.append(Revision(commit, int(seconds), blob))
+        return found[::-1]
+
+    def contents(self, blobs: Sequence[str]) -> Iterator[str | None]:
+        """Yield the text of each blob, None where the clone lacks it or it is no text; one git serves all."""
+        with process.worker(["git", "cat-file", "--batch"], env=self._environ, cwd=self._folder) as git:
+            for blob in blobs:
+                git.stdin.write(f"{blob}\n".encode())
+                git.stdin.flush()
+                fields = git.stdout.readline().split()
+                if fields[-1:] == [b"missing"] or len(fields) < 3:  # noqa: PLR2004
+                    yield None
+                    continue
+                data = git.stdout.read(int(fields[2]) + 1)[:-1]
+                try:
+                    yield data.decode()
+                except UnicodeDecodeError:
+                    yield None
 
     def _git(self, words: Sequence[str], revision: str | None = None) -> str:
         try:

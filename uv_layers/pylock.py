@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 _FILE_NAME = re.compile(r"pylock\.([^.]+)\.toml")
 
+_PACKAGE = re.compile(
+    r'^\[\[package\]\]\nname = "([^"\n]+)"\n(?:version = "([^"\n]*)"\n)?(?:source = \{ ([^\n]*) \}\n)?', re.MULTILINE
+)
+
 # Settings that change how a source distribution is built, by what they hold: for every package, or by package.
 _BUILD_SETTINGS = ("build-constraint-dependencies", "config-settings", "no-build-isolation")
 _BUILD_SETTINGS_BY_PACKAGE = ("config-settings-package", "extra-build-dependencies", "extra-build-variables")
@@ -267,6 +271,22 @@ def placed(lock: LayerLock, root: Path, only: str | None = None) -> str:
             if file and "path" in file:
                 file["path"] = str(root / file["path"])
     return tomli_w.dumps(document | {"packages": packages})
+
+
+def versions(text: str) -> dict[str, tuple[str, ...]] | None:
+    """Return the versions of each package in the text of a `uv.lock`, or None when it is none.
+
+    Of a git source the version has the commit. Only the heads of the tables are read, as uv writes them: a history
+    has hundreds of locks, and a TOML parser takes a tenth of a second for each.
+    """
+    found: dict[str, list[str]] = {}
+    for match in _PACKAGE.finditer(text):
+        name, version, source = match.groups()
+        commit = source.partition("#")[2].split('"')[0] if source and source.startswith("git") else ""
+        found.setdefault(name, []).append(f"{version or ''}+{commit}" if commit else version or "")
+    if sum(map(len, found.values())) != text.count("\n[[package]]\n") or not found:
+        return None
+    return {name: tuple(sorted(values)) for name, values in found.items()}
 
 
 def layer_of(lock: LayerLock) -> Layer:
