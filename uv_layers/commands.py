@@ -245,10 +245,23 @@ def _side(options: Options, side: str | None) -> tuple[Layer, ...]:
         return tuple(pylock.layer_of(pylock.read_layer_lock(_lock_file(path, name), name)) for name in names)
     current = _project(options)
     if path.is_file():
-        texts = {file: file.read_text(encoding="utf-8") for file in current.inputs}
-        return _plan_of(options, current, texts | {current.lock: path.read_text(encoding="utf-8")})
-    repository = Repository(current.directory, options.environ)
-    return _plan_of(options, current, repository.files(repository.commit(side), current.lock_root))
+        requests = (folder / ".python-version" for folder in (current.directory, current.lock_root))
+        texts = {file: _text(file) for file in (*current.inputs, *requests) if file.is_file()}
+        return _plan_of(options, current, texts | {current.lock: _text(path)})
+    repository = Repository(current.lock_root, options.environ)
+    config = () if options.config is None else (options.config.name,)
+    texts = repository.files(repository.commit(side), current.lock_root, config)
+    for file in (current.directory / "pyproject.toml", current.lock):
+        if file not in texts:
+            raise errors.GitError(f"{side} has no {file.relative_to(current.lock_root)} below {current.lock_root}")
+    return _plan_of(options, current, texts)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise errors.UnreadableFileError(path, error) from None
 
 
 def _plan_of(options: Options, current: Project, texts: Mapping[Path, str]) -> tuple[Layer, ...]:

@@ -45,17 +45,20 @@ class Repository:
         """Tell whether the repository was cloned without all of its history."""
         return self._git(["rev-parse", "--is-shallow-repository"]).strip() == "true"
 
-    def files(self, commit: str, folder: Path) -> dict[Path, str]:
-        """Return the files below a folder that decide a plan, as the commit has them, by their path now."""
+    def files(self, commit: str, folder: Path, more: Sequence[str] = ()) -> dict[Path, str]:
+        """Return the files below a folder that decide a plan, as the commit has them, by their path now.
+
+        `more` are names of further files that do.
+        """
         below = os.path.relpath(os.path.realpath(folder), self.root)
         listed = self._git(["ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", below])
-        names = [name for name in listed.split("\0") if posixpath.basename(name) in _DECIDING]
+        names = [name for name in listed.split("\0") if posixpath.basename(name) in {*_DECIDING, *more}]
         return {folder / os.path.relpath(name, below): self._git(["show", f"{commit}:{name}"]) for name in names}
 
     def revisions(self, path: Path, *, since: str | None = None, limit: int | None = None) -> list[Revision]:
         """Return the states that a file has had on the way to HEAD, oldest first, through renames of it."""
         words = ["log", "--follow", "--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev", "-z"]
-        words += ["--format=%x01%H %ct"]
+        words += ["--no-relative", "--format=%x01%H %ct"]
         words += [f"--since={since}"] if since else []
         words += [f"--max-count={limit}"] if limit else []
         name = os.path.relpath(os.path.realpath(path), os.path.realpath(self._folder))

@@ -231,7 +231,8 @@ def _pulled(change: LayerChange) -> str:
 def _pull_line(changes: Sequence[LayerChange]) -> str:
     pulled = [change for change in changes if change.status in {"added", "changed"}]
     if not pulled:
-        return "no layer changes, nothing is pulled"
+        gone = sum(change.status == "removed" for change in changes)
+        return f"{f'{gone} of {len(changes)} layers go' if gone else 'no layer changes'}, nothing is pulled"
     total, unsized = sum(c.size for c in pulled), sum(c.unsized for c in pulled)
     kept = sum(c.kept for c in pulled)
     what = f"{len(pulled)} of {len(changes)} layers change, {_download(total, unsized)} to pull"
@@ -239,17 +240,19 @@ def _pull_line(changes: Sequence[LayerChange]) -> str:
 
 
 def _change(change: Change) -> str:
+    # A package may have no version: PEP 751 asks for none where it comes from a URL or from git.
+    old, new = change.old or "?", change.new or "?"
     match change.kind:
         case "added":
-            return f"+{change.package} {change.new}"
+            return f"+{change.package} {new}"
         case "removed":
-            return f"-{change.package} {change.old}"
+            return f"-{change.package} {old}"
         case "rebuilt":
-            return f"{change.package} {change.new} (another file)"
+            return f"{change.package} {new} (another file)"
         case "moved":
-            versions = change.old if change.old == change.new else f"{change.old} -> {change.new}"
+            versions = old if old == new else f"{old} -> {new}"
             return f"{change.package} {versions} (moved, other layer: {change.other})"
-    return f"{change.package} {change.old} -> {change.new}"
+    return f"{change.package} {old} -> {new}"
 
 
 def exported_json(exported: Iterable[Exported]) -> str:

@@ -424,6 +424,33 @@ def uv_run():
 
 
 @pytest.fixture
+def git(environment: pytest.MonkeyPatch, tmp_path: Path):
+    """Return a function that runs git in a folder with nobody's settings, a day after it ran last."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        environment.delenv(name)
+    environment.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    environment.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    environment.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    settings = {"init.defaultBranch": "main", "commit.gpgsign": "false", "user.name": "A", "user.email": "a@b.test"}
+    times = itertools.count(1_700_000_000, 86_400)
+
+    def call(folder: os.PathLike[str], *words: str) -> str:
+        at = f"{next(times)} +0000"
+        done = subprocess.run(
+            ["git", *(word for key, value in settings.items() for word in ("-c", f"{key}={value}")), *words],
+            cwd=folder,
+            env=os.environ | {"GIT_AUTHOR_DATE": at, "GIT_COMMITTER_DATE": at},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return call
+
+
+@pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Return a function that runs a command line in a folder, in this process."""
 

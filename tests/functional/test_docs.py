@@ -136,18 +136,24 @@ def _keys(value) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "words", [("plan",), ("export",), ("install", "--all", "--digest"), ("verify",)], ids=lambda words: words[0]
+    "words",
+    [("plan",), ("export",), ("install", "--all", "--digest"), ("diff", "old.lock"), ("verify",)],
+    ids=lambda words: words[0],
 )
 def test_every_key_of_a_document_is_explained(stage, project, run, words):
     command = words[0]
     text = (REFERENCE / "json.md").read_text(encoding="utf-8")
     [section] = [part for part in re.split(r"^## ", text, flags=re.MULTILINE) if part.startswith(f"`{command}`")]
     explained = set(re.findall(r"`([a-z_]+)`", section))
-    if command in {"plan", "export"}:
+    if command in {"plan", "export", "diff"}:
         dependencies = '["web", "source", "tool"]'
         app = project(
             f'[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = {dependencies}\n'
         )
+        if command == "diff":
+            (app / "uv.lock").rename(app / "old.lock")
+            app.edit('"web"', '"speed"')
+            app.lock()
         outcome = run(*words, "--json", cwd=app)
     else:
         stage.lock("some", *(stage.wheel(n, files={"common.py": f"X = {n!r}\n"}) for n in ("aaa", "bbb")))

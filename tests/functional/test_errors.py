@@ -424,6 +424,13 @@ CASES = {
         "no-uv", 3, ("does not answer as uv does",), environ=UV_HERE, spoil=program("#!/bin/sh\nexit 1\n")
     ),
     "a uv that does not start": Case("no-uv", 3, ("uv-here does not run",), environ=UV_HERE, spoil=program(b"\x7fELF")),
+    "no git": Case(
+        "git",
+        2,
+        ("git does not run (No such file or directory); install it",),
+        words=("diff", "HEAD"),
+        environ={"PATH": "nowhere"},
+    ),
     "a uv that is too old": Case(
         "old-uv",
         3,

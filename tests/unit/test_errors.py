@@ -35,6 +35,7 @@ TABLE: list[tuple[LayersError, int, str]] = [
     (errors.TargetError(HOSTILE), 2, "bad-target"),
     (errors.PythonMismatchError(HOSTILE, HOSTILE, HOSTILE), 2, "python-mismatch"),
     (errors.NotOursError(PATH), 2, "not-ours"),
+    (errors.GitError(HOSTILE), 2, "git"),
     (errors.UsageError(HOSTILE), 2, "usage"),
     (errors.UvNotFoundError(HOSTILE), 3, "no-uv"),
     (errors.UvTooOldError(HOSTILE, HOSTILE, HOSTILE), 3, "old-uv"),

@@ -52,6 +52,7 @@ def test_every_document_has_its_schema_its_command_and_a_result(target):
         "plan": output.plan_json(_plan(target)),
         "install": output.trees_json([TREE]),
         "export": output.exported_json([Exported(LOCK, Path("pylock.heavy.toml"), changed=True)]),
+        "diff": output.diff_json(()),
         "verify": output.verified_json([("heavy", "sha256:0", [])]),
     }
     for command, text in documents.items():
