@@ -67,6 +67,11 @@ def test_a_revision_against_the_working_tree(app, run, index):
     assert [layer["bytes"] for layer in found.result["layers"]] == [0, pulled]
 
 
+def test_a_lock_that_is_stale_is_taken_as_it_is(app, run):
+    app.edit("web==1.0", "web==1.1")
+    assert changes(run("diff", "HEAD", "--json", cwd=app)) == SAME
+
+
 def test_two_revisions_whatever_the_working_tree_is(app, git, run):
     update(app, "web")
     commit(git, app)

@@ -176,7 +176,7 @@ def test_the_files_that_decide_are_those_of_the_commit_below_the_folder(folder, 
 # What git does not know
 
 
-@pytest.mark.parametrize("name", ["nope", "v1~5", "HEAD:uv.lock", "--all", "", "a\nb"])
+@pytest.mark.parametrize("name", ["nope", "v1~5", "HEAD:uv.lock", "--all", "--since=1", "", "a\nb"])
 def test_what_names_no_commit_is_said(folder, commit, name):
     commit("1")
     with pytest.raises(GitError) as raised:
