@@ -26,7 +26,6 @@ from uv_layers.model import (
     DEFAULT_EPOCH,
     Closure,
     Exported,
-    Layer,
     LayerChange,
     LayerLock,
     LayerSpec,
@@ -234,27 +233,27 @@ def diff(options: Options, old: str, new: str | None = None) -> tuple[LayerChang
     """
     options = replace(options, frozen=True)
     before, after = _parallel([partial(_side, options, old), partial(_side, options, new)], workers=2)
-    return planning.diff(before, after)
+    return planning.diff(tuple(map(pylock.layer_of, before)), tuple(map(pylock.layer_of, after)))
 
 
-def _side(options: Options, side: str | None) -> tuple[Layer, ...]:
+def _side(options: Options, side: str | None) -> list[LayerLock]:
     if side is None:
-        return plan(options).layers
+        return _all_locks(options)
     path = Path(side)
     if path.is_dir() and (names := pylock.layers_in(path)):
-        return tuple(pylock.layer_of(pylock.read_layer_lock(_lock_file(path, name), name)) for name in names)
+        return [pylock.read_layer_lock(_lock_file(path, name), name) for name in names]
     current = _project(options)
     if path.is_file():
         requests = (folder / ".python-version" for folder in (current.directory, current.lock_root))
         texts = {file: _text(file) for file in (*current.inputs, *requests) if file.is_file()}
-        return _plan_of(options, current, texts | {current.lock: _text(path)})
+        return _locks_of(options, current, texts | {current.lock: _text(path)})
     repository = Repository(current.lock_root, options.environ)
     config = () if options.config is None else (options.config.name,)
     texts = repository.files(repository.commit(side), current.lock_root, config)
     for file in (current.directory / "pyproject.toml", current.lock):
         if file not in texts:
             raise errors.GitError(f"{side} has no {file.relative_to(current.lock_root)} below {current.lock_root}")
-    return _plan_of(options, current, texts)
+    return _locks_of(options, current, texts)
 
 
 def _text(path: Path) -> str:
@@ -264,8 +263,13 @@ def _text(path: Path) -> str:
         raise errors.UnreadableFileError(path, error) from None
 
 
-def _plan_of(options: Options, current: Project, texts: Mapping[Path, str]) -> tuple[Layer, ...]:
-    """Return the layers of the project as it is with the given texts for its files, and no other files."""
+def _all_locks(options: Options) -> list[LayerLock]:
+    current = _project(options)
+    return _locks(_plan(options, current, ()), current, ())
+
+
+def _locks_of(options: Options, current: Project, texts: Mapping[Path, str]) -> list[LayerLock]:
+    """Return the layer locks of the project as it is with the given texts for its files, and no other files."""
     with TemporaryDirectory() as temporary:
         root = Path(temporary).resolve()
 
@@ -279,7 +283,7 @@ def _plan_of(options: Options, current: Project, texts: Mapping[Path, str]) -> t
         config = options.config and options.config.absolute()
         if config is not None and config in texts and config.is_relative_to(current.lock_root):
             config = place(config)
-        return plan(replace(options, directory=place(current.directory), package=None, config=config)).layers
+        return _all_locks(replace(options, directory=place(current.directory), package=None, config=config))
 
 
 def _lock_file(folder: Path, layer: str) -> Path:

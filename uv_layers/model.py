@@ -159,8 +159,11 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
+    """A layer; `settings` has what its lock says beside the packages: the prefix, the Python, and how it builds."""
+
     name: str
     members: tuple[Member, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -191,7 +194,8 @@ class Plan:
 @dataclass(frozen=True, slots=True)
 class Change:
     """What became of a package in a layer: `kind` is `added`, `removed`, `updated`, `rebuilt` (the same version from
-    another file), or `moved`, then to or from the layer `other`.
+    another file), or `moved`, then to or from the layer `other`. Of the kind `setting` it is no package, but what the
+    whole layer was made with.
     """
 
     package: str

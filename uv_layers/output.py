@@ -217,7 +217,7 @@ def diff_markdown(changes: Sequence[LayerChange]) -> str:
     lines += [f"| `{c.layer}` | {c.status} | {_pulled(c)} | {size(c.kept) if c.kept else ''} |" for c in changes]
     for change in changes:
         if change.changes:
-            what = f"{len(change.changes)} package{'s' * (len(change.changes) > 1)}"
+            what = f"{len(change.changes)} change{'s' * (len(change.changes) > 1)}"
             lines += ["", f"<details><summary><code>{change.layer}</code>: {what}</summary>", ""]
             lines += [f"- `{_change(c)}`" for c in change.changes]
             lines += ["", "</details>"]
@@ -243,6 +243,8 @@ def _change(change: Change) -> str:
     # A package may have no version: PEP 751 asks for none where it comes from a URL or from git.
     old, new = change.old or "?", change.new or "?"
     match change.kind:
+        case "setting":
+            return f"{change.package}: {change.old or 'none'} -> {change.new or 'none'}"
         case "added":
             return f"+{change.package} {new}"
         case "removed":

@@ -128,11 +128,13 @@ def diff(old: Sequence[Layer], new: Sequence[Layer]) -> tuple[LayerChange, ...]:
     """
     before = {m.package.name: (layer.name, m.package) for layer in old for m in layer.members}
     after = {m.package.name: (layer.name, m.package) for layer in new for m in layer.members}
-    names = {layer.name for layer in old}
+    names = {layer.name: layer.settings for layer in old}
     changes = []
     for layer in new:
         found = [c for m in layer.members if (c := _arrived(layer.name, m.package, before.get(m.package.name)))]
         found += _left(layer.name, before, after)
+        if layer.members:
+            found += _settings(names.get(layer.name, layer.settings), layer.settings)
         if layer.name in names and not found:
             changes.append(LayerChange(layer.name, "same"))
             continue
@@ -156,6 +158,14 @@ def _arrived(layer: str, package: Package, before: tuple[str, Package] | None) -
         return None
     kind = "rebuilt" if old.version == package.version else "updated"
     return Change(package.name, kind, old.version, package.version)
+
+
+def _settings(old: Mapping[str, str], new: Mapping[str, str]) -> list[Change]:
+    return [
+        Change(key, "setting", old.get(key), new.get(key))
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key)
+    ]
 
 
 def _is_same(package: Package, before: tuple[str, Package] | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -291,13 +292,16 @@ def versions(text: str) -> dict[str, tuple[str, ...]] | None:
 
 def layer_of(lock: LayerLock) -> Layer:
     """Return the layer that a lock is of, without the reasons, which a lock does not have."""
+    document = tomli.loads(lock.text)
     members = []
-    for table in tomli.loads(lock.text).get("packages", ()):
+    for table in document.get("packages", ()):
         archive, sdist = table.get("archive"), table.get("sdist")
         file = next(iter(table.get("wheels", ())), archive or sdist or {})
         package = Package(normalised(table["name"]), table.get("version"), file.get("size"), table=table)
         members.append(Member(package, ""))
-    return Layer(lock.layer, tuple(members))
+    settings = {"prefix": lock.prefix, "python": document.get("requires-python", "")}
+    settings |= {key: json.dumps(value) for key, value in lock.settings.items() if key not in _INDEX_SETTINGS}
+    return Layer(lock.layer, tuple(members), settings)
 
 
 def read_layer_lock(path: Path, layer: str) -> LayerLock:

@@ -326,7 +326,23 @@ def test_a_table_and_markdown(app, run):
     assert re.fullmatch(rf"project +changed +{size} +web 1\.0 -> 1\.1", table[-1])
     assert re.fullmatch(
         rf"\*\*Image layers:\*\* {line}\n\n\| layer .*\n\|---.*\n\| `heavy` \| same \|  \|  \|\n"
-        rf"\| `project` \| changed \| {size} \|  \|\n\n<details><summary><code>project</code>: 1 package</summary>\n\n"
+        rf"\| `project` \| changed \| {size} \|  \|\n\n<details><summary><code>project</code>: 1 change</summary>\n\n"
         r"- `web 1\.0 -> 1\.1`\n\n</details>\n",
         run("diff", "HEAD", "--format", "markdown", cwd=app).stdout,
+    )
+
+
+def test_another_prefix_changes_every_layer(app, run):
+    app.edit("[tool.uv]", '[tool.uv-layers]\n    prefix = "/opt"\n    [tool.uv]')
+    ended = run("diff", "HEAD", "--json", "--exit-code", cwd=app)
+    assert ended.status == 1
+    layers = ended.result["layers"]
+    assert {layer["status"] for layer in layers} == {"changed"}
+    assert all(layer["bytes"] == layer["bytes_unchanged"] for layer in layers)
+    [change] = layers[0]["changes"]
+    assert (change["package"], change["kind"], change["old"], change["new"]) == (
+        "prefix",
+        "setting",
+        "/usr/local",
+        "/opt",
     )

@@ -256,13 +256,13 @@ def test_a_diff_as_markdown():
         "| `top` | added | 500 B |  |",
         "| `heavy` | changed | 2.5 MB + 1 unknown | 1.0 MB |",
         "",
-        "<details><summary><code>top</code>: 1 package</summary>",
+        "<details><summary><code>top</code>: 1 change</summary>",
         "",
         "- `+nameless ?`",
         "",
         "</details>",
         "",
-        "<details><summary><code>heavy</code>: 6 packages</summary>",
+        "<details><summary><code>heavy</code>: 6 changes</summary>",
         "",
         "- `-gone 1.0`",
         "- `+here 2.0`",
@@ -362,6 +362,41 @@ def test_the_layer_of_a_lock_has_its_packages_with_their_sizes(file, size):
 
 
 def test_the_layer_of_a_lock_may_be_empty_and_a_package_may_have_no_version():
-    assert pylock.layer_of(lock_of()) == Layer("heavy")
+    assert pylock.layer_of(lock_of()).members == ()
     [member] = pylock.layer_of(lock_of('[[packages]]\nname = "a"\nvcs = { commit-id = "b" }\n')).members
     assert member.package.version is None
+
+
+def test_the_layer_of_a_lock_says_what_the_layer_is_made_with():
+    text = 'requires-python = "==3.12.*"\n'
+    settings = {"config-settings": {"a": "b"}, "index": [{"url": "https://index.example"}]}
+    lock = LayerLock("heavy", "/opt", text, settings=settings)
+    made = {"prefix": "/opt", "python": "==3.12.*", "config-settings": '{"a": "b"}'}
+    assert pylock.layer_of(lock).settings == made
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changes"),
+    [
+        ({"prefix": "/a"}, {"prefix": "/b"}, (Change("prefix", "setting", "/a", "/b"),)),
+        ({}, {"config-settings": "{}"}, (Change("config-settings", "setting", None, "{}"),)),
+        ({"python": "==3.12.*"}, {"python": "==3.12.*"}, ()),
+    ],
+)
+def test_a_layer_that_is_made_otherwise_changes_though_its_packages_do_not(old, new, changes):
+    members = layer("heavy", wheel("a", "1.0")).members
+    [change] = plan.diff([Layer("heavy", members, old)], [Layer("heavy", members, new)])
+    assert change.changes == changes
+    assert (change.status, change.size, change.kept) == (("changed", 10, 10) if changes else ("same", 0, 0))
+
+
+def test_an_empty_layer_is_the_same_however_it_is_made():
+    [change] = plan.diff([Layer("heavy", (), {"prefix": "/a"})], [Layer("heavy", (), {"prefix": "/b"})])
+    assert change.status == "same"
+
+
+def test_a_setting_is_shown_with_what_it_was_and_is():
+    change = LayerChange(
+        "heavy", "changed", (Change("prefix", "setting", "/a", "/b"), Change("x", "setting", None, "1"))
+    )
+    assert "prefix: /a -> /b, x: none -> 1" in output.diff_table([change])
