@@ -47,6 +47,9 @@ import gc, json, marshal, struct, sys, warnings
 from importlib.util import MAGIC_NUMBER, source_hash
 gc.disable()
 warnings.simplefilter("ignore")
+# A string of one character is one object for all, and on Python 3.10 marshal writes whether anybody has interned it.
+for code in range(256):
+    sys.intern(chr(code))
 flags, level = struct.pack("<I", int(sys.argv[1])), int(sys.argv[2])
 out = sys.stdout.buffer
 for line in sys.stdin.buffer:
