@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from uv_layers.model import Clash, Distribution, Target
 
 # Raised when an entry's form, or what the worker makes of a source, changes.
-_FORMAT = 1
+_FORMAT = 2
 _HEADER = f"uv-layers bytecode {_FORMAT}\n".encode()
 _OPTIMISATION = 0
 #: The flags of a .pyc file whose validity is told by the hash of its source (PEP 552).

@@ -103,7 +103,7 @@ def _damages(data):
     yield data[:-1]
     yield data + b"\0"
     yield data[:20]
-    yield data.replace(b"bytecode 1", b"bytecode 0", 1)
+    yield data.replace(b"bytecode 2", b"bytecode 0", 1)
     for position in (0, len(data) // 2, len(data) - 1, data.index(b"\n") + 5):
         yield data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
 
@@ -132,9 +132,9 @@ def test_a_cache_that_cannot_be_written_to_is_no_error(tmp_path, cache, spoil):
         cache.path.write_text("no folder", encoding="utf-8")
     elif spoil == "entries":
         cache.path.mkdir()
-        (cache.path / "bytecode-v1").write_text("no folder", encoding="utf-8")
+        (cache.path / "bytecode-v2").write_text("no folder", encoding="utf-8")
     else:
-        (cache.path / "bytecode-v1" / KEY[:2] / KEY).mkdir(parents=True)
+        (cache.path / "bytecode-v2" / KEY[:2] / KEY).mkdir(parents=True)
     cache.put(KEY, CODES)
     assert cache.get(KEY) is None
     assert not list(tmp_path.rglob(f".{KEY}*"))
@@ -181,7 +181,7 @@ def test_pruning_removes_what_was_not_used_for_so_many_days(cache):
         key = f"{number}{KEY}"
         cache.put(key, CODES)
         when = now - age * 86400
-        os.utime(cache.path / "bytecode-v1" / key[:2] / key, (when, when))
+        os.utime(cache.path / "bytecode-v2" / key[:2] / key, (when, when))
     each = cache.size()[1] // 4
     assert cache.prune(7, now) == (2, 2 * each)
     assert cache.size() == (2, 2 * each)
