@@ -355,6 +355,51 @@ def diff(
         raise typer.Exit(1)
 
 
+@_command(example="uv-layers suggest --budget 10 --write")
+def suggest(
+    *,
+    options: Options,
+    budget: Annotated[
+        int,
+        typer.Option("--budget", metavar="N", min=1, max=100, envvar=_env("BUDGET"), help="The layers to have."),
+    ] = 10,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="DATE", envvar=_env("SINCE"), help="Learn from what git has since then."),
+    ] = None,
+    max_revisions: Annotated[
+        int | None,
+        typer.Option("--max-revisions", metavar="N", min=1, envvar=_env("MAX_REVISIONS"), help="Learn from the last."),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", envvar=_env("KEEP"), help="Start from today's layers; move only what pays.")
+    ] = False,
+    write: Annotated[
+        bool, typer.Option("--write", envvar=_env("WRITE"), help="Put the layers in uv-layers.toml.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Propose layers, from the sizes of packages and from what the history of uv.lock says of their changes."""
+    from uv_layers import commands, output  # noqa: PLC0415
+
+    suggestion, path = commands.suggest(
+        options,
+        budget=budget,
+        since=since,
+        limit=max_revisions,
+        keep=keep,
+        write=write,
+        show_progress=sys.stderr.isatty() and not options.quiet,
+    )
+    if as_json:
+        typer.echo(output.suggestion_json(suggestion, path))
+    else:
+        typer.echo(output.suggestion_table(suggestion, verbose=options.verbose, width=_width()), nl=False)
+    if path is not None:
+        _say(f"written: {path}", options)
+    _hints(suggestion.hints, options)
+
+
 cache_app = typer.Typer(name="cache", help="The bytecode cache.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(cache_app)
 

@@ -33,6 +33,7 @@ from uv_layers.model import (
     Plan,
     Problem,
     Project,
+    Suggestion,
     Target,
     Tree,
     normalised,
@@ -234,6 +235,36 @@ def diff(options: Options, old: str, new: str | None = None) -> tuple[LayerChang
     options = replace(options, frozen=True)
     before, after = _parallel([partial(_side, options, old), partial(_side, options, new)], workers=2)
     return planning.diff(tuple(map(pylock.layer_of, before)), tuple(map(pylock.layer_of, after)))
+
+
+def suggest(
+    options: Options,
+    *,
+    budget: int,
+    since: str | None = None,
+    limit: int | None = None,
+    keep: bool = False,
+    write: bool = False,
+    show_progress: bool = False,
+) -> tuple[Suggestion, Path | None]:
+    """Return the layers that sizes and the history of uv.lock ask for; with `write`, also the file they are put in."""
+    from uv_layers import suggest as suggesting  # noqa: PLC0415
+
+    current = _project(options)
+    made = _plan(options, current, ())
+    layers = [layer for layer in made.layers if layer.members]
+    if not layers:
+        raise errors.NoLayersError(current.directory / "pyproject.toml")
+    history = suggesting.read(current.lock, options.environ, since=since, limit=limit, show=show_progress)
+    specs = planning.specs(current, options.selection) if keep else current.config.layers
+    found = suggesting.make(layers, specs, history, budget, keep=keep)
+    if not write:
+        return found, None
+    path = options.config or current.directory / project.CONFIG_FILE
+    write_atomically(path, project.with_layers(path, [layer.spec for layer in found.layers], current.config.prefix))
+    if current.config.source == "pyproject.toml" and current.config.layers:
+        found = replace(found, hints=(*found.hints, f"{path.name} now wins over [tool.uv-layers] in pyproject.toml"))
+    return found, path
 
 
 def _side(options: Options, side: str | None) -> list[LayerLock]:

@@ -75,8 +75,10 @@ class Repository:
     def contents(self, blobs: Sequence[str]) -> Iterator[str | None]:
         """Yield the text of each blob, None where the clone lacks it or it is no text; one git serves all."""
         with process.worker(["git", "cat-file", "--batch"], env=self._environ, cwd=self._folder) as git:
-            for blob in blobs:
-                git.stdin.write(f"{blob}\n".encode())
+            requests = [f"{blob}\n".encode() for blob in blobs]
+            # One ahead: git unpacks the next while this one is being read.
+            for request in [b"".join(requests[:2]), *requests[2:], b""][: len(requests)]:
+                git.stdin.write(request)
                 git.stdin.flush()
                 fields = git.stdout.readline().split()
                 if fields[-1:] == [b"missing"] or len(fields) < 3:  # noqa: PLR2004

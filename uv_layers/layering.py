@@ -25,13 +25,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
+from itertools import combinations, pairwise
 from math import exp, sqrt
 from operator import mul, truediv
 from statistics import fmean, median_low
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 # The probability that a package does not change when an update comes that is like one in which it did. At 1 the history
 # would not be believed at all, at 0 to the letter. From 0.2 to 0.8 the replay hardly differs.
@@ -43,8 +44,13 @@ PRIOR = 0.5
 # The bytes of packages yet to come, as a part of the image's. Claimed by no layer, they join the top one and are pulled
 # whenever it changes: reason enough not to have on top what changes daily.
 NEWCOMERS = 0.05
+# The updates in which moving packages between layers that are there has to earn what the move itself makes clients
+# pull. It is a choice of how far ahead to look: a busy lock has so many in a quarter of a year.
+PAYBACK = 20
 # A move has to save more than this part of the image: sums of the same numbers in another order differ by less.
 LEAST_GAIN = 1e-9
+# The members that a pattern is worth writing for, and how much oftener than one of them all of them may have moved.
+FAMILY, TOGETHER = 3, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,20 @@ class _Layer:
     escape: list[float]
     cost: float
     members: set[int]
+
+
+def updates(states: Iterable[Mapping[str, object]], image: Collection[str]) -> list[Update]:
+    """Return what changed from each state of a lock to the next, in the packages of the image alone.
+
+    A state has what tells versions apart by name. Updates that change nothing of the image are among them.
+    """
+    return [
+        Update(
+            frozenset(name for name in image if old.get(name) != new.get(name)),
+            frozenset(name for name in image if name in new and name not in old),
+        )
+        for old, new in pairwise(states)
+    ]
 
 
 def learned(sizes: Mapping[str, int | None], updates: Iterable[Update]) -> Model:
@@ -171,6 +191,82 @@ def proposed(model: Model, budget: int) -> list[tuple[str, ...]]:
     return [layer for _, layer in sorted(found, key=lambda f: (f[0], probability(model, f[1]), f[1]))]
 
 
+def kept(model: Model, layers: Sequence[Iterable[str]], budget: int) -> list[tuple[int | None, tuple[str, ...]]]:
+    """Return the layers that are there, changed where that pays, and at most as many more as `budget` has room for.
+
+    Each comes with its place in `layers`, None for a new one. They stay in their order, and new ones come below the top
+    one. Changing the members of a layer makes every client pull it once more; it pays where it saves more than that
+    within `PAYBACK` updates of the image. Before anything else, layers in excess of `budget` are merged into others,
+    those whose merging costs least.
+    """
+    if budget < 1:
+        raise ValueError(f"layers must be one or more, not {budget}")
+    names = list(model.sizes)
+    number = {name: i for i, name in enumerate(names)}
+    sizes = [*model.sizes.values(), NEWCOMERS * model.total]
+    escapes = [*(model.escapes[name] for name in names), model.newcomers]
+    least = LEAST_GAIN * model.total
+    # Packages yet to come are in the top layer and stay there.
+    members = [{number[name] for name in layer} for layer in layers]
+    members[-1].add(len(names))
+    state = [_layer(layer, sizes, escapes) for layer in members]
+    places: list[int | None] = list(range(len(state)))
+    while len(state) > budget:
+        _, i, j = min((_growth(state[i], state[j]), i, j) for i, j in combinations(range(len(state)), 2))
+        state[j] = _layer(state[i].members | state[j].members, sizes, escapes)
+        del state[i], places[i]
+    before = [frozenset(layer) for layer in members]
+    worth = PAYBACK / (_changes(model, names) or 1.0)
+
+    def price(layer: _Layer) -> float:
+        """Return what clients pull once for the first change of a layer, in bytes."""
+        return layer.size - sizes[-1] * (len(names) in layer.members) if layer.members in before else 0.0
+
+    tried: dict[tuple[frozenset[int], frozenset[int]], tuple[float, list[_Layer]]] = {}
+    while True:
+        if len(state) < budget and all(layer.members for layer in state):
+            state.insert(len(state) - 1, _layer((), sizes, escapes))
+            places.insert(len(places) - 1, None)
+        found = []
+        for i, j in combinations(range(len(state)), 2):
+            pair = frozenset(state[i].members), frozenset(state[j].members)
+            if pair not in tried:
+                trial = [_layer(layer, sizes, escapes) for layer in pair]
+                _improve(trial, sizes, escapes, least, len(names), fixed=True)
+                saved = state[i].cost + state[j].cost - trial[0].cost - trial[1].cost
+                tried[pair] = saved * worth - price(state[i]) - price(state[j]), trial
+            found.append((tried[pair][0], -i, -j))
+        gain, i, j = max(found, default=(0.0, 0, 0))
+        if gain <= worth * least:
+            break
+        state[-i], state[-j] = tried[frozenset(state[-i].members), frozenset(state[-j].members)][1]
+    named = [tuple(names[i] for i in sorted(layer.members - {len(names)})) for layer in state]
+    return [(place, layer) for place, layer in zip(places, named, strict=True) if layer]
+
+
+def patterns(layer: Collection[str], others: Collection[str], seen: Sequence[Update]) -> list[str]:
+    """Return what stands for the packages of a layer in its `packages`, sorted: families by a pattern, others by name.
+
+    A family are `FAMILY` packages or more that share the words that their names start with, none of which is among
+    `others`, the packages of other layers; and which moved together: updates that changed one of them are at most
+    `TOGETHER` times those that changed a member on average.
+    """
+    words = {name: name.split("-") for name in layer}
+    starts = {tuple(w[:n]) for w in words.values() for n in range(1, len(w))}
+    left = set(layer)
+    written = []
+    for start in sorted(starts, key=lambda start: (len(start), start)):
+        pattern = "-".join(start) + "-"
+        family = {name for name in left if name.startswith(pattern)}
+        if len(family) < FAMILY or any(name.startswith(pattern) for name in others):
+            continue
+        changes = [len(family & update.changed) for update in seen]
+        if sum(map(bool, changes)) * len(family) <= TOGETHER * sum(changes):
+            written.append(f"{pattern}*")
+            left -= family
+    return sorted([*written, *left])
+
+
 def _changes(model: Model, names: Iterable[str]) -> float:
     """Return the probability that one of some packages changes in an update, be it one of packages that are gone."""
     escape = [1.0] * len(model.newcomers)
@@ -187,6 +283,11 @@ def _joined(layer: _Layer, size: float, escape: Sequence[float]) -> float:
     """Return the cost of a layer with something more in it."""
     together: float = sum(map(mul, layer.escape, escape))
     return (layer.size + size) * (1 - together / len(escape))
+
+
+def _growth(one: _Layer, other: _Layer) -> float:
+    """Return what merging two layers costs."""
+    return _joined(one, other.size, other.escape) - one.cost - other.cost
 
 
 def _add(layer: _Layer, package: int, sizes: Sequence[float], escapes: Sequence[Sequence[float]]) -> None:
@@ -209,11 +310,7 @@ def _merged(sizes: Sequence[float], escapes: Sequence[Sequence[float]], budget: 
     The heap keeps pairs of which one is merged already; skipping those is cheaper than finding them.
     """
     layers = {number: _layer([number], sizes, escapes) for number in range(len(sizes))}
-
-    def growth(one: _Layer, other: _Layer) -> float:
-        return _joined(one, other.size, other.escape) - one.cost - other.cost
-
-    pairs = [(growth(layers[i], layers[j]), i, j) for j in layers for i in range(j)]
+    pairs = [(_growth(layers[i], layers[j]), i, j) for j in layers for i in range(j)]
     heapify(pairs)
     number = len(layers)
     while len(layers) > budget:
@@ -223,7 +320,7 @@ def _merged(sizes: Sequence[float], escapes: Sequence[Sequence[float]], budget: 
             size, escape = one.size + other.size, list(map(mul, one.escape, other.escape))
             merged = _Layer(size, escape, _cost(size, escape), one.members | other.members)
             for known, layer in layers.items():
-                heappush(pairs, (growth(layer, merged), known, number))
+                heappush(pairs, (_growth(layer, merged), known, number))
             layers[number] = merged
             number += 1
     return list(layers.values())
@@ -235,12 +332,14 @@ def _improve(
     escapes: Sequence[Sequence[float]],
     least: float,
     newcomers: int | None = None,
+    *,
+    fixed: bool = False,
 ) -> None:
     """Move single packages to where they save most, if more than `least` bytes, until none does.
 
-    No layer is left without a package; `newcomers` moves as one, but is none of the image.
+    No layer is left without a package; `newcomers` moves as one, unless it is `fixed`, but is none of the image.
     """
-    where = {package: layer for layer in layers for package in layer.members}
+    where = {p: layer for layer in layers for p in layer.members if p != newcomers or not fixed}
     moved = True
     while moved:
         moved = False

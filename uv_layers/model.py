@@ -222,6 +222,51 @@ class LayerChange:
 
 
 @dataclass(frozen=True, slots=True)
+class SuggestedLayer:
+    """A layer that is proposed: how it would be configured, its packages, largest first, their bytes, the number of
+    those whose size is not known, and the updates in the history that changed one of them.
+    """
+
+    spec: LayerSpec
+    packages: tuple[str, ...]
+    size: int
+    unsized: int
+    changes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A package that a proposal takes from one layer to another."""
+
+    package: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Layers that are proposed, bottom to top, and what they were learned from: the revisions of the lock that git has,
+    how many of them are no lock, and the updates among them that changed the image.
+
+    The rest are bytes that a client is expected to pull at an update of the image: with one layer of everything, with
+    the layers of today, with those proposed, and if only what changed were pulled; and, in `once`, what it pulls a
+    single time when the layers become those proposed. `moves` are those from layers that are kept.
+    """
+
+    layers: tuple[SuggestedLayer, ...]
+    revisions: int
+    unreadable: int
+    updates: int
+    one_layer: int
+    today: int
+    expected: int
+    floor: int
+    once: int
+    moves: tuple[Move, ...] = ()
+    hints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LayerLock:
     """The lock of one layer: what it installs, where, and the text that is its identity.
 

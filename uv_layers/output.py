@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
-    from uv_layers.model import Change, Exported, Layer, LayerChange, Plan, Problem, Tree
+    from uv_layers.model import Change, Exported, Layer, LayerChange, Plan, Problem, Suggestion, Tree
 
 # Raised when a key changes its meaning or goes; new keys do not raise it.
 SCHEMA = 1
@@ -22,6 +23,10 @@ def size(count: int) -> str:
         if round(count / scale, 1) < 1000:  # noqa: PLR2004
             return f"{count / scale:.1f} {unit}"
     return f"{count / 1e9:.2f} GB"
+
+
+def _first(words: Sequence[str], shown: int | None = 3) -> str:
+    return ", ".join([*words[:shown], *["…"] * (len(words[:shown]) < len(words))])
 
 
 def _download(known: int, unsized: int) -> str:
@@ -74,7 +79,7 @@ def _layer_json(layer: Layer) -> dict[str, Any]:
 def plan_table(plan: Plan, *, verbose: bool = False, width: int | None = None) -> str:
     """Return the plan as a table, a row a layer, top of the image last; with `verbose`, then a row a package."""
     rows = [
-        (layer.name, str(len(layer.members)), _download(layer.size, layer.unsized), ", ".join(layer.reasons))
+        (layer.name, str(len(layer.members)), _download(layer.size, layer.unsized), _first(layer.reasons))
         for layer in plan.layers
     ]
     total, unsized = sum(layer.size for layer in plan.layers), sum(layer.unsized for layer in plan.layers)
@@ -255,6 +260,70 @@ def _change(change: Change) -> str:
             versions = old if old == new else f"{old} -> {new}"
             return f"{change.package} {versions} (moved, other layer: {change.other})"
     return f"{change.package} {old} -> {new}"
+
+
+def suggestion_json(suggestion: Suggestion, path: Path | None) -> str:
+    """Return a proposal of layers as JSON."""
+    result = {
+        "layers": [
+            {
+                "name": layer.spec.name,
+                "claims": {key: list(getattr(layer.spec, key)) for key in ("packages", "groups", "extras")}
+                | {"dependencies": layer.spec.dependencies},
+                "packages": list(layer.packages),
+                "bytes": layer.size,
+                "unsized": layer.unsized,
+                "changes": layer.changes,
+            }
+            for layer in suggestion.layers
+        ],
+        "history": {
+            "revisions": suggestion.revisions,
+            "unreadable": suggestion.unreadable,
+            "updates": suggestion.updates,
+        },
+        "expected_bytes": {
+            "one_layer": suggestion.one_layer,
+            "today": suggestion.today,
+            "proposed": suggestion.expected,
+            "floor": suggestion.floor,
+        },
+        "bytes_once": suggestion.once,
+        "moves": [{"package": m.package, "from": m.old, "to": m.new} for m in suggestion.moves],
+        "written": None if path is None else str(path),
+        "hints": list(suggestion.hints),
+    }
+    return envelope("suggest", result)
+
+
+def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: int | None = None) -> str:
+    """Return a proposal of layers as a table, a row a layer, top of the image last, and what it costs and saves."""
+    rows = [
+        (
+            layer.spec.name,
+            str(len(layer.packages)),
+            _download(layer.size, layer.unsized),
+            f"{layer.changes} of {suggestion.updates}" if suggestion.updates else "",
+            _first(layer.packages, None if verbose else 3),
+        )
+        for layer in suggestion.layers
+    ]
+    text = _table(("layer", ">packages", ">download", ">changed in", "largest first"), rows, width)
+    costs = [
+        ("one layer of all", suggestion.one_layer),
+        ("the layers of today", suggestion.today),
+        ("these layers", suggestion.expected),
+        ("a layer for each package", suggestion.floor),
+    ]
+    rated = [(what, size(count), f"{count / (suggestion.one_layer or 1):.1%}") for what, count in costs]
+    text += "\n" + _table(("with", ">pulled an update", ">of the image"), rated, width)
+    if suggestion.moves:
+        text += "\n" + _table(("moves", "from", "to"), [(m.package, m.old, m.new) for m in suggestion.moves], width)
+    learned = f"{suggestion.updates} updates of the image in {suggestion.revisions} revisions of uv.lock"
+    if suggestion.unreadable:
+        learned += f", {suggestion.unreadable} of them unreadable"
+    once = f"; going over to these layers pulls {size(suggestion.once)} once" if suggestion.once else ""
+    return text + f"\nlearned from {learned}{once}\n"
 
 
 def exported_json(exported: Iterable[Exported]) -> str:

@@ -87,7 +87,8 @@ def make(
     `known` has the names of all packages of the image on any target, which patterns are held against;
     `closures` has, by layer, what its groups, extras and dependencies need. Patterns claim first, bottom to
     top, then closures, bottom to top; the top layer takes the rest. Each of `on_top` becomes a further layer
-    with those of its packages that no layer below has. Raises TwoVersionsError and PatternError.
+    with those of its packages that no layer below has. Raises TwoVersionsError, and PatternError for a layer of whose
+    patterns none matches.
     """
     # uv made the image's versions agree; a closure alone may resolve to another side of a conflict.
     check_versions({"the image": [_closure_of(image)], **{s.name: [_closure_of(ps)] for s, ps in on_top}})
@@ -95,13 +96,17 @@ def make(
     layers = layers or ([LayerSpec("project")] if image else [])
     wanted: dict[str, list[str]] = {}
     owner: dict[str, tuple[str, str]] = {}
+    unmatched: list[str] = []
     for spec in layers:
-        for pattern in spec.packages:
-            matching = [name for name in known if fnmatchcase(name, pattern)]
-            if not matching:
-                raise errors.PatternError(source, spec.name, pattern)
-            for name in matching:
+        matching = {p: [name for name in known if fnmatchcase(name, p)] for p in spec.packages}
+        # One of several may be a package that is gone, which no update should fail for; all of them are a mistake.
+        if matching and not any(matching.values()):
+            raise errors.PatternError(source, spec.name, spec.packages[0])
+        for pattern, names in matching.items():
+            for name in names:
                 owner.setdefault(name, (spec.name, f"packages {pattern}"))
+        gone = [pattern for pattern, names in matching.items() if not names]
+        unmatched += [f"layer {spec.name!r}: {pattern!r} matches no package of the image; drop it" for pattern in gone]
     for spec in layers:
         for closure in closures.get(spec.name, ()):
             for name in closure.versions:
@@ -118,7 +123,7 @@ def make(
         reason = f"group {spec.groups[0]}"
         made.append(Layer(spec.name, tuple(Member(p, reason) for p in packages if p.name not in taken)))
         taken |= {package.name for package in packages}
-    return Plan(prefix, target, tuple(made), tuple(_hints(made, on_top)))
+    return Plan(prefix, target, tuple(made), (*unmatched, *_hints(made, on_top)))
 
 
 def diff(old: Sequence[Layer], new: Sequence[Layer]) -> tuple[LayerChange, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import tomli
@@ -11,7 +13,7 @@ from uv_layers import errors
 from uv_layers.model import DEFAULT_PREFIX, Config, LayerSpec, Project, normalised
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 CONFIG_FILE = "uv-layers.toml"
@@ -19,6 +21,8 @@ _LAYER_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
 _CONFIG_KEYS = {"prefix", "layers"}
 _LISTS = ("packages", "groups", "extras")
 _LAYER_KEYS = {"name", "dependencies", *_LISTS}
+# The longest list of names that is written on one line.
+_LINE = 90
 
 
 def find(start: Path) -> Path | None:
@@ -192,6 +196,60 @@ def _layer(table: Mapping[str, Any], source: str, where: str) -> LayerSpec:
     if not isinstance(dependencies, bool):
         raise errors.ConfigError(source, f"{where}.dependencies", f"must be true or false, not {dependencies!r}")
     return LayerSpec(layer_name(table["name"], source), **lists, dependencies=dependencies)
+
+
+def with_layers(config: Path, layers: Sequence[LayerSpec], prefix: str) -> str:
+    """Return the text of the file `config` with these layers in the place of its own; `prefix` is for a new file.
+
+    Raises ConfigError where the file's layers stand in a way that cannot be replaced alone.
+    """
+    entries = [_entry(spec) for spec in layers]
+    entries[-1] += "  # and whatever no layer claims"
+    made = "layers = [                                # bottom to top\n" + "".join(f"  {e}\n" for e in entries) + "]\n"
+    if not config.is_file():
+        other = "" if prefix == DEFAULT_PREFIX else f"prefix = {_quoted(prefix)}\n"
+        return other + made
+    rest = {key: value for key, value in _read(config).items() if key != "layers"}
+    text = config.read_text(encoding="utf-8")
+    lines = text.splitlines(keepends=True)
+    start = next((n for n, line in enumerate(lines) if re.match(r"layers\s*=", line)), None)
+    if start is None:
+        candidates = [made + ("\n" if text else "") + text]
+    else:
+        candidates = ["".join([*lines[:start], made, *lines[end:]]) for end in range(start + 1, len(lines) + 1)]
+    # The first that leaves all else as it was: where an array ends is for a parser of TOML to say.
+    wanted = {**rest, "layers": tomli.loads(made)["layers"]}
+    for candidate in candidates:
+        if _says(candidate, wanted):
+            return candidate
+    problem = "cannot be replaced alone; write them as `layers = [` on a line of its own, or remove them"
+    raise errors.ConfigError(str(config), "layers", problem)
+
+
+def _says(text: str, document: Mapping[str, Any]) -> bool:
+    try:
+        return tomli.loads(text) == document
+    except tomli.TOMLDecodeError:
+        return False
+
+
+def _entry(spec: LayerSpec) -> str:
+    """Return a layer as an inline table; a list that is too long for a line stands on lines of its own."""
+    parts = [f"name = {_quoted(spec.name)}"]
+    for key in _LISTS:
+        if values := [_quoted(value) for value in getattr(spec, key)]:
+            joined = ", ".join(values)
+            if len(joined) > _LINE:
+                filled = textwrap.wrap(f"{joined},", _LINE, break_long_words=False, break_on_hyphens=False)
+                joined = "\n" + "".join(f"      {line}\n" for line in filled) + "  "
+            parts.append(f"{key} = [{joined}]")
+    if spec.dependencies:
+        parts.append("dependencies = true")
+    return f"{{ {', '.join(parts)} }},"
+
+
+def _quoted(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 _FILE_NAME = re.compile(r"pylock\.([^.]+)\.toml")
 
-_PACKAGE = re.compile(
-    r'^\[\[package\]\]\nname = "([^"\n]+)"\n(?:version = "([^"\n]*)"\n)?(?:source = \{ ([^\n]*) \}\n)?', re.MULTILINE
-)
+_HEAD = re.compile(r'name = "([^"\n]+)"\n(?:version = "([^"\n]*)"\n)?(?:source = \{ ([^\n]*) \}\n)?')
 
 # Settings that change how a source distribution is built, by what they hold: for every package, or by package.
 _BUILD_SETTINGS = ("build-constraint-dependencies", "config-settings", "no-build-isolation")
@@ -281,13 +279,14 @@ def versions(text: str) -> dict[str, tuple[str, ...]] | None:
     has hundreds of locks, and a TOML parser takes a tenth of a second for each.
     """
     found: dict[str, list[str]] = {}
-    for match in _PACKAGE.finditer(text):
+    for table in text.split("\n[[package]]\n")[1:]:
+        match = _HEAD.match(table)
+        if match is None:
+            return None
         name, version, source = match.groups()
         commit = source.partition("#")[2].split('"')[0] if source and source.startswith("git") else ""
         found.setdefault(name, []).append(f"{version or ''}+{commit}" if commit else version or "")
-    if sum(map(len, found.values())) != text.count("\n[[package]]\n") or not found:
-        return None
-    return {name: tuple(sorted(values)) for name, values in found.items()}
+    return {name: tuple(sorted(values)) for name, values in found.items()} or None
 
 
 def layer_of(lock: LayerLock) -> Layer:
