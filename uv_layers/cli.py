@@ -313,6 +313,44 @@ def verify(
         raise typer.Exit(1)
 
 
+@_command(
+    example="uv-layers env --shell fish | source",
+    without=("prefix", "python", "platform", "locked", "frozen", "offline", "verbose"),
+)
+def env(
+    *,
+    options: Options,
+    layers: LayersArgument = None,
+    layers_dir: LayersDirOption = None,
+    shell: Annotated[
+        str | None,
+        typer.Option(
+            "--shell",
+            metavar="NAME",
+            envvar=_env("SHELL"),
+            help="bash, zsh, fish, powershell, or sh. [the shell that runs]",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print shell code that puts built trees on PATH and PYTHONPATH."""
+    from uv_layers import commands  # noqa: PLC0415
+
+    environment, hints = commands.env(options, layers or (), layers_dir=layers_dir)
+    if as_json:
+        from uv_layers import output  # noqa: PLC0415
+
+        typer.echo(output.env_json(environment))
+    else:
+        from uv_layers import process  # noqa: PLC0415
+        from uv_layers.shell import code  # noqa: PLC0415
+
+        text = code(environment.variables, shell or process.running_shell(options.environ))
+        # As bytes: a path may be none of the encoding that the terminal has.
+        typer.echo(os.fsencode(text), nl=False)
+    _hints(hints, options)
+
+
 class Format(str, Enum):
     """How a diff is written."""
 

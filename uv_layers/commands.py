@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import sys
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from uv_layers.history import Repository
 from uv_layers.model import (
     DEFAULT_EPOCH,
     Closure,
+    Environment,
     Exported,
     LayerChange,
     LayerLock,
@@ -148,7 +150,9 @@ def _place(options: Options, named: Sequence[str], layers_dir: Path | None) -> _
         gather = partial(_from_folder, options, start, layers)
     else:
         current = _project(options)
-        layers = tuple(dict.fromkeys(named or (spec.name for spec in planning.specs(current, options.selection))))
+        specs = planning.specs(current, options.selection, named)
+        planning.named_specs(named, specs, current.groups)
+        layers = tuple(dict.fromkeys(named or (spec.name for spec in specs)))
         home, root, inputs = current.directory, current.lock_root, current.inputs
         access = project.access(current)
         gather = partial(_from_project, options, current, layers)
@@ -225,6 +229,46 @@ def verify(
             made, epoch = verifying.Made(record["made"], frozenset(record["executable"])), record["epoch"]
         results.append((lock.layer, seal.digest(tree), verifying.problems(tree, lock, made, epoch)))
     return results
+
+
+def env(
+    options: Options, named: Sequence[str] = (), *, layers_dir: Path | None = None
+) -> tuple[Environment, tuple[str, ...]]:
+    """Return what makes the trees of the named layers, of all when none is named, usable where they are, with hints.
+
+    Of the trees, only the folders around their packages are looked at, and uv is not started. Raises NotBuiltError.
+    """
+    from uv_layers import installed  # noqa: PLC0415
+
+    place = _place(options, named, layers_dir)
+    interpreters = {name: (place.trees.record(name) or {}).get("interpreter") for name in place.layers}
+    if missing := [name for name, interpreter in interpreters.items() if not interpreter]:
+        raise errors.NotBuiltError(missing, place.trees.path)
+    # Resolved, so that a folder has one name from wherever this is run.
+    trees = {name: place.trees.tree(name).resolve() for name in place.layers}
+    sites = [(tree, site) for tree in reversed(trees.values()) for site in installed.sites(tree)]
+    programs = dict.fromkeys(tree / installed.scripts(site) for tree, site in sites)
+    different = {interpreter[0] for interpreter in interpreters.values() if interpreter}
+    common = different.pop() if len(different) == 1 else None
+    variables = {
+        "PATH": tuple(str(folder) for folder in programs if folder.is_dir()),
+        "PYTHONPATH": tuple(str(tree / site) for tree, site in sites),
+    }
+    return Environment(trees, variables, common), _other_python(common, options.environ)
+
+
+def _other_python(interpreter: str | None, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a hint where `python` is none, or one of another version as its name tells, than what trees are for."""
+    found = shutil.which("python", path=environ.get("PATH"))
+    wanted = re.search(r"python(\d\.\d+)$", interpreter or "")
+    if wanted is None:
+        return ()
+    if found is None:
+        return (f"no `python` on PATH; the trees are for {interpreter}",)
+    other = re.search(r"python(\d\.\d+)$", os.path.realpath(found))
+    if other is None or other[1] == wanted[1]:
+        return ()
+    return (f"`python` is {other[1]} here; the trees are for {interpreter}",)
 
 
 def diff(options: Options, old: str, new: str | None = None) -> tuple[LayerChange, ...]:

@@ -203,6 +203,37 @@ class UsageError(LayersError):
     code = "usage"
 
 
+class NotBuiltError(LayersError):
+    code = "not-built"
+
+    def __init__(self, layers: Sequence[str], folder: Path) -> None:
+        super().__init__(f"not built in {folder}: {_listing(layers)}; run `uv-layers install {' '.join(layers)}` first")
+
+
+class ShellNotFoundError(LayersError):
+    code = "no-shell"
+
+    def __init__(self, known: Iterable[str]) -> None:
+        super().__init__(f"cannot tell which shell is running; name one of these with --shell: {_listing(known)}")
+
+
+class UnknownShellError(LayersError):
+    code = "unknown-shell"
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"no code for the shell {name!r}; name one of these with --shell: {_listing(known)}")
+
+
+class PathSeparatorError(LayersError):
+    code = "path-separator"
+
+    def __init__(self, variable: str, folder: str) -> None:
+        super().__init__(
+            f"{folder} has a `:` in it, which separates the folders of {variable}; "
+            "choose a --layers-dir without it, or take --json"
+        )
+
+
 class UvNotFoundError(LayersError):
     exit_code = 3
     code = "no-uv"

@@ -25,6 +25,16 @@ def distributions(tree: Path) -> list[Distribution]:
     return sorted((_read(tree, info) for info in _infos(tree)), key=lambda d: d.name)
 
 
+def sites(tree: Path) -> list[str]:
+    """Return the site folders of `tree`, those that its distributions are in, sorted."""
+    return sorted({posixpath.dirname(info) for info in _infos(tree)})
+
+
+def scripts(site: str) -> str:
+    """Return the folder for scripts of the scheme that has the site folder: `bin` beside its `lib` or `lib64`."""
+    return posixpath.join(f"/{site}".rpartition("/lib")[0].lstrip("/"), "bin")
+
+
 def _infos(tree: Path) -> Iterator[str]:
     """Yield the path in `tree` of every `.dist-info` folder, wherever the interpreter's scheme has put it."""
     for folder, names, _ in os.walk(tree):

@@ -324,6 +324,20 @@ class Tree:
 
 
 @dataclass(frozen=True, slots=True)
+class Environment:
+    """What a shell, or an editor, is to know to use layer trees where they are.
+
+    `trees` has them by layer, bottom to top; `variables` has the folders of `PATH` and `PYTHONPATH`, the top layer's
+    first, as in the image the layer copied last wins; `interpreter` is the one that they were made with, None where
+    that is not one.
+    """
+
+    trees: Mapping[str, Path]
+    variables: Mapping[str, tuple[str, ...]]
+    interpreter: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """What is wrong with one path of a tree: `kind` is a stable word, `detail` says it."""
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from uv_layers.model import Change, Exported, Layer, LayerChange, Plan, Problem, Suggestion, Tree
+    from uv_layers.model import Change, Environment, Exported, Layer, LayerChange, Plan, Problem, Suggestion, Tree
 
 # Raised when a key changes its meaning or goes; new keys do not raise it.
 SCHEMA = 1
@@ -181,6 +181,18 @@ def verified_lines(layer: str, digest: str | None, problems: Sequence[Problem]) 
     if not problems:
         return [f"{layer}: as its lock says, {digest}"]
     return [f"{layer}: {p.kind}: {p.path}{': ' if p.path and p.detail else ''}{p.detail}" for p in problems]
+
+
+def env_json(environment: Environment) -> str:
+    """Return what makes built trees usable where they are as JSON."""
+    return envelope(
+        "env",
+        {
+            **{variable: list(folders) for variable, folders in environment.variables.items()},
+            "interpreter": environment.interpreter,
+            "layers": [{"name": layer, "path": str(path)} for layer, path in environment.trees.items()],
+        },
+    )
 
 
 def diff_json(changes: Sequence[LayerChange]) -> str:

@@ -1,4 +1,4 @@
-"""Starting other programs, and ending them when this one is interrupted."""
+"""Other programs: starting them, ending them when this one is interrupted, and the shell that started this one."""
 
 from __future__ import annotations
 
@@ -62,6 +62,18 @@ def run(
         with _guard:
             _running.discard(child)
     return Finished(child.returncode, stdout, stderr or "")
+
+
+def running_shell(environ: Mapping[str, str]) -> str:
+    """Return the name of the shell that this runs in, else what `$SHELL` says, else nothing."""
+    import shellingham  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    try:
+        name: str = shellingham.detect_shell()[0]
+    except (OSError, RuntimeError, TypeError):
+        # No shell among the parents, which it says by an OSError; no way to list them; one without a command line.
+        return environ.get("SHELL", "")
+    return name
 
 
 class Worker(NamedTuple):

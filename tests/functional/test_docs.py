@@ -137,14 +137,14 @@ def _keys(value) -> set[str]:
 
 @pytest.mark.parametrize(
     "words",
-    [("plan",), ("export",), ("install", "--all", "--digest"), ("diff", "old.lock"), ("verify",)],
+    [("plan",), ("export",), ("install", "--all", "--digest"), ("diff", "old.lock"), ("verify",), ("env",)],
     ids=lambda words: words[0],
 )
 def test_every_key_of_a_document_is_explained(stage, project, run, words):
     command = words[0]
     text = (REFERENCE / "json.md").read_text(encoding="utf-8")
     [section] = [part for part in re.split(r"^## ", text, flags=re.MULTILINE) if part.startswith(f"`{command}`")]
-    explained = set(re.findall(r"`([a-z_]+)`", section))
+    explained = set(re.findall(r"`([A-Za-z_]+)`", section))
     if command in {"plan", "export", "diff"}:
         dependencies = '["web", "source", "tool"]'
         app = project(

@@ -111,6 +111,15 @@ def lock_of(layer: str, old: str, new: str) -> Callable:
     return spoil
 
 
+def installed(*words: str) -> Callable:
+    """Return what makes the trees."""
+
+    def spoil(folder, run):
+        assert run("install", "--all", *words, cwd=folder).status == 0
+
+    return spoil
+
+
 def only_locks(folder, run):
     assert run("export", "heavy", cwd=folder).status == 0
     (folder / "pyproject.toml").unlink()
@@ -404,6 +413,29 @@ CASES = {
         words=("install", "heavy"),
         environ={"SOURCE_DATE_EPOCH": "9" * 30},
     ),
+    "a tree that is not built": Case(
+        "not-built",
+        2,
+        ("not built in {folder}/layers: heavy, project;", "`uv-layers install heavy project`"),
+        words=("env",),
+    ),
+    "a shell that has no code": Case(
+        "unknown-shell",
+        2,
+        ("no code for the shell 'tcsh'", "--shell: bash, zsh, fish, powershell"),
+        words=("env", "--shell", "tcsh"),
+        spoil=installed(),
+    ),
+    "a folder that cannot be on PATH": Case(
+        "path-separator",
+        2,
+        ("{folder}/a:b/", "a `:` in it", "--layers-dir"),
+        words=("env", "--shell", "sh", "--layers-dir", "a:b"),
+        spoil=installed("--layers-dir", "a:b"),
+    ),
+    "an unknown layer to put on PATH": Case(
+        "unknown-layer", 2, ("'../a'", "layers: heavy, project"), words=("env", "../a")
+    ),
     "two packages with one file": Case(
         "clash",
         2,
@@ -469,8 +501,8 @@ def test_error(project, run, name):
         assert part.format(folder=folder.path) in last if "{folder}" in part else part in last
 
 
-# Ends of the world that a test does not bring about: an interpreter that dies while it compiles.
-UNTRIED = {"compile-failed"}
+# Not brought about here: an interpreter that dies while it compiles, and the lack of a shell, which is in test_env.py.
+UNTRIED = {"compile-failed", "no-shell"}
 
 
 def test_every_error_has_a_case():

@@ -9,6 +9,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import shellingham
 
 from uv_layers import process
 
@@ -63,6 +64,21 @@ def _time_out():
             process.run(_python("import time; time.sleep(60)"), env=os.environ, timeout=0.2)
         gc.collect()
     return time.monotonic() - started, [str(warning.message) for warning in left_open]
+
+
+@pytest.mark.parametrize("failure", [shellingham.ShellDetectionFailure(), RuntimeError(), TypeError()])
+def test_a_shell_that_is_not_found_is_that_of_the_user(monkeypatch, failure):
+    def fail():
+        raise failure
+
+    monkeypatch.setattr(shellingham, "detect_shell", fail)
+    assert process.running_shell({"SHELL": "/bin/zsh"}) == "/bin/zsh"
+    assert process.running_shell({}) == ""
+
+
+def test_a_shell_that_is_found_is_its_name(monkeypatch):
+    monkeypatch.setattr(shellingham, "detect_shell", lambda: ("fish", "/usr/bin/fish"))
+    assert process.running_shell({"SHELL": "/bin/zsh"}) == "fish"
 
 
 def test_a_program_that_takes_too_long_is_ended():

@@ -35,6 +35,30 @@ def test_distributions_are_sorted_by_name_wherever_they_are(tmp_path, put):
     assert [found.name for found in installed.distributions(tmp_path)] == ["a", "b", "c"]
 
 
+def test_site_folders_are_those_that_have_distributions_each_once_and_sorted(tmp_path, put):
+    put(tmp_path, "a", {"usr/local/share/x/y": ""}, site="usr/local/lib64/python3.12/site-packages")
+    put(tmp_path, "b", {})
+    put(tmp_path, "c", {})
+    assert installed.sites(tmp_path) == [SITE, "usr/local/lib64/python3.12/site-packages"]
+    assert installed.sites(tmp_path / "usr/local/share") == []
+
+
+@pytest.mark.parametrize(
+    ("site", "folder"),
+    [
+        (SITE, "usr/local/bin"),
+        ("usr/local/lib64/python3.12/site-packages", "usr/local/bin"),
+        ("usr/local/lib/python3/dist-packages", "usr/local/bin"),
+        ("srv/lib/app/lib/pypy3.10/site-packages", "srv/lib/app/bin"),
+        ("lib/python3.12/site-packages", "bin"),
+        ("somewhere", "bin"),
+        ("", "bin"),
+    ],
+)
+def test_scripts_are_in_the_bin_beside_the_lib_of_the_site_folder(site, folder):
+    assert installed.scripts(site) == folder
+
+
 def test_what_a_package_has_inside_of_it_is_no_distribution(tmp_path, put):
     put(tmp_path, "setuptools", {f"{SITE}/setuptools/_vendor/wheel-1.0.dist-info/METADATA": ""})
     assert [found.name for found in installed.distributions(tmp_path)] == ["setuptools"]

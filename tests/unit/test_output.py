@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 
 from uv_layers import output
-from uv_layers.model import Clash, Exported, Layer, LayerLock, Member, Package, Plan, Problem, Tree
+from uv_layers.model import Clash, Environment, Exported, Layer, LayerLock, Member, Package, Plan, Problem, Tree
 
 
 def _plan(target, *hints):
@@ -53,6 +53,7 @@ def test_every_document_has_its_schema_its_command_and_a_result(target):
         "install": output.trees_json([TREE]),
         "export": output.exported_json([Exported(LOCK, Path("pylock.heavy.toml"), changed=True)]),
         "diff": output.diff_json(()),
+        "env": output.env_json(Environment({}, {}, None)),
         "verify": output.verified_json([("heavy", "sha256:0", [])]),
     }
     for command, text in documents.items():
@@ -120,6 +121,17 @@ def test_the_keys_of_a_plan(target):
 
 def test_a_plan_for_elsewhere_has_no_interpreter(target):
     assert json.loads(output.plan_json(_plan(target)))["result"]["target"]["interpreter"] is None
+
+
+def test_the_keys_of_an_environment():
+    trees = {"heavy": Path("/layers/heavy"), "light": Path("/layers/light")}
+    variables = {"PATH": ("/layers/light/bin",), "PYTHONPATH": ("/layers/light/site", "/layers/heavy/site")}
+    assert json.loads(output.env_json(Environment(trees, variables, "bin/python3.12")))["result"] == {
+        "PATH": ["/layers/light/bin"],
+        "PYTHONPATH": ["/layers/light/site", "/layers/heavy/site"],
+        "interpreter": "bin/python3.12",
+        "layers": [{"name": "heavy", "path": "/layers/heavy"}, {"name": "light", "path": "/layers/light"}],
+    }
 
 
 def test_the_keys_of_installed_trees():
