@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uv_layers import __version__, errors
-from uv_layers.model import Clash, Tree
+from uv_layers import __version__, errors, process
+from uv_layers.model import Clash, Tree, is_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +23,20 @@ if TYPE_CHECKING:
     from uv_layers.fs import LayersFolder
     from uv_layers.model import Distribution, LayerLock, Options, Target
     from uv_layers.uv import Uv
+
+
+# Run by the target: makes the environment in the folder that is its first argument, with scripts for the second.
+_VENV = """
+import os, sys, types, venv
+
+class Builder(venv.EnvBuilder):
+    def replace_variables(self, text, context):
+        names = dict(vars(context), env_dir=sys.argv[2])
+        names["env_exe"] = os.path.join(sys.argv[2], os.path.relpath(context.env_exe, context.env_dir))
+        return super().replace_variables(text, types.SimpleNamespace(**names))
+
+Builder(symlinks=True, with_pip=False).create(sys.argv[1])
+"""
 
 
 @dataclass(frozen=True)
@@ -69,10 +84,11 @@ class Build:
         markers = [at.markers[name] for name in ("python_full_version", "implementation_version", "platform_machine")]
         facts = [lock.text, lock.prefix, at.executable, at.magic, *markers, *self._how()]
         key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        stamp = "" if lock.kind == "project" else stamp
         current = {"key": key, "stamp": stamp, "interpreter": _stat(str(at.executable))}
         with self.folder.staging(lock.layer) as staging:
             record = self.folder.record(lock.layer)
-            if record is not None and record.get("key") == key:
+            if record is not None and record.get("key") == key and lock.kind != "project":
                 record |= current
                 self.folder.rewrite_record(lock.layer, record)
                 return self._tree(lock.layer, record)
@@ -96,7 +112,9 @@ class Build:
         with ThreadPoolExecutor(1) as pool:
             # What the cache has is written while uv copies: each waits for the disk more than it computes.
             restored = pool.submit(compiler.restore, {} if self.sources == "none" else lock.wheels)
-            if lock.versions:
+            if lock.kind == "environment":
+                self._make_environment(at, tree / lock.prefix.lstrip("/"), lock.prefix)
+            elif lock.versions:
                 self._install(uv, lock, at, staging / "work", tree)
         found = installed.distributions(tree)
         clashes = installed.clashes(found)
@@ -110,7 +128,9 @@ class Build:
             compiled = compiler.finish(found, lock.wheels, clashes, restored.result(), scratch)
         # A RECORD has the hash of every file but itself.
         records = {f"{distribution.info}/RECORD" for distribution in found}
-        made = {path: hashlib.sha256((tree / path).read_bytes()).hexdigest() for path in records}
+        if lock.kind == "environment":
+            records = {path for path, status in seal.walk(tree) if not stat.S_ISDIR(status.st_mode)}
+        made = {path: seal.content(tree / path) for path in records}
         files, size, executable = seal.seal(tree, lock.prefix, self.epoch)
         return {
             "packages": len(lock.versions),
@@ -135,9 +155,10 @@ class Build:
         settings = work / "uv.toml"
         settings.write_text(tomli_w.dumps({**lock.settings, **self.access}), encoding="utf-8")
         file = work / file_name(lock.layer)
-        file.write_text(placed(lock, self.root, only), encoding="utf-8")
+        if not lock.folders:
+            file.write_text(placed(lock, self.root, only), encoding="utf-8")
         argv = install_argv(
-            file,
+            lock.folders or (file,),
             tree / lock.prefix.lstrip("/"),
             str(at.executable),
             settings=settings,
@@ -146,6 +167,23 @@ class Build:
             verbose=self.options.verbose,
         )
         uv.install(argv, cwd=work, epoch=self.epoch, show=self.show)
+
+    def _make_environment(self, at: Target, folder: Path, prefix: str) -> None:
+        """Make a virtual environment at `folder` that works at `prefix`."""
+        argv = [str(at.executable), "-I", "-c", _VENV, str(folder), prefix]
+        done = process.run(argv, env=self.environ)
+        if done.status:
+            said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise errors.TargetError(f"{at.executable} makes no virtual environment: {said}")
+        # What the interpreter writes there tells of the folder that it was made in.
+        home = os.path.dirname(str(at.executable))  # noqa: PTH120 - as it was said, unresolved
+        version = f"version_info = {at.markers['python_full_version']}"
+        text = f"home = {home}\ninclude-system-site-packages = false\n{version}\n"
+        (folder / "pyvenv.cfg").write_text(text, encoding="utf-8")
+        (folder / ".gitignore").unlink(missing_ok=True)
+        for path, _, _ in os.walk(folder, topdown=False):
+            with suppress(OSError):
+                os.rmdir(path)  # noqa: PTH106 - those that are empty are made by the layers that fill them
 
     def _settle(
         self, uv: Uv, lock: LayerLock, at: Target, staging: Path, found: list[Distribution], clashes: list[Clash]
@@ -204,7 +242,7 @@ def image_interpreter(prefix: str, builder: str) -> str:
     It is that of the virtual environment where the prefix is one, which its last name tells (`.venv`, `venv`),
     else the builder's.
     """
-    return f"{prefix}/bin/python" if prefix.rpartition("/")[2].endswith("venv") else builder
+    return f"{prefix}/bin/python" if is_environment(prefix) else builder
 
 
 def _stat(path: str) -> list[Any]:

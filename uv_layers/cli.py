@@ -488,14 +488,29 @@ def _removed(result: tuple[int, int]) -> None:
 
 @_command(
     example="uv-layers dockerfile --cmd 'uvicorn main:app' > Dockerfile",
-    without=("platform", "offline", "verbose", "quiet"),
+    without=("platform", "offline", "verbose"),
 )
-def dockerfile(
+def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
     *,
     options: Options,
     layers: LayersArgument = None,
     snippet: Annotated[
         bool, typer.Option("--snippet", envvar=_env("SNIPPET"), help="The stages and the COPY lines alone.")
+    ] = False,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            "--write", metavar="FILE", envvar=_env("WRITE_FILE"), help="Keep the marked blocks of a Dockerfile."
+        ),
+    ] = None,
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            "--check", metavar="FILE", envvar=_env("CHECK"), help="Exit 1, with a diff, where they are stale."
+        ),
+    ] = None,
+    as_bake: Annotated[
+        bool, typer.Option("--bake", envvar=_env("BAKE"), help="Print a file for docker buildx bake.")
     ] = False,
     base: Annotated[
         str | None,
@@ -514,6 +529,21 @@ def dockerfile(
             help="The uv-layers of the builder: a release, or a wheel in the build context. [this version]",
         ),
     ] = None,
+    uv: Annotated[
+        str | None,
+        typer.Option(
+            "--uv",
+            metavar="VERSION|IMAGE",
+            envvar=_env("BUILDER_UV"),
+            help="The uv of the builder: a release, or an image that has it. [the newest release]",
+        ),
+    ] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--secret", metavar="NAME", envvar=_env("SECRET"), help="A variable that an index asks for, or netrc."
+        ),
+    ] = None,
     copy: Annotated[
         list[str] | None,
         typer.Option("--copy", metavar="PATH", envvar=_env("COPY"), help="What of the project goes into the image."),
@@ -522,20 +552,38 @@ def dockerfile(
         str | None, typer.Option("--cmd", metavar="COMMAND", envvar=_env("CMD"), help="The command of the image.")
     ] = None,
 ) -> None:
-    """Print a Dockerfile with a stage and a COPY line for each layer."""
+    """Print a Dockerfile with a stage and a COPY line for each layer, or keep them up to date in one."""
     from uv_layers import commands  # noqa: PLC0415
 
-    text = commands.dockerfile(
-        options,
-        layers or (),
-        tool=tool,
-        image=base,
-        builder=builder,
-        sources=copy,
-        command=cmd,
-        snippet=snippet,
-    )
-    typer.echo(text, nl=False)
+    told = {"base": base, "builder": builder, "tool": tool, "uv": uv, "cmd": cmd, "secrets": secret, "copy": copy}
+    told = {key: value for key, value in told.items() if value}
+    if sum(map(bool, (snippet, write and not as_bake, check, as_bake))) > 1:
+        raise errors.UsageError("--snippet, --write, --check and --bake are different things to do; give one")
+    path = write or check
+    if as_bake:
+        typer.echo(commands.bake(options, path or Path("Dockerfile"), layers or (), told), nl=False)
+    elif path is None:
+        typer.echo(commands.dockerfile(options, layers or (), told, snippet=snippet), nl=False)
+    else:
+        _keep(path, *commands.kept_dockerfile(options, path, layers or (), told), options, write=check is None)
+
+
+def _keep(path: Path, old: str, new: str, options: Options, *, write: bool) -> None:
+    """Write the new text of a file, or exit with 1 and the difference to the old."""
+    if old == new:
+        _say(f"{path}: up to date", options)
+    elif write:
+        from uv_layers.fs import write_atomically  # noqa: PLC0415
+
+        write_atomically(path, new)
+        _say(f"{path}: written", options)
+    else:
+        from difflib import unified_diff  # noqa: PLC0415
+
+        before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
+        typer.echo("".join(unified_diff(before, after, f"{path}", f"{path} (as it should be)")), nl=False)
+        _say(f"{path} is stale; run `uv-layers dockerfile --write {path}`", options)
+        raise typer.Exit(1)
 
 
 def _say(line: str, options: Options) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import shlex
 import shutil
@@ -16,18 +17,19 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from uv_layers import __version__, errors, process, project, pylock, target
+from uv_layers import dockerfile as rendering
 from uv_layers import plan as planning
 from uv_layers.build import Build
-from uv_layers.dockerfile import Recipe
-from uv_layers.dockerfile import complete as render_complete
-from uv_layers.dockerfile import snippet as render_snippet
+from uv_layers.dockerfile import PROJECT, Recipe, Stage
 from uv_layers.fs import LayersFolder, write_atomically
 from uv_layers.history import Repository
 from uv_layers.model import (
     DEFAULT_EPOCH,
+    ENVIRONMENT,
     Closure,
     Environment,
     Exported,
+    Layer,
     LayerChange,
     LayerLock,
     LayerSpec,
@@ -38,6 +40,7 @@ from uv_layers.model import (
     Suggestion,
     Target,
     Tree,
+    is_environment,
     normalised,
 )
 from uv_layers.uv import (
@@ -73,7 +76,12 @@ def export(
     made = _plan(options, current, named)
     folder = output or current.directory
     exported = []
-    for lock in _locks(made, current, named):
+    locks = _locks(made, current, named)
+    for lock in locks:
+        if lock.kind == "project":
+            if lock.layer in named:
+                raise errors.UsageError(f"layer {lock.layer!r} is the project itself, which no lock pins; install it")
+            continue
         path = folder / pylock.file_name(lock.layer)
         if not to_text:
             folder.mkdir(parents=True, exist_ok=True)
@@ -115,6 +123,7 @@ def install(
         environ=options.environ,
     )
     stamp = build.stamp(place.inputs)
+    # What the project itself is, only its sources tell: it is made each time.
     fresh = [tree for name in place.layers if (tree := build.unchanged(name, stamp)) is not None]
     if len(fresh) == len(place.layers):
         return fresh, _clashes_between(fresh, strict=True) if strict else ()
@@ -151,8 +160,9 @@ def _place(options: Options, named: Sequence[str], layers_dir: Path | None) -> _
     else:
         current = _project(options)
         specs = planning.specs(current, options.selection, named)
-        planning.named_specs(named, specs, current.groups)
-        layers = tuple(dict.fromkeys(named or (spec.name for spec in specs)))
+        known = planning.names(current, specs, _prefix(options, current.config.prefix))
+        planning.named_specs(named, known, current.groups)
+        layers = tuple(dict.fromkeys(named or known))
         home, root, inputs = current.directory, current.lock_root, current.inputs
         access = project.access(current)
         gather = partial(_from_project, options, current, layers)
@@ -371,31 +381,65 @@ def _lock_file(folder: Path, layer: str) -> Path:
 def dockerfile(
     options: Options,
     named: Sequence[str] = (),
+    told: Mapping[str, Any] | None = None,
     *,
-    tool: str | None = None,
-    image: str | None = None,
-    builder: str | None = None,
-    sources: Sequence[str] | None = None,
-    command: str | None = None,
     snippet: bool = False,
 ) -> str:
-    """Return a Dockerfile for the project, or its stages and `COPY` lines alone."""
+    """Return a Dockerfile for the project, or its stages and `COPY` lines alone.
+
+    `told` has what the configuration's table `dockerfile` may have, and wins over it.
+    """
+    recipe = _recipe(options, named, told or {})
+    return rendering.snippet(recipe) if snippet else rendering.complete(recipe)
+
+
+def kept_dockerfile(
+    options: Options, path: Path, named: Sequence[str] = (), told: Mapping[str, Any] | None = None
+) -> tuple[str, str]:
+    """Return the text of a Dockerfile as it is and as it should be; one that is not there yet is empty."""
+    recipe = _recipe(options, named, told or {})
+    if not path.exists():
+        return "", rendering.complete(recipe)
+    text = _text(path)
+    return text, rendering.updated(text, recipe, str(path))
+
+
+def bake(options: Options, path: Path, named: Sequence[str] = (), told: Mapping[str, Any] | None = None) -> str:
+    """Return a file for `docker buildx bake` that goes with the Dockerfile at `path`."""
+    current = _project(options)
+    name = normalised(current.name or current.directory.name)
+    return rendering.bake(_recipe(options, named, told or {}), name, _in_context(path, current.lock_root))
+
+
+def _recipe(options: Options, named: Sequence[str], told: Mapping[str, Any]) -> Recipe:
     current = _project(options)
     specs = planning.specs(current, options.selection, named)
-    on_top = planning.named_specs(named, specs, current.groups)
-    layers = tuple(spec.name for spec in (*specs, *on_top))
-    recipe = Recipe(
-        layers=layers,
+    own = current.config.project
+    prefix = _prefix(options, current.config.prefix)
+    on_top = planning.named_specs(named, planning.names(current, specs, prefix), current.groups)
+    stages = [Stage(ENVIRONMENT)] * is_environment(prefix)
+    stages += [Stage(spec.name, spec.image, spec.system_packages) for spec in (*specs, *on_top)]
+    names = [spec.name for spec in (*specs, *on_top)]
+    arguments = _export_arguments(options, current)
+    if own is not None:
+        stages.append(Stage(own.name, own.image, own.system_packages, tuple(_install_arguments(options, current))))
+    settings = {**current.config.dockerfile, **told}
+    sources = settings.get("copy", _sources(current) if own is None else ())
+    return Recipe(
+        layers=tuple(stages),
         inputs=tuple(_in_context(path, current.lock_root) for path in current.inputs),
-        tool=tool or __version__,
-        image=image or f"python:{_image_python(current, options)}-slim-bookworm",
-        prefix=_prefix(options, current.config.prefix),
-        builder=builder,
-        export=(*_export_arguments(options, current), *(layers if on_top else ())),
-        sources=tuple(_sources(current) if sources is None else sources),
-        command=tuple(shlex.split(command or "")),
+        tool=settings.get("tool", __version__),
+        image=settings.get("base") or f"python:{_image_python(current, options)}-slim-bookworm",
+        prefix=prefix,
+        builder=settings.get("builder"),
+        uv=settings.get("uv"),
+        files=tuple(_in_context(path, current.lock_root) for path in current.files),
+        export=(*arguments, *(names if on_top else ())),
+        why=f"--frozen: {current.unchecked}." if current.unchecked else "",
+        secrets=tuple(settings.get("secrets", ())),
+        sources=tuple(sources),
+        command=tuple(shlex.split(settings.get("cmd", ""))),
     )
-    return render_snippet(recipe) if snippet else render_complete(recipe)
 
 
 def _in_context(path: Path, root: Path) -> str:
@@ -416,18 +460,31 @@ def _image_python(current: Project, options: Options) -> str:
 
 def _export_arguments(options: Options, current: Project) -> list[str]:
     """Return the arguments that make `uv-layers export` in the builder choose what is chosen here."""
+    words = _chosen(options, current, ".")
+    words += ["--frozen"] if options.frozen or current.unchecked else []
+    if current.directory != current.lock_root:
+        words += ["--project", _in_context(current.directory, current.lock_root), "--output", "."]
+    return words
+
+
+def _install_arguments(options: Options, current: Project) -> list[str]:
+    """Return the arguments that make `uv-layers install` install the project, whose sources are in a folder there."""
+    where = _in_context(current.directory, current.lock_root)
+    words = ["--project", posixpath.normpath(f"{PROJECT}/{where}"), "--layers-dir", "layers", "--frozen"]
+    return [*words, *_chosen(options, current, PROJECT)]
+
+
+def _chosen(options: Options, current: Project, root: str) -> list[str]:
     chosen = options.selection
     words = [word for group in chosen.groups for word in ("--group", group)]
     words += [word for group in chosen.no_groups for word in ("--no-group", group)]
     words += [word for extra in chosen.extras for word in ("--extra", extra)]
     flags = (("--no-default-groups", chosen.no_default_groups), ("--all-extras", chosen.all_extras))
-    words += [flag for flag, given in (*flags, ("--frozen", options.frozen)) if given]
+    words += [flag for flag, given in flags if given]
     if options.config is not None:
-        words += ["--config", _in_context(options.config, current.lock_root)]
+        words += ["--config", posixpath.normpath(f"{root}/{_in_context(options.config, current.lock_root)}")]
     if options.prefix is not None:
         words += ["--prefix", options.prefix]
-    if current.directory != current.lock_root:
-        words += ["--project", _in_context(current.directory, current.lock_root), "--output", "."]
     return words
 
 
@@ -487,7 +544,8 @@ def _plan(options: Options, current: Project, named: Sequence[str], uv: Uv | Non
     """Ask uv for the image set and for each closure at once, and put the answers together."""
     selection = options.selection
     layers = planning.specs(current, selection, named)
-    on_top = planning.named_specs(named, layers, current.groups)
+    prefix = _prefix(options, current.config.prefix)
+    on_top = planning.named_specs(named, planning.names(current, layers, prefix), current.groups)
     uv = uv or Uv.find(options.environ)
     directory = current.directory
     groups = dict.fromkeys(g for spec in (*layers, *on_top) for g in spec.groups)
@@ -502,13 +560,13 @@ def _plan(options: Options, current: Project, named: Sequence[str], uv: Uv | Non
         asked["dependencies"] = dependencies_argv(directory)
     asked |= {f"extra {e}": dependencies_argv(directory, e) for e in extras}
     with _pool(4) as pool:
-        answers = {reason: pool.submit(uv.export, argv) for reason, argv in asked.items()}
-        whole = pool.submit(uv.export, image_argv(directory, image))
+        root = current.lock_root
+        answers = {reason: pool.submit(uv.export, argv, root) for reason, argv in asked.items()}
+        whole = pool.submit(uv.export, image_argv(directory, image), root)
         at = _target(uv, current, options)
         if not options.frozen:
             argv = check_argv(directory, at.executable, offline=options.offline)
             _wait(pool.submit(uv.check, argv, current.lock))
-        root = current.lock_root
         exports = {reason: pylock.Export(_wait(answer), at, root) for reason, answer in answers.items()}
         closures = _closures(layers, exports)
         try:
@@ -519,15 +577,23 @@ def _plan(options: Options, current: Project, named: Sequence[str], uv: Uv | Non
             raise
     packages.check_python(current.name or "the project")
     settings = current.uv_settings
+    everything = packages.packages(settings)
+    local = [package for package in everything if "directory" in package.table]
+    own = current.config.project
+    workspace = {*current.members, normalised(current.name or "")}
+    for package in local:
+        if own is None and package.name not in workspace:
+            raise errors.LocalFolderError(package.name, package.table["directory"]["path"])
     return planning.make(
-        image=packages.packages(settings),
-        known=packages.names,
+        image=[package for package in everything if package not in local],
+        known=packages.names - {package.name for package in local},
         layers=layers,
         closures=closures,
-        prefix=_prefix(options, current.config.prefix),
+        prefix=prefix,
         target=at,
         source=current.config.source,
         on_top=[(spec, exports[f"group {spec.name}"].packages(settings)) for spec in on_top],
+        own=None if own is None else (own, local),
     )
 
 
@@ -551,7 +617,13 @@ def _closures(layers: Sequence[LayerSpec], exports: Mapping[str, pylock.Export])
 def _locks(made: Plan, current: Project, wanted: Iterable[str]) -> list[LayerLock]:
     layers = {layer.name: layer for layer in made.layers}
     names = dict.fromkeys(wanted) or layers
-    return [pylock.layer_lock(layers[n], made.prefix, made.target, current.uv_settings) for n in names]
+    locks = [pylock.layer_lock(layers[n], made.prefix, made.target, current.uv_settings) for n in names]
+    return [replace(lock, folders=_folders(layers[lock.layer], current)) for lock in locks]
+
+
+def _folders(layer: Layer, current: Project) -> tuple[Path, ...]:
+    paths = (m.package.table["directory"]["path"] for m in layer.members if "directory" in m.package.table)
+    return tuple(current.lock_root / path for path in paths)
 
 
 def _epoch(environ: Mapping[str, str]) -> int:

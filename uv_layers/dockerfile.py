@@ -5,99 +5,243 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from uv_layers import errors
+from uv_layers.model import is_environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# The layers that an image can have, and how many of them the base image is taken to have; official ones have four.
+MOST_LAYERS, BASE_LAYERS = 127, 16
+
 _TOOL, _PLAN = "uv-layers", "plan"
 _WORK = "/build"
+# Where the stage of the project itself has the build context, below the working folder.
+PROJECT = "project"
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_STAGES, _COPIES = "stages", "copies"
+# The secret that is a file and no variable.
+_NETRC = "netrc"
+# The image of uv itself, under whatever name.
+_UV_IMAGE = re.compile(r"(^|/)uv([:@]|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The stage that makes a layer.
+
+    It may have an image of its own instead of the builder's, and packages of the image's system to build with. One that
+    installs the project itself has the arguments of `uv-layers install` for that, and the sources of the project.
+    """
+
+    layer: str
+    image: str | None = None
+    system_packages: tuple[str, ...] = ()
+    project: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """What a Dockerfile is made from.
 
-    `tool` is a version of uv-layers, or the path of its wheel in the build context; `inputs` are the files
-    of the build context that decide the plan; `export` are the arguments of `uv-layers export`; `sources` are
-    what the final image gets of the project itself, and `command` is what it runs.
+    `tool` is a version of uv-layers, or the path of its wheel in the build context; `uv` is a version of uv, or an
+    image that has it; `inputs` are the files of the build context that decide the plan, and `files` those that are
+    installed; `export` are the arguments of `uv-layers export`, and `why` says what is to be known of them; `secrets`
+    are the environment variables, or `netrc`, that an index asks for; `sources` are what the final image gets of the
+    project itself, and `command` is what it runs; `taken` are the names of stages that the Dockerfile has besides.
     """
 
-    layers: tuple[str, ...]
+    layers: tuple[Stage, ...]
     inputs: tuple[str, ...]
     tool: str
     image: str
+    files: tuple[str, ...] = ()
     prefix: str = "/usr/local"
     builder: str | None = None
+    uv: str | None = None
     export: tuple[str, ...] = ()
+    why: str = ""
+    secrets: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
 
 
 def snippet(recipe: Recipe) -> str:
-    """Return the stages, then the `COPY` lines for the end of the final stage."""
-    copies = "".join(f"{line}\n" for line in _copies(recipe))
-    return f"{_stages(recipe)}\n# In the final stage, after what changes less often than the dependencies:\n{copies}"
+    """Return the stages, then the `COPY` lines for the end of the final stage, each between comments that mark them."""
+    note = "# In the final stage, after what changes less often than the dependencies:\n"
+    return f"{_marked(_STAGES, _stages(recipe))}\n{note}{_marked(_COPIES, _copies(recipe))}"
 
 
 def complete(recipe: Recipe) -> str:
     """Return a whole Dockerfile: the stages and the final image."""
-    lines = [f"FROM {recipe.image}", *_copies(recipe), "WORKDIR /app"]
-    lines += [f"COPY {_operands(source, f'./{source}')}" for source in recipe.sources]
+    lines = ["WORKDIR /app", *(f"COPY {_operands(source, f'./{source}')}" for source in recipe.sources)]
     if recipe.command:
         lines.append(f"CMD {json.dumps(recipe.command)}")
-    return _stages(recipe) + "\n" + "".join(f"{line}\n" for line in lines)
+    _check_layers(len(recipe.layers) + len(recipe.sources) + 1)
+    final = f"FROM {_image(recipe.image)}\n{_marked(_COPIES, _copies(recipe))}" + "".join(f"{li}\n" for li in lines)
+    return f"{_marked(_STAGES, _stages(recipe))}\n{final}"
+
+
+def updated(text: str, recipe: Recipe, path: str) -> str:
+    """Return the text of the Dockerfile `path` with what stands between the marks made anew, and all else as it is.
+
+    Raises MarksError unless each mark is there once.
+    """
+    parts = re.split("|".join(_MARKED[name].pattern for name in (_STAGES, _COPIES)), text, flags=_FLAGS)
+    others = re.findall(r"^\s*FROM\s.*\sAS\s+(\S+)\s*$", "".join(filter(None, parts)), re.IGNORECASE | re.MULTILINE)
+    recipe = replace(recipe, taken=(*recipe.taken, *(name.lower() for name in others)))
+    for name, made in ((_STAGES, _stages(recipe)), (_COPIES, _copies(recipe))):
+        if len(found := list(_MARKED[name].finditer(text))) != 1:
+            raise errors.MarksError(path, len(found), _mark(name))
+        block = _marked(name, made)
+        if "\r\n" in found[0][0]:
+            block = block.replace("\n", "\r\n")
+        text = text[: found[0].start()] + block + text[found[0].end() :]
+    return text
+
+
+def bake(recipe: Recipe, name: str, dockerfile: str) -> str:
+    """Return a file for `docker buildx bake`, in JSON: the image as the target `image`, and a target for each layer."""
+    image: dict[str, Any] = {"context": ".", "dockerfile": dockerfile, "tags": ["${IMAGE}"]}
+    if recipe.secrets:
+        image["secret"] = [
+            "type=file,id=netrc,src=${NETRC}" if name == _NETRC else f"type=env,id={name}" for name in recipe.secrets
+        ]
+    stages = {stage: {"inherits": ["image"], "target": stage, "tags": []} for stage in stage_names(recipe)[2:]}
+    document = {
+        "variable": {
+            "IMAGE": {"default": name},
+            **({"NETRC": {"default": "~/.netrc"}} if _NETRC in recipe.secrets else {}),
+        },
+        "group": {"default": {"targets": ["image"]}, "layers": {"targets": list(stages)}},
+        "target": {"image": image, **stages},
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _mark(name: str) -> str:
+    return f"# >>> uv-layers {name}"
+
+
+def _marked(name: str, text: str) -> str:
+    return f"{_mark(name)}, kept by `uv-layers dockerfile --write`\n{text}# <<< uv-layers {name}\n"
+
+
+_FLAGS = re.DOTALL | re.MULTILINE
+_MARKED = {
+    name: re.compile(rf"^# >>> uv-layers {name}\b[^\n]*\n.*?^# <<< uv-layers {name}\b[^\n]*(?:\n|\Z)", _FLAGS)
+    for name in (_STAGES, _COPIES)
+}
 
 
 def _stages(recipe: Recipe) -> str:
     tool, plan_stage, *layer_stages = stage_names(recipe)
-    builder = [f"FROM {recipe.builder or recipe.image} AS {tool}", *_tool(recipe.tool), f"WORKDIR {_WORK}"]
-    mounts = [_mount("bind", source=path, target=path) for path in recipe.inputs]
+    builder = _builder(recipe, recipe.builder or recipe.image, tool)
+    files = [_mount("bind", source=path, target=path) for path in recipe.files]
+    mounts = [_mount("bind", source=path, target=path) for path in recipe.inputs] + files
     command = shlex.join(["uv-layers", "export", *recipe.export])
-    plan = [f"FROM {tool} AS {plan_stage}", _run([*mounts, command])]
+    plan = [*([f"# {recipe.why}"] if recipe.why else []), f"FROM {tool} AS {plan_stage}", _run([*mounts, command])]
     stages = [builder, plan]
     for layer, stage in zip(recipe.layers, layer_stages, strict=True):
-        lock = f"pylock.{layer}.toml"
-        stages.append(
-            [
-                f"FROM {tool} AS {stage}",
-                f"COPY --from={plan_stage} {_WORK}/{lock} ./",
-                _run([_mount("cache", target="/root/.cache"), f"uv-layers install {layer}"]),
-            ]
-        )
+        lines = [f"FROM {tool} AS {stage}"] if layer.image is None else _builder(recipe, layer.image, stage)
+        if layer.system_packages:
+            lines.append(_system(layer.image or recipe.builder or recipe.image, layer.system_packages))
+        mounts = [_mount("cache", target="/root/.cache")]
+        variables = []
+        for name in recipe.secrets:
+            # From a file and not `env=`, which Docker knows since 27 only; and never an argument.
+            target = {"target": "/root/.netrc"} if name == _NETRC else {}
+            mounts.append(_mount("secret", id=name, **target) + ",required=true")
+            variables += [] if target else [f'{name}="$(cat /run/secrets/{name})"']
+        if layer.project is None:
+            lines.append(f"COPY --from={plan_stage} {_WORK}/pylock.{layer.layer}.toml ./")
+            command = f"uv-layers install {layer.layer}"
+            mounts += files
+        else:
+            # Builds may write beside their sources: `rw` lets them, and what they write is dropped.
+            mounts.insert(0, _mount("bind", source=".", target=f"{_WORK}/{PROJECT}") + ",rw")
+            command = shlex.join(["uv-layers", "install", layer.layer, *layer.project])
+        stages.append([*lines, _run([*mounts, *variables, command])])
     return "\n".join("".join(f"{line}\n" for line in stage) for stage in stages)
 
 
-def _tool(tool: str) -> list[str]:
-    if not tool.endswith(".whl"):
-        return [f"RUN pip install --no-cache-dir uv-layers=={tool}"]
-    wheel = f"/tmp/{tool.rsplit('/', 1)[-1]}"  # noqa: S108 - a path in the builder
-    return [_run([_mount("bind", source=tool, target=wheel), f"pip install --no-cache-dir {shlex.quote(wheel)}"])]
+def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:
+    """Return the lines of a stage that has uv-layers, and uv."""
+    lines = [f"FROM {_image(image)} AS {stage}"]
+    tool, mounts = f"uv-layers=={recipe.tool}", []
+    if recipe.tool.endswith(".whl"):
+        wheel = f"/tmp/{recipe.tool.rsplit('/', 1)[-1]}"  # noqa: S108 - a path in the builder
+        tool, mounts = shlex.quote(wheel), [_mount("bind", source=recipe.tool, target=wheel)]
+    is_image = recipe.uv is not None and not re.fullmatch(r"\d+(\.\d+)*", recipe.uv)
+    if not is_image and not _UV_IMAGE.search(image):
+        also = f" uv=={recipe.uv}" if recipe.uv else ""
+        return [*lines, _run([*mounts, f"pip install --no-cache-dir {tool}{also}"]), f"WORKDIR {_WORK}"]
+    if is_image:
+        lines.append(f"COPY --from={_image(recipe.uv or '')} /uv /uvx /usr/local/bin/")
+    venv, options = f"/opt/{_TOOL}", "--no-cache --no-python-downloads"
+    lines.append(_run([*mounts, f"uv venv {options} {venv} && uv pip install {options} --python {venv} {tool}"]))
+    # Last on the path: that uv, and not the one that comes with the tool.
+    return [*lines, f"ENV PATH=$PATH:{venv}/bin", f"WORKDIR {_WORK}"]
 
 
-def _copies(recipe: Recipe) -> list[str]:
+def _system(image: str, packages: Sequence[str]) -> str:
+    names = shlex.join(packages)
+    if "alpine" in image:
+        return f"RUN apk add --no-cache {names}"
+    return _run(
+        [
+            "apt-get update &&",
+            f"apt-get install --yes --no-install-recommends {names} &&",
+            "rm -rf /var/lib/apt/lists/*",
+        ]
+    )
+
+
+def _copies(recipe: Recipe) -> str:
+    _check_layers(len(recipe.layers))
     # A flat tree (prefix "/") is copied to where the interpreter of the official images looks.
     place = "/usr/local/" if recipe.prefix == "/" else "/"
     pairs = zip(recipe.layers, stage_names(recipe)[2:], strict=True)
-    return [f"COPY --link --from={stage} {_WORK}/layers/{layer}/ {place}" for layer, stage in pairs]
+    lines = [f"COPY --link --from={stage} {_WORK}/layers/{layer.layer}/ {place}" for layer, stage in pairs]
+    if is_environment(recipe.prefix):
+        # Within double quotes an instruction reads these three as more than themselves.
+        prefix = re.sub(r'(["\\$])', r"\\\1", recipe.prefix)
+        lines.append(f'ENV VIRTUAL_ENV="{prefix}" PATH="{prefix}/bin:$PATH"')
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _check_layers(count: int) -> None:
+    if count > (most := MOST_LAYERS - BASE_LAYERS):
+        raise errors.UsageError(
+            f"{count} layers are too many: an image can have {MOST_LAYERS}, and {BASE_LAYERS} of them are left for the "
+            f"base image; put packages together until there are {most}"
+        )
 
 
 def stage_names(recipe: Recipe) -> list[str]:
     """Return the names of the builder's stage, of the plan's, and of each layer's: as they are, where they can be."""
     # A stage that has the name of an image shadows it in every later FROM.
-    taken = {"scratch", recipe.image, recipe.builder}
+    images = {recipe.image, recipe.builder, recipe.uv, *(layer.image for layer in recipe.layers)}
+    taken = {"scratch", *images, *recipe.taken}
+    layers = [layer.layer for layer in recipe.layers]
     names: list[str] = []
-    for wanted in (_TOOL, _PLAN, *recipe.layers):
+    for wanted in (_TOOL, _PLAN, *layers):
         name = wanted
-        while name in taken or not _STAGE_NAME.fullmatch(name) or (name != wanted and name in recipe.layers):
+        while name in taken or not _STAGE_NAME.fullmatch(name) or (name != wanted and name in layers):
             name = f"layer-{name}"
         taken.add(name)
         names.append(name)
     return names
+
+
+def _image(name: str) -> str:
+    if not re.fullmatch(r"[^\s#\"'\\]+", name) or not name.isprintable() or name.startswith("-"):
+        raise errors.UsageError(f"{name!r} is no name of an image")
+    return name
 
 
 def _mount(kind: str, **options: str) -> str:

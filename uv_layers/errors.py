@@ -159,6 +159,16 @@ class UnsupportedSourceError(LayersError):
         )
 
 
+class LocalFolderError(LayersError):
+    code = "local-folder"
+
+    def __init__(self, package: str, folder: str) -> None:
+        super().__init__(
+            f"{package} comes from the folder {folder}, which no lock pins; "
+            'install it with the project: layers = [..., { name = "app", project = true }]'
+        )
+
+
 class LayerLockError(LayersError):
     code = "bad-layer-lock"
 
@@ -192,6 +202,16 @@ class NotOursError(LayersError):
     def __init__(self, path: Path) -> None:
         super().__init__(
             f"{path} was not made by uv-layers and is left alone; remove it yourself or choose another --layers-dir"
+        )
+
+
+class MarksError(LayersError):
+    code = "no-marks"
+
+    def __init__(self, path: str, count: int, mark: str) -> None:
+        super().__init__(
+            f"{path} has {count or 'no'} blocks from `{mark}` to its end, and one is needed; "
+            "take both blocks from `uv-layers dockerfile --snippet`"
         )
 
 

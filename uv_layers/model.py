@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 
 DEFAULT_PREFIX = "/usr/local"
+# The layer that has a virtual environment without its packages.
+ENVIRONMENT = "venv"
 # 1980-01-01 in seconds, the least time that a ZIP archive can hold, and so the usual floor of SOURCE_DATE_EPOCH.
 DEFAULT_EPOCH = 315532800
 
@@ -20,6 +22,11 @@ DEFAULT_EPOCH = 315532800
 def normalised(name: str) -> str:
     """Return a package, group or extra name, or a pattern of names, as PEP 503 normalises it."""
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def is_environment(prefix: str) -> bool:
+    """Tell whether a prefix is a virtual environment, by its last name: `.venv`, `venv`, or one that ends so."""
+    return prefix.rpartition("/")[2].endswith("venv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,32 +90,49 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class LayerSpec:
-    """A layer as it is configured: its name and what it claims."""
+    """A layer as it is configured: its name and what it claims, or that it is the project itself; and the image and the
+    system's packages that its stage is to have.
+    """
 
     name: str
     packages: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     dependencies: bool = False
+    project: bool = False
+    image: str | None = None
+    system_packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """`[tool.uv-layers]`, or the same from a file of its own; `source` says which."""
+    """`[tool.uv-layers]`, or the same from a file of its own; `source` says which.
+
+    `layers` are those of packages, `project` is the one of the project itself; `dockerfile` has what `uv-layers
+    dockerfile` is told where no option says it.
+    """
 
     source: str
     prefix: str = DEFAULT_PREFIX
     layers: tuple[LayerSpec, ...] = ()
+    project: LayerSpec | None = None
+    dockerfile: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A uv project: where its files are, and what its `pyproject.toml` says."""
+    """A uv project: where its files are, and what its `pyproject.toml` says.
+
+    `inputs` decide its plan; `files` are the wheels and archives in it that it depends on; and `unchecked` says why uv
+    cannot hold the lock against `inputs` alone, if it cannot.
+    """
 
     directory: Path
     lock_root: Path
     config: Config
     inputs: tuple[Path, ...]
+    files: tuple[Path, ...] = ()
+    unchecked: str = ""
     members: Mapping[str, Path] = field(default_factory=dict)
     name: str | None = None
     requires_python: str | None = None
@@ -159,11 +183,16 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer; `settings` has what its lock says beside the packages: the prefix, the Python, and how it builds."""
+    """A layer; `settings` has what its lock says beside the packages: the prefix, the Python, and how it builds.
+
+    Its `kind` is `packages`, `environment` (a virtual environment without its packages) or `project` (what is installed
+    from the project's own folders).
+    """
 
     name: str
     members: tuple[Member, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "packages"
 
     @property
     def size(self) -> int:
@@ -270,7 +299,8 @@ class Suggestion:
 class LayerLock:
     """The lock of one layer: what it installs, where, and the text that is its identity.
 
-    `versions` has every package; `wheels` has the hash of each that is one wheel, the others are built.
+    `versions` has every package; `wheels` has the hash of each that is one wheel, the others are built. That of the
+    project is in no file; `folders` are what it installs.
     """
 
     layer: str
@@ -279,6 +309,8 @@ class LayerLock:
     versions: Mapping[str, str | None] = field(default_factory=dict)
     wheels: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = "packages"
+    folders: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

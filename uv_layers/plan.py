@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from uv_layers import errors
-from uv_layers.model import Change, Closure, Layer, LayerChange, LayerSpec, Member, Plan
+from uv_layers.model import ENVIRONMENT, Change, Closure, Layer, LayerChange, LayerSpec, Member, Plan, is_environment
 from uv_layers.project import layer_name
 
 if TYPE_CHECKING:
@@ -48,14 +48,20 @@ def specs(project: Project, selection: Selection, named: Sequence[str] = ()) -> 
             raise errors.DuplicateLayerError("pyproject.toml", "project")
         extras = project.extras if selection.all_extras else selection.extras
         found.append(LayerSpec("project", extras=extras, dependencies=True))
-    if not found and not named:
+    if not found and not named and config.project is None:
         raise errors.NoLayersError(project.directory / "pyproject.toml")
     return tuple(found)
 
 
-def named_specs(names: Iterable[str], layers: Sequence[LayerSpec], groups: Sequence[str]) -> tuple[LayerSpec, ...]:
-    """Return a spec for each name that is a dependency group and no layer; raises UnknownLayerError."""
-    known = [spec.name for spec in layers]
+def names(project: Project, layers: Sequence[LayerSpec], prefix: str) -> tuple[str, ...]:
+    """Return the names of all layers, bottom to top: also those of the environment and of the project itself."""
+    below = (ENVIRONMENT,) if is_environment(prefix) else ()
+    own = project.config.project
+    return (*below, *(spec.name for spec in layers), *(() if own is None else (own.name,)))
+
+
+def named_specs(names: Iterable[str], known: Sequence[str], groups: Sequence[str]) -> tuple[LayerSpec, ...]:
+    """Return a spec for each name that is a dependency group and no known layer; raises UnknownLayerError."""
     others = [group for group in groups if group not in known]
     extra: dict[str, LayerSpec] = {}
     for name in names:
@@ -81,8 +87,11 @@ def make(
     target: Target,
     source: str,
     on_top: Sequence[tuple[LayerSpec, Sequence[Package]]] = (),
+    own: tuple[LayerSpec, Sequence[Package]] | None = None,
 ) -> Plan:
     """Return the plan that puts each package of `image` into one of `layers`, bottom to top.
+
+    A virtual environment gets a layer below them, and the packages of `own`, the project's, are one above all.
 
     `known` has the names of all packages of the image on any target, which patterns are held against;
     `closures` has, by layer, what its groups, extras and dependencies need. Patterns claim first, bottom to
@@ -94,6 +103,32 @@ def make(
     check_versions({"the image": [_closure_of(image)], **{s.name: [_closure_of(ps)] for s, ps in on_top}})
     # A workspace without a project of its own has packages, and no layer to name them by.
     layers = layers or ([LayerSpec("project")] if image else [])
+    owner, wanted, unmatched = _owners(layers, known, closures, source)
+    members: dict[str, list[Member]] = {spec.name: [] for spec in layers}
+    for package in image:
+        layer, reason = owner.get(package.name, (layers[-1].name, UNCLAIMED))
+        also = dict.fromkeys(r for r in wanted.get(package.name, ()) if r != reason)
+        members[layer].append(Member(package, reason, tuple(also)))
+    made = [Layer(spec.name, tuple(members[spec.name])) for spec in layers]
+    taken = {package.name for package in image}
+    for spec, packages in on_top:
+        reason = f"group {spec.groups[0]}"
+        made.append(Layer(spec.name, tuple(Member(p, reason) for p in packages if p.name not in taken)))
+        taken |= {package.name for package in packages}
+    hints = (*unmatched, *_hints(made, on_top))
+    if is_environment(prefix):
+        if any(layer.name == ENVIRONMENT for layer in made):
+            raise errors.DuplicateLayerError(f"prefix {prefix}", ENVIRONMENT)
+        made.insert(0, Layer(ENVIRONMENT, kind="environment"))
+    if own is not None:
+        made.append(Layer(own[0].name, tuple(Member(package, "project") for package in own[1]), kind="project"))
+    return Plan(prefix, target, tuple(made), hints)
+
+
+def _owners(
+    layers: Sequence[LayerSpec], known: Collection[str], closures: Mapping[str, Sequence[Closure]], source: str
+) -> tuple[dict[str, tuple[str, str]], dict[str, list[str]], list[str]]:
+    """Return the layer and the reason of each package that is claimed, all reasons that ask for it, and hints."""
     wanted: dict[str, list[str]] = {}
     owner: dict[str, tuple[str, str]] = {}
     unmatched: list[str] = []
@@ -112,18 +147,7 @@ def make(
             for name in closure.versions:
                 wanted.setdefault(name, []).append(closure.reason)
                 owner.setdefault(name, (spec.name, closure.reason))
-    members: dict[str, list[Member]] = {spec.name: [] for spec in layers}
-    for package in image:
-        layer, reason = owner.get(package.name, (layers[-1].name, UNCLAIMED))
-        also = dict.fromkeys(r for r in wanted.get(package.name, ()) if r != reason)
-        members[layer].append(Member(package, reason, tuple(also)))
-    made = [Layer(spec.name, tuple(members[spec.name])) for spec in layers]
-    taken = {package.name for package in image}
-    for spec, packages in on_top:
-        reason = f"group {spec.groups[0]}"
-        made.append(Layer(spec.name, tuple(Member(p, reason) for p in packages if p.name not in taken)))
-        taken |= {package.name for package in packages}
-    return Plan(prefix, target, tuple(made), (*unmatched, *_hints(made, on_top)))
+    return owner, wanted, unmatched
 
 
 def diff(old: Sequence[Layer], new: Sequence[Layer]) -> tuple[LayerChange, ...]:

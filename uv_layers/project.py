@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tomli
@@ -13,14 +15,14 @@ from uv_layers import errors
 from uv_layers.model import DEFAULT_PREFIX, Config, LayerSpec, Project, normalised
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping, Sequence
 
 CONFIG_FILE = "uv-layers.toml"
 _LAYER_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
-_CONFIG_KEYS = {"prefix", "layers"}
-_LISTS = ("packages", "groups", "extras")
-_LAYER_KEYS = {"name", "dependencies", *_LISTS}
+_CONFIG_KEYS = {"prefix", "layers", "dockerfile"}
+_CLAIMS = ("packages", "groups", "extras")
+_LAYER_KEYS = {"name", "dependencies", "project", "image", "system-packages", *_CLAIMS}
+_DOCKERFILE_STRINGS, _DOCKERFILE_LISTS = {"base", "builder", "cmd", "tool", "uv"}, {"copy", "secrets"}
 # The longest list of names that is written on one line.
 _LINE = 90
 
@@ -51,11 +53,16 @@ def load(directory: Path, config_file: Path | None = None) -> Project:
     inputs = dict.fromkeys([pyproject, lock_root / "uv.lock", *(path for path in candidates if path.is_file())])
     root_uv = uv if lock_root == directory else _table(_read(lock_root / "pyproject.toml"), "tool.uv")
     dynamic = _strings(meta.get("dynamic", []), "pyproject.toml", "project.dynamic")
+    documents = {path: document if path == pyproject else _read(path) for path in inputs if path.name == pyproject.name}
+    local = _local(documents)
+    inputs |= dict.fromkeys(path / pyproject.name for path in local if (path / pyproject.name).is_file())
     return Project(
         directory=directory,
         lock_root=lock_root,
         config=_config(directory, document, config_file),
         inputs=tuple(inputs),
+        files=tuple(path for path in local if not path.is_dir()),
+        unchecked=_unchecked(documents, local),
         members={name: path.parent for path in member_files if (name := _name(path))},
         name=_string(meta, "name"),
         requires_python=_string(meta, "requires-python"),
@@ -147,6 +154,35 @@ def _name(pyproject: Path) -> str | None:
     return None if name is None else normalised(name)
 
 
+def _local(documents: Mapping[Path, Mapping[str, Any]]) -> list[Path]:
+    """Return the files and folders that `tool.uv.sources` name in some `pyproject.toml`, each once."""
+    found: dict[Path, None] = {}
+    for path, document in documents.items():
+        for source in _table(document, "tool.uv.sources").values():
+            for place in source if isinstance(source, list) else [source]:
+                if isinstance(place, dict) and isinstance(place.get("path"), str):
+                    found[Path(os.path.normpath(path.parent / place["path"]))] = None
+    return list(found)
+
+
+def _unchecked(documents: Mapping[Path, Mapping[str, Any]], local: Iterable[Path]) -> str:
+    """Return why uv cannot tell from these files alone whether a lock matches them, empty where it can."""
+    everything = {**documents}
+    for folder in local:
+        file = folder / "pyproject.toml"
+        if folder.is_dir():
+            everything[file] = _read(file) if file.is_file() else {}
+    for path, document in everything.items():
+        meta = _table(document, "project")
+        dynamic = _strings(meta.get("dynamic", []), str(path), "project.dynamic")
+        for key in ("version", "dependencies", "optional-dependencies"):
+            if key in dynamic:
+                return f"the {key} of {meta.get('name') or path.parent.name} is dynamic, and only its sources tell it"
+        if not meta and path not in documents:
+            return f"{path.parent.name} has no [project] table, and only its sources tell what it needs"
+    return ""
+
+
 def _config(directory: Path, document: Mapping[str, Any], config_file: Path | None) -> Config:
     path = config_file or directory / CONFIG_FILE
     if config_file is not None or path.is_file():
@@ -166,7 +202,30 @@ def _validated(table: Mapping[str, Any], source: str, where: str) -> Config:
         if spec.name in seen:
             raise errors.DuplicateLayerError(source, spec.name)
         seen.add(spec.name)
-    return Config(source, prefix(table.get("prefix", DEFAULT_PREFIX), source, f"{where}prefix"), tuple(specs))
+    own = specs.pop() if specs and specs[-1].project else None
+    for spec in specs:
+        if spec.project:
+            raise errors.ConfigError(
+                source, f"{where}layers", f"{spec.name!r} is the project, and so has to be the last"
+            )
+    return Config(
+        source,
+        prefix(table.get("prefix", DEFAULT_PREFIX), source, f"{where}prefix"),
+        tuple(specs),
+        own,
+        _dockerfile(table.get("dockerfile", {}), source, f"{where}dockerfile"),
+    )
+
+
+def _dockerfile(table: object, source: str, where: str) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        raise errors.ConfigError(source, where, "must be a table")
+    known = _DOCKERFILE_STRINGS | _DOCKERFILE_LISTS
+    for key in sorted(table.keys() - known):
+        raise errors.ConfigError(source, f"{where}.{key}", f"unknown setting; known: {', '.join(sorted(known))}")
+    strings = {k: _text(v, source, f"{where}.{k}") for k, v in table.items() if k in _DOCKERFILE_STRINGS}
+    lists = {k: tuple(_strings(v, source, f"{where}.{k}")) for k, v in table.items() if k in _DOCKERFILE_LISTS}
+    return {**strings, **lists}
 
 
 def prefix(value: object, source: str, setting: str) -> str:
@@ -191,11 +250,23 @@ def _layer(table: Mapping[str, Any], source: str, where: str) -> LayerSpec:
         raise errors.ConfigError(source, f"{where}.{key}", f"unknown setting; known: {', '.join(sorted(_LAYER_KEYS))}")
     if "name" not in table:
         raise errors.ConfigError(source, where, "has no name; add one")
-    lists = {k: tuple(normalised(v) for v in _strings(table.get(k, []), source, f"{where}.{k}")) for k in _LISTS}
-    dependencies = table.get("dependencies", False)
-    if not isinstance(dependencies, bool):
-        raise errors.ConfigError(source, f"{where}.dependencies", f"must be true or false, not {dependencies!r}")
-    return LayerSpec(layer_name(table["name"], source), **lists, dependencies=dependencies)
+    lists = {k: tuple(normalised(v) for v in _strings(table.get(k, []), source, f"{where}.{k}")) for k in _CLAIMS}
+    flags = {key: table.get(key, False) for key in ("dependencies", "project")}
+    for key, value in flags.items():
+        if not isinstance(value, bool):
+            raise errors.ConfigError(source, f"{where}.{key}", f"must be true or false, not {value!r}")
+    if flags["project"] and (flags["dependencies"] or any(lists.values())):
+        raise errors.ConfigError(source, f"{where}.project", "is the project alone; let a layer below claim packages")
+    return LayerSpec(
+        layer_name(table["name"], source),
+        packages=lists["packages"],
+        groups=lists["groups"],
+        extras=lists["extras"],
+        dependencies=flags["dependencies"],
+        project=flags["project"],
+        image=_text(table["image"], source, f"{where}.image") if "image" in table else None,
+        system_packages=tuple(_strings(table.get("system-packages", []), source, f"{where}.system-packages")),
+    )
 
 
 def with_layers(config: Path, layers: Sequence[LayerSpec], prefix: str) -> str:
@@ -236,15 +307,15 @@ def _says(text: str, document: Mapping[str, Any]) -> bool:
 def _entry(spec: LayerSpec) -> str:
     """Return a layer as an inline table; a list that is too long for a line stands on lines of its own."""
     parts = [f"name = {_quoted(spec.name)}"]
-    for key in _LISTS:
-        if values := [_quoted(value) for value in getattr(spec, key)]:
+    for key in (*_CLAIMS, "system-packages"):
+        if values := [_quoted(value) for value in getattr(spec, key.replace("-", "_"))]:
             joined = ", ".join(values)
             if len(joined) > _LINE:
                 filled = textwrap.wrap(f"{joined},", _LINE, break_long_words=False, break_on_hyphens=False)
                 joined = "\n" + "".join(f"      {line}\n" for line in filled) + "  "
             parts.append(f"{key} = [{joined}]")
-    if spec.dependencies:
-        parts.append("dependencies = true")
+    parts += [f"{key} = true" for key in ("dependencies", "project") if getattr(spec, key)]
+    parts += [f"image = {_quoted(spec.image)}"] if spec.image else []
     return f"{{ {', '.join(parts)} }},"
 
 
@@ -269,6 +340,12 @@ def _table(document: Mapping[str, Any], setting: str) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise errors.ConfigError("pyproject.toml", ".".join(keys[: index + 1]), "must be a table")
     return dict(value)
+
+
+def _text(value: object, source: str, setting: str) -> str:
+    if not isinstance(value, str):
+        raise errors.ConfigError(source, setting, f"must be a string, not {value!r}")
+    return value
 
 
 def _string(project: Mapping[str, Any], key: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -98,7 +99,9 @@ def _narrowed(table: Mapping[str, Any], target: Target, settings: Mapping[str, A
     if version is not None:
         kept["version"] = version
     if "directory" in table:
-        raise errors.UnsupportedSourceError(name, "a local folder")
+        # Installed, and not linked to: an image has no such folder.
+        kept["directory"] = {key: value for key, value in table["directory"].items() if key != "editable"}
+        return Package(name, version, None, built=True, table=kept)
     forbidden = _listed(name, settings, "no-build")
     if vcs := table.get("vcs"):
         if forbidden:
@@ -234,9 +237,16 @@ def layer_lock(layer: Layer, prefix: str, target: Target, settings: Mapping[str,
         "requires-python": f"=={target.python}.*",
         "created-by": "uv-layers",
         "packages": tables,
-        "tool": {"uv-layers": {"layer": layer.name, "prefix": prefix, **({"uv": kept} if kept else {})}},
+        "tool": {
+            "uv-layers": {
+                "layer": layer.name,
+                "prefix": prefix,
+                **({} if layer.kind == "packages" else {layer.kind: True}),
+                **({"uv": kept} if kept else {}),
+            }
+        },
     }
-    return _lock(layer.name, prefix, tomli_w.dumps(document), tables, kept)
+    return replace(_lock(layer.name, prefix, tomli_w.dumps(document), tables, kept), kind=layer.kind)
 
 
 def _lock(
@@ -329,7 +339,8 @@ def read_layer_lock(path: Path, layer: str) -> LayerLock:
         raise errors.LayerLockError(path, f"tool.uv-layers.uv must be a table of {', '.join(sorted(_SETTINGS))}")
     if own.get("layer", layer) != layer:
         raise errors.LayerLockError(path, f"it is the lock of layer {own['layer']!r}, not of {layer!r}")
-    return _lock(layer, prefix, text, document.get("packages", []), settings)
+    kind = "environment" if own.get("environment") is True else "packages"
+    return replace(_lock(layer, prefix, text, document.get("packages", []), settings), kind=kind)
 
 
 def check_target(lock: LayerLock, path: Path, target: Target) -> None:

@@ -73,25 +73,28 @@ def digest(tree: Path) -> str:
     found = list(walk(tree))
     regular = [tree / path for path, status in found if stat.S_ISREG(status.st_mode)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        contents = dict(zip(regular, pool.map(_content, regular), strict=True))
+        contents = dict(zip(regular, pool.map(content, regular), strict=True))
     total = hashlib.sha256()
     for path, status in found:
         if stat.S_ISREG(status.st_mode):
-            kind, content = "f", contents[tree / path]
+            kind, hashed = "f", contents[tree / path]
         elif stat.S_ISLNK(status.st_mode):
-            kind, content = "l", hashlib.sha256(os.fsencode(os.readlink(tree / path))).hexdigest()  # noqa: PTH115
+            kind, hashed = "l", content(tree / path)
         else:
-            kind, content = "d", ""
+            kind, hashed = "d", ""
         # A link's own mode means nothing, and systems give it different ones.
         mode = "777" if kind == "l" else f"{stat.S_IMODE(status.st_mode):o}"
         mtime = str(int(status.st_mtime))
-        total.update(b"\0".join((*(f.encode() for f in (kind, mode, mtime, content)), os.fsencode(path), b"")))
+        total.update(b"\0".join((*(f.encode() for f in (kind, mode, mtime, hashed)), os.fsencode(path), b"")))
     return f"sha256:{total.hexdigest()}"
 
 
-def _content(path: Path) -> str:
-    content = hashlib.sha256()
+def content(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the target of a symlink, in hex."""
+    if path.is_symlink():
+        return hashlib.sha256(os.fsencode(os.readlink(path))).hexdigest()  # noqa: PTH115 - bytes as they are
+    hashed = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
-            content.update(block)
-    return content.hexdigest()
+            hashed.update(block)
+    return hashed.hexdigest()

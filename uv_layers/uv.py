@@ -83,8 +83,8 @@ def installing_env(environ: Mapping[str, str], epoch: int) -> dict[str, str]:
 
 
 def image_argv(directory: Path, selection: Selection) -> list[str]:
-    """Return the arguments that export the image set of the project in `directory`."""
-    argv = _export(directory)
+    """Return the arguments that export the image set of the project in `directory`, with what is in local folders."""
+    argv = _export(directory, workspace=True)
     if selection.no_default_groups:
         argv.append("--no-default-groups")
     # --no-dev wins over --group dev, and, unlike --no-group dev, asks for no such group to be there.
@@ -121,7 +121,7 @@ def find_python_argv(directory: Path, request: str | None) -> list[str]:
 
 
 def install_argv(
-    lock: Path,
+    what: Sequence[Path],
     prefix: Path,
     python: str,
     *,
@@ -130,21 +130,24 @@ def install_argv(
     offline: bool = False,
     verbose: bool = False,
 ) -> list[str]:
-    """Return the arguments that install the layer lock `lock` below `prefix`, with the uv.toml `settings`.
+    """Return the arguments that install a layer lock, or folders, below `prefix`, with the uv.toml `settings`.
 
     UV_NO_BUILD and UV_NO_BUILD_PACKAGE, which `uv sync` reads and `uv pip` does not, become options.
     """
     argv = ["pip", "install", "--python", python, "--prefix", str(prefix), "--no-deps", "--no-python-downloads"]
     argv += ["--link-mode", "copy", "--no-compile-bytecode", "--preview-features", "pylock"]
-    argv += ["--config-file", str(settings), "--requirements", str(lock)]
+    argv += ["--config-file", str(settings)]
+    for path in what:
+        argv += [str(path)] if path.is_dir() else ["--requirements", str(path)]
     argv += _repeated("--only-binary", environ.get("UV_NO_BUILD_PACKAGE", "").split())
     no_build = environ.get("UV_NO_BUILD", "").lower() in {"1", "true", "yes", "on", "t", "y"}
     flags = (("--no-build", no_build), ("--offline", offline), ("--verbose", verbose))
     return argv + [flag for flag, given in flags if given]
 
 
-def _export(directory: Path) -> list[str]:
-    argv = ["export", "--format", "pylock.toml", "--frozen", "--no-header", "--no-emit-workspace"]
+def _export(directory: Path, *, workspace: bool = False) -> list[str]:
+    argv = ["export", "--format", "pylock.toml", "--frozen", "--no-header"]
+    argv += [] if workspace else ["--no-emit-workspace"]
     return [*argv, "--project", str(directory)]
 
 
@@ -192,9 +195,9 @@ class Uv:
             raise errors.UvTooOldError(self.path, ".".join(map(str, version)), dotted)
         return version
 
-    def export(self, argv: Sequence[str]) -> str:
-        """Return what `uv export` prints."""
-        return self._run(argv, resolving_env(self.environ)).stdout
+    def export(self, argv: Sequence[str], root: Path) -> str:
+        """Return what `uv export` prints; paths in it start from `root`."""
+        return self._run(argv, resolving_env(self.environ), cwd=root).stdout
 
     def check(self, argv: Sequence[str], lock: Path) -> None:
         """Raise StaleLockError unless `lock` matches its project."""

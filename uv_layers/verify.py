@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 import stat
 from dataclasses import dataclass
@@ -41,6 +40,8 @@ def problems(tree: Path, lock: LayerLock, made: Made | None, epoch: int) -> list
     found = installed.distributions(tree)
     on_disk = dict(seal.walk(tree))
     digests = _bytecode(tree, found, on_disk) if made is None else made.digests
+    if made is None and lock.kind == "environment":
+        digests = {path: seal.content(tree / path) for path in on_disk if not stat.S_ISDIR(on_disk[path].st_mode)}
     wrong = [*_packages(found, lock), *_files(tree, found, digests, on_disk)]
     executable = None if made is None else made.executable
     wrong += [problem for path, status in on_disk.items() for problem in _metadata(path, status, epoch, executable)]
@@ -75,7 +76,7 @@ def _bytecode(tree: Path, found: list[Distribution], on_disk: Mapping[str, os.st
         folder, name = posixpath.split(path)
         regular = stat.S_ISREG(on_disk[path].st_mode)
         if regular and name.endswith(".pyc") and (folder.removesuffix("/__pycache__"), name.split(".")[0]) in known:
-            there[path] = hashlib.sha256((tree / path).read_bytes()).hexdigest()
+            there[path] = seal.content(tree / path)
     return there
 
 
@@ -89,11 +90,12 @@ def _files(
     }
     wanted = {*expected, *digests}
     for path in wanted & on_disk.keys():
-        if not stat.S_ISREG(on_disk[path].st_mode):
-            yield "altered", path, "it is no file"
-        elif path in digests:
-            if hashlib.sha256((tree / path).read_bytes()).hexdigest() != digests[path]:
+        if path in digests:
+            kind = stat.S_IFMT(on_disk[path].st_mode)
+            if kind not in {stat.S_IFREG, stat.S_IFLNK} or seal.content(tree / path) != digests[path]:
                 yield "altered", path, "it is not what was made"
+        elif not stat.S_ISREG(on_disk[path].st_mode):
+            yield "altered", path, "it is no file"
         elif not installed.matches(tree / path, expected[path]):
             yield "altered", path, "its hash is not that of RECORD"
     for path in wanted - on_disk.keys():

@@ -6,11 +6,14 @@ from textwrap import dedent
 
 import pytest
 
-from uv_layers.dockerfile import Recipe, complete, snippet, stage_names
+from uv_layers.dockerfile import Recipe, Stage, complete, snippet, stage_names
 from uv_layers.errors import UsageError
 
 RECIPE = Recipe(
-    layers=("heavy", "light"), inputs=("pyproject.toml", "uv.lock"), tool="0.1.0", image="python:3.12-slim-bookworm"
+    layers=(Stage("heavy"), Stage("light")),
+    inputs=("pyproject.toml", "uv.lock"),
+    tool="0.1.0",
+    image="python:3.12-slim-bookworm",
 )
 STAGES = """\
 FROM python:3.12-slim-bookworm AS uv-layers
