@@ -9,7 +9,7 @@ import shutil
 import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from uv_layers import __version__, errors, process
 from uv_layers.model import Clash, Tree, is_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from uv_layers.fs import LayersFolder
     from uv_layers.model import Distribution, LayerLock, Options, Target
@@ -64,7 +64,7 @@ class Build:
     def stamp(self, inputs: Sequence[Path]) -> str:
         """Return a digest of all that decides what would be built, as far as it is known without starting uv."""
         options = self.options
-        told = [options.prefix, options.python, options.frozen, repr(options.selection), *self._how()]
+        told = [options.prefix, options.python, options.platform, options.frozen, repr(options.selection), *self._how()]
         told += [self.environ.get(name) for name in ("PATH", "VIRTUAL_ENV")]
         digest = hashlib.sha256(json.dumps(told).encode())
         for path in inputs:
@@ -115,12 +115,13 @@ class Build:
             if lock.kind == "environment":
                 self._make_environment(at, tree / lock.prefix.lstrip("/"), lock.prefix)
             elif lock.versions:
-                self._install(uv, lock, at, staging / "work", tree)
+                with _in_local_site(tree, lock.prefix, at):
+                    self._install(uv, lock, at, staging / "work", tree)
         found = installed.distributions(tree)
         clashes = installed.clashes(found)
         self._check(clashes)
         self._settle(uv, lock, at, staging, found, clashes)
-        image = image_interpreter(lock.prefix, str(at.executable))
+        image = image_interpreter(lock.prefix, at)
         if image != at.executable:
             installed.rename_interpreter(tree, found, str(at.executable), image)
         compiled = bytecode.Compiled()
@@ -163,6 +164,7 @@ class Build:
             str(at.executable),
             settings=settings,
             environ=self.environ,
+            platform=at.platform,
             offline=self.options.offline,
             verbose=self.options.verbose,
         )
@@ -236,13 +238,38 @@ class Build:
         )
 
 
-def image_interpreter(prefix: str, builder: str) -> str:
-    """Return the interpreter that scripts find in the image.
+@contextmanager
+def _in_local_site(tree: Path, prefix: str, at: Target) -> Iterator[None]:
+    """Have uv put packages where Debian's own Python looks for them, which is not where uv puts them.
 
-    It is that of the virtual environment where the prefix is one, which its last name tells (`.venv`, `venv`),
-    else the builder's.
+    Raises TargetError where that is elsewhere below the prefix.
     """
-    return f"{prefix}/bin/python" if is_environment(prefix) else builder
+    place = "/usr/local" if prefix == "/" else prefix
+    if is_environment(prefix) or not at.local_site.startswith(f"{place}/"):
+        yield
+        return
+    folder, _, name = at.local_site.removeprefix(f"{place}/").rpartition("/")
+    if folder != f"lib/python{at.python}":
+        raise errors.TargetError(f"{at.executable} has no place for packages in {prefix}; use the prefix /usr/local")
+    parent = tree / prefix.lstrip("/") / folder
+    (parent / name).mkdir(parents=True, exist_ok=True)
+    link = parent / "site-packages"
+    link.symlink_to(name)
+    try:
+        yield
+    finally:
+        link.unlink()
+
+
+def image_interpreter(prefix: str, at: Target) -> str:
+    """Return what scripts name in the image: the interpreter that runs them there.
+
+    It is that of the virtual environment where the prefix is one; elsewhere the builder's own, as the builder and the
+    image have the same base. Of a platform that is not this one it is not known, and looked for when they run.
+    """
+    if is_environment(prefix):
+        return f"{prefix}/bin/python"
+    return f"/usr/bin/env python{at.python}" if at.platform else str(at.executable)
 
 
 def _stat(path: str) -> list[Any]:

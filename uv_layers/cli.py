@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import signal
 import sys
 from enum import Enum
@@ -31,6 +32,13 @@ app = typer.Typer(
 )
 
 
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(B|kB|MB|GB)?", text)
+    if match is None:
+        raise errors.UsageError(f"--warn-size is {text!r}; give a size such as 500MB or 2GB")
+    return int(float(match[1]) * {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}[match[2] or "B"])
+
+
 def _env(option: str, *others: str) -> list[str]:
     return [f"UV_LAYERS_{option}", *others]
 
@@ -42,7 +50,8 @@ ProjectOption = Annotated[
     ),
 ]
 PackageOption = Annotated[
-    str | None, typer.Option("--package", metavar="NAME", envvar=_env("PACKAGE"), help="A member of the workspace.")
+    list[str] | None,
+    typer.Option("--package", metavar="NAME", envvar=_env("PACKAGE"), help="A member of the workspace, or several."),
 ]
 ConfigOption = Annotated[
     Path | None,
@@ -82,6 +91,12 @@ PlatformOption = Annotated[
     str | None,
     typer.Option(
         "--platform", metavar="OS/ARCH", envvar=_env("PLATFORM"), help="A target that is not here, as linux/arm64."
+    ),
+]
+WarnSizeOption = Annotated[
+    str,
+    typer.Option(
+        "--warn-size", metavar="SIZE", envvar=_env("WARN_SIZE"), help="Point out layers that are larger, as 500MB."
     ),
 ]
 LockedOption = Annotated[
@@ -128,6 +143,7 @@ def _shared(  # noqa: PLR0913 - what they have in common is listed here once
     prefix: PrefixOption = None,
     python: PythonOption = None,
     platform: PlatformOption = None,
+    warn_size: WarnSizeOption = "2GB",
     locked: LockedOption = False,
     frozen: FrozenOption = False,
     offline: OfflineOption = False,
@@ -144,12 +160,13 @@ def _shared(  # noqa: PLR0913 - what they have in common is listed here once
     )
     return Options(
         directory=project,
-        package=package,
+        packages=tuple(dict.fromkeys(map(normalised, package or ()))),
         config=config,
         selection=selection,
         prefix=prefix,
         python=python,
         platform=platform,
+        warn_size=_bytes(warn_size),
         frozen=frozen and not locked,
         offline=offline,
         verbose=verbose,
@@ -247,7 +264,7 @@ def export(
     _hints(made.hints, options)
 
 
-@_command(example="uv-layers install heavy", without=("platform",))
+@_command(example="uv-layers install heavy")
 def install(
     *,
     options: Options,
@@ -296,7 +313,7 @@ def install(
     _hints(hints, options)
 
 
-@_command(example="uv-layers verify heavy", without=("platform", "verbose"))
+@_command(example="uv-layers verify heavy", without=("platform", "verbose", "warn_size"))
 def verify(
     *, options: Options, layers: LayersArgument = None, layers_dir: LayersDirOption = None, as_json: JsonOption = False
 ) -> None:
@@ -358,7 +375,7 @@ class Format(str, Enum):
     MARKDOWN = "markdown"
 
 
-@_command(example="uv-layers diff HEAD~1", without=("locked", "frozen", "verbose"))
+@_command(example="uv-layers diff HEAD~1", without=("locked", "frozen", "verbose", "warn_size"))
 def diff(
     *,
     options: Options,
@@ -393,7 +410,7 @@ def diff(
         raise typer.Exit(1)
 
 
-@_command(example="uv-layers suggest --budget 10 --write")
+@_command(example="uv-layers suggest --budget 10 --write", without=("warn_size",))
 def suggest(
     *,
     options: Options,
@@ -488,7 +505,7 @@ def _removed(result: tuple[int, int]) -> None:
 
 @_command(
     example="uv-layers dockerfile --cmd 'uvicorn main:app' > Dockerfile",
-    without=("platform", "offline", "verbose"),
+    without=("platform", "offline", "verbose", "warn_size"),
 )
 def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
     *,
@@ -544,6 +561,9 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
             "--secret", metavar="NAME", envvar=_env("SECRET"), help="A variable that an index asks for, or netrc."
         ),
     ] = None,
+    no_link: Annotated[
+        bool, typer.Option("--no-link", envvar=_env("NO_LINK"), help="Plain COPY lines, for Podman and Buildah.")
+    ] = False,
     copy: Annotated[
         list[str] | None,
         typer.Option("--copy", metavar="PATH", envvar=_env("COPY"), help="What of the project goes into the image."),
@@ -555,8 +575,16 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
     """Print a Dockerfile with a stage and a COPY line for each layer, or keep them up to date in one."""
     from uv_layers import commands  # noqa: PLC0415
 
-    told = {"base": base, "builder": builder, "tool": tool, "uv": uv, "cmd": cmd, "secrets": secret, "copy": copy}
-    told = {key: value for key, value in told.items() if value}
+    told: dict[str, object] = {
+        "base": base,
+        "builder": builder,
+        "tool": tool,
+        "uv": uv,
+        "cmd": cmd,
+        "secrets": secret,
+        "copy": copy,
+    }
+    told = {key: value for key, value in told.items() if value} | ({"link": False} if no_link else {})
     if sum(map(bool, (snippet, write and not as_bake, check, as_bake))) > 1:
         raise errors.UsageError("--snippet, --write, --check and --bake are different things to do; give one")
     path = write or check

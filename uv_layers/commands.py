@@ -37,6 +37,7 @@ from uv_layers.model import (
     Plan,
     Problem,
     Project,
+    Selection,
     Suggestion,
     Target,
     Tree,
@@ -174,13 +175,16 @@ def _from_project(
     options: Options, current: Project, wanted: Sequence[str], uv: Uv
 ) -> tuple[list[LayerLock], Target, tuple[str, ...]]:
     made = _plan(options, current, wanted, uv)
-    return _locks(made, current, wanted), made.target, made.hints
+    return _locks(made, current, wanted), _equipped(uv, options, made.target, current.directory), made.hints
 
 
 def _from_folder(
     options: Options, folder: Path, wanted: Sequence[str], uv: Uv
 ) -> tuple[list[LayerLock], Target, tuple[str, ...]]:
-    at = _interpreter(uv, options, folder, None)
+    if options.platform is None:
+        at = _interpreter(uv, options, folder, None)
+    else:
+        at = target.of_platform(options.platform, options.python or _running())
     locks = []
     for name in wanted:
         path = _lock_file(folder, name)
@@ -188,7 +192,7 @@ def _from_folder(
         pylock.check_target(lock, path, at)
         own = project.prefix(lock.prefix, str(path), "tool.uv-layers.prefix")
         locks.append(replace(lock, prefix=_prefix(options, own)))
-    return locks, at, ()
+    return locks, _equipped(uv, options, at, folder), ()
 
 
 def _clashes_between(trees: Sequence[Tree], *, strict: bool) -> tuple[str, ...]:
@@ -306,7 +310,7 @@ def suggest(
 
     current = _project(options)
     made = _plan(options, current, ())
-    layers = [layer for layer in made.layers if layer.members]
+    layers = [layer for layer in made.layers if layer.members and layer.kind == "packages"]
     if not layers:
         raise errors.NoLayersError(current.directory / "pyproject.toml")
     history = suggesting.read(current.lock, options.environ, since=since, limit=limit, show=show_progress)
@@ -315,7 +319,7 @@ def suggest(
     if not write:
         return found, None
     path = options.config or current.directory / project.CONFIG_FILE
-    write_atomically(path, project.with_layers(path, [layer.spec for layer in found.layers], current.config.prefix))
+    write_atomically(path, project.with_layers(path, [layer.spec for layer in found.layers], current.config))
     if current.config.source == "pyproject.toml" and current.config.layers:
         found = replace(found, hints=(*found.hints, f"{path.name} now wins over [tool.uv-layers] in pyproject.toml"))
     return found, path
@@ -368,7 +372,7 @@ def _locks_of(options: Options, current: Project, texts: Mapping[Path, str]) -> 
         config = options.config and options.config.absolute()
         if config is not None and config in texts and config.is_relative_to(current.lock_root):
             config = place(config)
-        return _all_locks(replace(options, directory=place(current.directory), package=None, config=config))
+        return _all_locks(replace(options, directory=place(current.directory), config=config))
 
 
 def _lock_file(folder: Path, layer: str) -> Path:
@@ -437,6 +441,7 @@ def _recipe(options: Options, named: Sequence[str], told: Mapping[str, Any]) -> 
         export=(*arguments, *(names if on_top else ())),
         why=f"--frozen: {current.unchecked}." if current.unchecked else "",
         secrets=tuple(settings.get("secrets", ())),
+        link=settings.get("link", True),
         sources=tuple(sources),
         command=tuple(shlex.split(settings.get("cmd", ""))),
     )
@@ -462,7 +467,9 @@ def _export_arguments(options: Options, current: Project) -> list[str]:
     """Return the arguments that make `uv-layers export` in the builder choose what is chosen here."""
     words = _chosen(options, current, ".")
     words += ["--frozen"] if options.frozen or current.unchecked else []
-    if current.directory != current.lock_root:
+    if current.chosen:
+        words += [word for name in options.packages for word in ("--package", name)]
+    elif current.directory != current.lock_root:
         words += ["--project", _in_context(current.directory, current.lock_root), "--output", "."]
     return words
 
@@ -471,6 +478,7 @@ def _install_arguments(options: Options, current: Project) -> list[str]:
     """Return the arguments that make `uv-layers install` install the project, whose sources are in a folder there."""
     where = _in_context(current.directory, current.lock_root)
     words = ["--project", posixpath.normpath(f"{PROJECT}/{where}"), "--layers-dir", "layers", "--frozen"]
+    words += [word for name in options.packages for word in ("--package", name) if current.chosen]
     return [*words, *_chosen(options, current, PROJECT)]
 
 
@@ -489,13 +497,14 @@ def _chosen(options: Options, current: Project, root: str) -> list[str]:
 
 
 def _sources(current: Project) -> list[str]:
-    """Return what the final image gets of the project: `src`, else its package, else its modules."""
-    folder = current.directory
-    package = normalised(current.name or "").replace("-", "_")
-    for name in ("src", package):
-        if name and (folder / name).is_dir():
-            return [_in_context(folder / name, current.lock_root)]
-    return [_in_context(path, current.lock_root) for path in sorted(folder.glob("*.py"))]
+    """Return what the final image gets of each project: `src`, else its package, else its modules."""
+    found: list[Path] = []
+    for part in current.parts:
+        names = ("src", normalised(part.name or "").replace("-", "_"))
+        folders = (part.directory / name for name in names if name and (part.directory / name).is_dir())
+        first = next(folders, None)
+        found += sorted(part.directory.glob("*.py")) if first is None else [first]
+    return [_in_context(path, current.lock_root) for path in found]
 
 
 def _project(options: Options) -> Project:
@@ -504,13 +513,15 @@ def _project(options: Options) -> Project:
     if directory is None:
         raise errors.ProjectNotFoundError(start)
     current = project.load(directory, options.config)
-    if options.package is not None:
-        member = current.members.get(normalised(options.package))
-        if member is None and normalised(options.package) != normalised(current.name or ""):
-            members = ", ".join(current.members) or "no members"
-            raise errors.UsageError(f"--package: no {options.package!r} in the workspace; it has: {members}")
-        if member is not None and member != directory:
-            current = project.load(member, options.config)
+    if options.packages:
+        known = {normalised(current.name or ""): current.directory, **current.members}
+        for name in options.packages:
+            if name not in known:
+                members = ", ".join(current.members) or "no members"
+                raise errors.UsageError(f"--package: no {name!r} in the workspace; it has: {members}")
+        chosen = [project.load(known[name], options.config) for name in options.packages]
+        root = current if current.directory == current.lock_root else project.load(current.lock_root, options.config)
+        current = chosen[0] if len(chosen) == 1 else project.of_members(root, chosen)
     if not current.lock.is_file():
         raise errors.LockNotFoundError(current.lock_root)
     return current
@@ -536,8 +547,18 @@ def _interpreter(uv: Uv, options: Options, directory: Path, current: Project | N
 def _target(uv: Uv, current: Project, options: Options) -> Target:
     if options.platform is None:
         return _interpreter(uv, options, current.directory, current)
-    running = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    return target.of_platform(options.platform, options.python or current.python_request or running)
+    return target.of_platform(options.platform, options.python or current.python_request or _running())
+
+
+def _running() -> str:
+    return f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def _equipped(uv: Uv, options: Options, at: Target, directory: Path) -> Target:
+    """Return the target with an interpreter to install and compile with: for another platform, one like it here."""
+    if at.executable is not None:
+        return at
+    return target.equipped(at, _interpreter(uv, replace(options, python=at.python), directory, None))
 
 
 def _plan(options: Options, current: Project, named: Sequence[str], uv: Uv | None = None) -> Plan:
@@ -550,27 +571,29 @@ def _plan(options: Options, current: Project, named: Sequence[str], uv: Uv | Non
     directory = current.directory
     groups = dict.fromkeys(g for spec in (*layers, *on_top) for g in spec.groups)
     extras = dict.fromkeys(e for spec in layers for e in spec.extras)
-    image = replace(
-        selection,
-        groups=tuple(dict.fromkeys([*selection.groups, *(g for s in layers for g in s.groups)])),
-        extras=tuple(dict.fromkeys([*selection.extras, *extras])),
-    )
-    asked: dict[str, list[str]] = {f"group {g}": group_argv(directory, g) for g in groups}
+    asked: dict[str, list[list[str]]] = {
+        f"group {g}": [group_argv(part.directory, g) for part in current.parts if g in part.groups] for g in groups
+    }
     if extras or any(spec.dependencies for spec in layers):
-        asked["dependencies"] = dependencies_argv(directory)
-    asked |= {f"extra {e}": dependencies_argv(directory, e) for e in extras}
+        asked["dependencies"] = [dependencies_argv(part.directory) for part in current.parts]
+    for extra in extras:
+        parts = [part for part in current.parts if extra in part.extras]
+        asked[f"extra {extra}"] = [dependencies_argv(part.directory, extra) for part in parts]
+    image = [image_argv(part.directory, _of_part(selection, part, groups, extras)) for part in current.parts]
     with _pool(4) as pool:
         root = current.lock_root
-        answers = {reason: pool.submit(uv.export, argv, root) for reason, argv in asked.items()}
-        whole = pool.submit(uv.export, image_argv(directory, image), root)
+        answers = {reason: [pool.submit(uv.export, argv, root) for argv in argvs] for reason, argvs in asked.items()}
+        whole = [pool.submit(uv.export, argv, root) for argv in image]
         at = _target(uv, current, options)
         if not options.frozen:
-            argv = check_argv(directory, at.executable, offline=options.offline)
+            here = target.running_satisfies(None, current.requires_python)
+            python = at.executable or (sys.executable if here else None)
+            argv = check_argv(directory, python, offline=options.offline)
             _wait(pool.submit(uv.check, argv, current.lock))
-        exports = {reason: pylock.Export(_wait(answer), at, root) for reason, answer in answers.items()}
+        exports = {reason: pylock.Export(list(map(_wait, found)), at, root) for reason, found in answers.items()}
         closures = _closures(layers, exports)
         try:
-            packages = pylock.Export(_wait(whole), at, root)
+            packages = pylock.Export(list(map(_wait, whole)), at, root)
         except errors.UvFailedError:
             # uv refuses conflicting groups by their names; the package that they conflict over says more.
             planning.check_versions({f"layer {name!r}": needs for name, needs in closures.items()})
@@ -584,7 +607,7 @@ def _plan(options: Options, current: Project, named: Sequence[str], uv: Uv | Non
     for package in local:
         if own is None and package.name not in workspace:
             raise errors.LocalFolderError(package.name, package.table["directory"]["path"])
-    return planning.make(
+    made = planning.make(
         image=[package for package in everything if package not in local],
         known=packages.names - {package.name for package in local},
         layers=layers,
@@ -594,6 +617,17 @@ def _plan(options: Options, current: Project, named: Sequence[str], uv: Uv | Non
         source=current.config.source,
         on_top=[(spec, exports[f"group {spec.name}"].packages(settings)) for spec in on_top],
         own=None if own is None else (own, local),
+    )
+    return replace(made, hints=(*made.hints, *planning.too_large(made.layers, options.warn_size)))
+
+
+def _of_part(selection: Selection, part: Project, groups: Iterable[str], extras: Iterable[str]) -> Selection:
+    """Return what a member of the workspace is asked for, with the groups and extras that layers name: what it has."""
+    return replace(
+        selection,
+        groups=tuple(g for g in dict.fromkeys([*selection.groups, *groups]) if g in part.groups),
+        no_groups=tuple(g for g in selection.no_groups if g in part.groups),
+        extras=tuple(e for e in dict.fromkeys([*selection.extras, *extras]) if e in part.extras),
     )
 
 

@@ -50,8 +50,9 @@ class Recipe:
     `tool` is a version of uv-layers, or the path of its wheel in the build context; `uv` is a version of uv, or an
     image that has it; `inputs` are the files of the build context that decide the plan, and `files` those that are
     installed; `export` are the arguments of `uv-layers export`, and `why` says what is to be known of them; `secrets`
-    are the environment variables, or `netrc`, that an index asks for; `sources` are what the final image gets of the
-    project itself, and `command` is what it runs; `taken` are the names of stages that the Dockerfile has besides.
+    are the environment variables, or `netrc`, that an index asks for; without `link` layers are copied in a way that
+    Podman and Buildah know, too; `sources` are what the final image gets of the project itself, and `command` is what
+    it runs; `taken` are the names of stages that the Dockerfile has besides.
     """
 
     layers: tuple[Stage, ...]
@@ -65,6 +66,7 @@ class Recipe:
     export: tuple[str, ...] = ()
     why: str = ""
     secrets: tuple[str, ...] = ()
+    link: bool = True
     sources: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     taken: tuple[str, ...] = ()
@@ -141,8 +143,9 @@ _MARKED = {
 def _stages(recipe: Recipe) -> str:
     tool, plan_stage, *layer_stages = stage_names(recipe)
     builder = _builder(recipe, recipe.builder or recipe.image, tool)
-    files = [_mount("bind", source=path, target=path) for path in recipe.files]
-    mounts = [_mount("bind", source=path, target=path) for path in recipe.inputs] + files
+    # Podman 4 wants absolute targets.
+    files = [_mount("bind", source=path, target=f"{_WORK}/{path}") for path in recipe.files]
+    mounts = [_mount("bind", source=path, target=f"{_WORK}/{path}") for path in recipe.inputs] + files
     command = shlex.join(["uv-layers", "export", *recipe.export])
     plan = [*([f"# {recipe.why}"] if recipe.why else []), f"FROM {tool} AS {plan_stage}", _run([*mounts, command])]
     stages = [builder, plan]
@@ -162,8 +165,8 @@ def _stages(recipe: Recipe) -> str:
             command = f"uv-layers install {layer.layer}"
             mounts += files
         else:
-            # Builds may write beside their sources: `rw` lets them, and what they write is dropped.
-            mounts.insert(0, _mount("bind", source=".", target=f"{_WORK}/{PROJECT}") + ",rw")
+            # A copy and no mount: setuptools writes beside the sources, and Podman has no writable mount everywhere.
+            lines.append(f"COPY . {_WORK}/{PROJECT}")
             command = shlex.join(["uv-layers", "install", layer.layer, *layer.project])
         stages.append([*lines, _run([*mounts, *variables, command])])
     return "\n".join("".join(f"{line}\n" for line in stage) for stage in stages)
@@ -206,7 +209,8 @@ def _copies(recipe: Recipe) -> str:
     # A flat tree (prefix "/") is copied to where the interpreter of the official images looks.
     place = "/usr/local/" if recipe.prefix == "/" else "/"
     pairs = zip(recipe.layers, stage_names(recipe)[2:], strict=True)
-    lines = [f"COPY --link --from={stage} {_WORK}/layers/{layer.layer}/ {place}" for layer, stage in pairs]
+    copy = "COPY --link" if recipe.link else "COPY"
+    lines = [f"{copy} --from={stage} {_WORK}/layers/{layer.layer}/ {place}" for layer, stage in pairs]
     if is_environment(recipe.prefix):
         # Within double quotes an instruction reads these three as more than themselves.
         prefix = re.sub(r'(["\\$])', r"\\\1", recipe.prefix)

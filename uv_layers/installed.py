@@ -137,7 +137,7 @@ def _renamed(script: bytes, old: bytes, new: bytes) -> bytes:
 
 def _shebang(interpreter: bytes) -> bytes:
     """Return the first lines of a script: by way of the shell, as pip does, where the kernel takes no such path."""
-    if len(interpreter) <= _LONGEST_SHEBANG and b" " not in interpreter:
+    if len(interpreter) <= _LONGEST_SHEBANG and b" " not in interpreter.removeprefix(b"/usr/bin/env "):
         return b"#!" + interpreter + b"\n"
     return b"#!/bin/sh\n'''exec' '" + interpreter + b"' \"$0\" \"$@\"\n' '''\n"
 

@@ -35,7 +35,8 @@ class Target:
 
     `markers` is a marker environment (PEP 508); `tags` maps each supported wheel tag (PEP 425) to its
     rank, best first. An interpreter has an `executable`, the base one, and the `cache_tag` and the `magic`
-    number, in hex, of its bytecode (PEP 3147); a platform that is not this one has none.
+    number, in hex, of its bytecode (PEP 3147); a platform that is not this one has none. Debian's own has a
+    `local_site`: where it looks for what others than Debian install. `platform` is uv's name of one that is not here.
     """
 
     markers: Mapping[str, str]
@@ -43,6 +44,8 @@ class Target:
     executable: str | None = None
     cache_tag: str = ""
     magic: str = ""
+    local_site: str = ""
+    platform: str = ""
 
     @property
     def python(self) -> str:
@@ -75,7 +78,8 @@ class Options:
     """What every command is told about the project, the target and uv."""
 
     directory: Path | None = None
-    package: str | None = None
+    packages: tuple[str, ...] = ()
+    warn_size: int = 2_000_000_000
     config: Path | None = None
     selection: Selection = field(default_factory=Selection)
     prefix: str | None = None
@@ -142,10 +146,16 @@ class Project:
     default_groups: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     uv_settings: Mapping[str, Any] = field(default_factory=dict)
+    chosen: tuple[Project, ...] = ()
 
     @property
     def lock(self) -> Path:
         return self.lock_root / "uv.lock"
+
+    @property
+    def parts(self) -> tuple[Project, ...]:
+        """The projects that the image is of: this one, or the members of its workspace that are chosen."""
+        return self.chosen or (self,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,6 +224,18 @@ def content(package: Package) -> object:
     return package.version, commit, sorted(item for file in files for item in file["hashes"].items())
 
 
+def too_large(layers: Iterable[Layer], limit: int) -> Iterable[str]:
+    """Yield a hint for each layer of more than `limit` bytes, with what to take out of it."""
+    for layer in layers:
+        if layer.size > limit:
+            largest = sorted(layer.members, key=lambda m: (-(m.package.size or 0), m.package.name))[:3]
+            shares = ", ".join(f"{m.package.name} {(m.package.size or 0) / layer.size:.0%}" for m in largest)
+            yield (
+                f"layer {layer.name!r} has {layer.size / 1e9:.2f} GB, which BuildKit compresses on one core, and a "
+                f"registry may refuse; split it ({shares}), as `uv-layers suggest` does"
+            )
+
+
 def _hints(
     made: Sequence[Layer],
     on_top: Sequence[tuple[LayerSpec, Sequence[Package]]],

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,25 @@ def load(directory: Path, config_file: Path | None = None) -> Project:
         extras=tuple(normalised(extra) for extra in _table(document, "project.optional-dependencies")),
         # uv reads one of the two and not both: uv.toml wins.
         uv_settings=_read(settings) if settings.is_file() else root_uv,
+    )
+
+
+def of_members(root: Project, chosen: Sequence[Project]) -> Project:
+    """Return the workspace `root` as the project of one image that has all of the `chosen` members."""
+
+    def united(key: str) -> tuple[Any, ...]:
+        return tuple(dict.fromkeys(value for project in chosen for value in getattr(project, key)))
+
+    return replace(
+        root,
+        chosen=tuple(chosen),
+        inputs=tuple(dict.fromkeys([*root.inputs, *united("inputs")])),
+        files=tuple(dict.fromkeys([*root.files, *united("files")])),
+        unchecked=root.unchecked or next((project.unchecked for project in chosen if project.unchecked), ""),
+        has_dependencies=any(project.has_dependencies for project in chosen),
+        groups=united("groups"),
+        default_groups=united("default_groups"),
+        extras=united("extras"),
     )
 
 
@@ -175,9 +195,12 @@ def _unchecked(documents: Mapping[Path, Mapping[str, Any]], local: Iterable[Path
     for path, document in everything.items():
         meta = _table(document, "project")
         dynamic = _strings(meta.get("dynamic", []), str(path), "project.dynamic")
-        for key in ("version", "dependencies", "optional-dependencies"):
+        # uv asks for no sources where only the version is dynamic, unless the lock is stale.
+        for key in ("dependencies", "optional-dependencies"):
             if key in dynamic:
-                return f"the {key} of {meta.get('name') or path.parent.name} is dynamic, and only its sources tell it"
+                return (
+                    f"the {key} of {meta.get('name') or path.parent.name} are dynamic, and only its sources tell them"
+                )
         if not meta and path not in documents:
             return f"{path.parent.name} has no [project] table, and only its sources tell what it needs"
     return ""
@@ -220,12 +243,14 @@ def _validated(table: Mapping[str, Any], source: str, where: str) -> Config:
 def _dockerfile(table: object, source: str, where: str) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise errors.ConfigError(source, where, "must be a table")
-    known = _DOCKERFILE_STRINGS | _DOCKERFILE_LISTS
+    known = {"link", *_DOCKERFILE_STRINGS, *_DOCKERFILE_LISTS}
     for key in sorted(table.keys() - known):
         raise errors.ConfigError(source, f"{where}.{key}", f"unknown setting; known: {', '.join(sorted(known))}")
     strings = {k: _text(v, source, f"{where}.{k}") for k, v in table.items() if k in _DOCKERFILE_STRINGS}
     lists = {k: tuple(_strings(v, source, f"{where}.{k}")) for k, v in table.items() if k in _DOCKERFILE_LISTS}
-    return {**strings, **lists}
+    if not isinstance(table.get("link", True), bool):
+        raise errors.ConfigError(source, f"{where}.link", f"must be true or false, not {table['link']!r}")
+    return {**strings, **lists, **({"link": table["link"]} if "link" in table else {})}
 
 
 def prefix(value: object, source: str, setting: str) -> str:
@@ -269,19 +294,23 @@ def _layer(table: Mapping[str, Any], source: str, where: str) -> LayerSpec:
     )
 
 
-def with_layers(config: Path, layers: Sequence[LayerSpec], prefix: str) -> str:
-    """Return the text of the file `config` with these layers in the place of its own; `prefix` is for a new file.
+def with_layers(path: Path, layers: Sequence[LayerSpec], config: Config) -> str:
+    """Return the text of the file `path` with these layers in the place of its own, below that of the project itself.
 
-    Raises ConfigError where the file's layers stand in a way that cannot be replaced alone.
+    A new file has all else that `config` has. Raises ConfigError where the file's layers stand in a way that cannot be
+    replaced alone.
     """
     entries = [_entry(spec) for spec in layers]
     entries[-1] += "  # and whatever no layer claims"
+    entries += [] if config.project is None else [_entry(config.project)]
     made = "layers = [                                # bottom to top\n" + "".join(f"  {e}\n" for e in entries) + "]\n"
-    if not config.is_file():
-        other = "" if prefix == DEFAULT_PREFIX else f"prefix = {_quoted(prefix)}\n"
-        return other + made
-    rest = {key: value for key, value in _read(config).items() if key != "layers"}
-    text = config.read_text(encoding="utf-8")
+    if not path.is_file():
+        import tomli_w  # noqa: PLC0415
+
+        before = "" if config.prefix == DEFAULT_PREFIX else f"prefix = {_quoted(config.prefix)}\n"
+        return before + made + ("\n" + tomli_w.dumps({"dockerfile": config.dockerfile}) if config.dockerfile else "")
+    rest = {key: value for key, value in _read(path).items() if key != "layers"}
+    text = path.read_text(encoding="utf-8")
     lines = text.splitlines(keepends=True)
     start = next((n for n, line in enumerate(lines) if re.match(r"layers\s*=", line)), None)
     if start is None:
@@ -294,7 +323,7 @@ def with_layers(config: Path, layers: Sequence[LayerSpec], prefix: str) -> str:
         if _says(candidate, wanted):
             return candidate
     problem = "cannot be replaced alone; write them as `layers = [` on a line of its own, or remove them"
-    raise errors.ConfigError(str(config), "layers", problem)
+    raise errors.ConfigError(str(path), "layers", problem)
 
 
 def _says(text: str, document: Mapping[str, Any]) -> bool:

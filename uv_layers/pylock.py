@@ -45,12 +45,12 @@ def layers_in(directory: Path) -> list[str]:
 
 
 class Export:
-    """What `uv export --format pylock.toml` printed, as it applies to one target."""
+    """What `uv export --format pylock.toml` printed for each of some projects, as it applies to one target."""
 
-    def __init__(self, text: str, target: Target, root: Path) -> None:
-        document = tomli.loads(text)
-        self.requires_python: str | None = document.get("requires-python")
-        tables: list[dict[str, Any]] = document.get("packages", [])
+    def __init__(self, texts: Sequence[str], target: Target, root: Path) -> None:
+        documents = [tomli.loads(text) for text in texts]
+        self.requires_python = [d["requires-python"] for d in documents if "requires-python" in d]
+        tables: list[dict[str, Any]] = [table for document in documents for table in document.get("packages", [])]
         #: The names of all packages, those included that no marker admits for the target.
         self.names = frozenset(table["name"] for table in tables)
         environment = tuple(sorted(target.markers.items()))
@@ -77,13 +77,14 @@ class Export:
 
     def check_python(self, source: str) -> None:
         """Raise PythonMismatchError unless the target satisfies `requires-python`."""
-        if self.requires_python is None:
+        if not self.requires_python:
             return
         from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - tens of ms
 
         version = self._target.full_python
-        if not SpecifierSet(self.requires_python).contains(version, prereleases=True):
-            raise errors.PythonMismatchError(source, f"Python {self.requires_python}", f"Python {version}")
+        for wanted in self.requires_python:
+            if not SpecifierSet(wanted).contains(version, prereleases=True):
+                raise errors.PythonMismatchError(source, f"Python {wanted}", f"Python {version}")
 
 
 @cache

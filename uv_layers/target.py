@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import errors, process
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
 # Runs in the interpreter that is asked, this one or another. The base interpreter is what scripts name in the
 # image, by one name however it was started.
 _PROBE = """
-import importlib.util, os, sys
+import importlib.util, os, sys, sysconfig
 from packaging.markers import default_environment
 from packaging.tags import sys_tags
 names = (os.path.join(sys.base_prefix, "bin", "python%d.%d" % sys.version_info[:2]),
          getattr(sys, "_base_executable", ""), sys.executable)
 facts = {"executable": next(name for name in names if name and os.path.isfile(name)),
          "cache_tag": sys.implementation.cache_tag, "magic": importlib.util.MAGIC_NUMBER.hex(),
+         "local_site": sysconfig.get_path("purelib", "posix_local", {"base": sys.base_prefix})
+                       if "posix_local" in sysconfig.get_scheme_names() else "",
          "markers": default_environment(), "tags": [str(tag) for tag in sys_tags()]}
 """
 _ELSEWHERE = "import json, sys\nsys.path.insert(0, sys.argv[1])" + _PROBE + "print(json.dumps(facts))"
@@ -83,9 +86,15 @@ def of_interpreter(executable: str, environ: Mapping[str, str]) -> Target:
         raise errors.TargetError(f"{executable} does not answer as a Python interpreter does") from None
 
 
+def equipped(at: Target, host: Target) -> Target:
+    """Return the target of a platform that is not here with the interpreter here that installs and compiles for it."""
+    return replace(at, executable=host.executable, cache_tag=host.cache_tag, magic=host.magic)
+
+
 def _from(facts: Mapping[str, Any]) -> Target:
     tags = _ranked(facts["tags"])
-    return Target(facts["markers"], tags, facts["executable"], facts["cache_tag"], facts["magic"])
+    more = {key: facts[key] for key in ("executable", "cache_tag", "magic", "local_site")}
+    return Target(facts["markers"], tags, **more)
 
 
 def of_platform(platform: str, python: str) -> Target:
@@ -96,7 +105,7 @@ def of_platform(platform: str, python: str) -> Target:
     """
     from packaging.tags import compatible_tags, cpython_tags  # noqa: PLC0415 - 40 ms
 
-    machine, libc = _platform(platform)
+    name, machine, libc = _platform(platform)
     match = re.fullmatch(r"(?:cpython@?)?(3)\.(\d+)(?:\.(\d+))?", python)
     if match is None:
         raise errors.TargetError(f"--platform needs a Python version such as --python 3.12, not {python!r}")
@@ -118,18 +127,19 @@ def of_platform(platform: str, python: str) -> Target:
         "python_version": f"3.{minor}",
         "sys_platform": "linux",
     }
-    return Target(markers, _ranked(map(str, tags)))
+    return Target(markers, _ranked(map(str, tags)), platform=name)
 
 
-def _platform(platform: str) -> tuple[str, list[str]]:
+def _platform(platform: str) -> tuple[str, str, list[str]]:
+    """Return uv's name of a platform, its machine, and the tags of its C library, best first."""
     platform = _ALIASES.get(platform, platform)
     if platform.startswith("linux/") and (machine := _MACHINES.get(platform.split("/")[1])):
-        return machine, list(_manylinux(machine, _GLIBC))
+        return f"{machine}-manylinux_2_{_GLIBC}", machine, list(_manylinux(machine, _GLIBC))
     if match := _TRIPLE.fullmatch(platform):
         machine, glibc, legacy, libc = match.groups()
         if libc == "musl":
-            return machine, [f"musllinux_1_{minor}_{machine}" for minor in (2, 1)]
-        return machine, list(_manylinux(machine, 17 if legacy else int(glibc or _GLIBC)))
+            return platform, machine, [f"musllinux_1_{minor}_{machine}" for minor in (2, 1)]
+        return platform, machine, list(_manylinux(machine, 17 if legacy else int(glibc or _GLIBC)))
     raise errors.TargetError(
         f"unknown platform {platform!r}; use linux/amd64, linux/arm64, or a Linux name of uv's --python-platform"
     )

@@ -127,18 +127,21 @@ def install_argv(
     *,
     settings: Path,
     environ: Mapping[str, str],
+    platform: str = "",
     offline: bool = False,
     verbose: bool = False,
 ) -> list[str]:
     """Return the arguments that install a layer lock, or folders, below `prefix`, with the uv.toml `settings`.
 
-    UV_NO_BUILD and UV_NO_BUILD_PACKAGE, which `uv sync` reads and `uv pip` does not, become options.
+    UV_NO_BUILD and UV_NO_BUILD_PACKAGE, which `uv sync` reads and `uv pip` does not, become options. For a `platform`
+    that is not this one nothing is built: what comes of a build here is for here.
     """
     argv = ["pip", "install", "--python", python, "--prefix", str(prefix), "--no-deps", "--no-python-downloads"]
     argv += ["--link-mode", "copy", "--no-compile-bytecode", "--preview-features", "pylock"]
     argv += ["--config-file", str(settings)]
     for path in what:
         argv += [str(path)] if path.is_dir() else ["--requirements", str(path)]
+    argv += ["--python-platform", platform, "--only-binary", ":all:"] if platform else []
     argv += _repeated("--only-binary", environ.get("UV_NO_BUILD_PACKAGE", "").split())
     no_build = environ.get("UV_NO_BUILD", "").lower() in {"1", "true", "yes", "on", "t", "y"}
     flags = (("--no-build", no_build), ("--offline", offline), ("--verbose", verbose))
