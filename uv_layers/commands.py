@@ -423,7 +423,7 @@ def _recipe(options: Options, named: Sequence[str], told: Mapping[str, Any]) -> 
     on_top = planning.named_specs(named, planning.names(current, specs, prefix), current.groups)
     stages = [Stage(ENVIRONMENT)] * is_environment(prefix)
     stages += [Stage(spec.name, spec.image, spec.system_packages) for spec in (*specs, *on_top)]
-    names = [spec.name for spec in (*specs, *on_top)]
+    names = [stage.layer for stage in stages]
     arguments = _export_arguments(options, current)
     if own is not None:
         stages.append(Stage(own.name, own.image, own.system_packages, tuple(_install_arguments(options, current))))

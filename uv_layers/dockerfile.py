@@ -147,15 +147,26 @@ def _stages(recipe: Recipe) -> str:
     files = [_mount("bind", source=path, target=f"{_WORK}/{path}") for path in recipe.files]
     mounts = [_mount("bind", source=path, target=f"{_WORK}/{path}") for path in recipe.inputs] + files
     command = shlex.join(["uv-layers", "export", *recipe.export])
-    plan = [*([f"# {recipe.why}"] if recipe.why else []), f"FROM {tool} AS {plan_stage}", _run([*mounts, command])]
+    plan = [
+        *([f"# {errors.printable(recipe.why)}"] if recipe.why else []),
+        f"FROM {tool} AS {plan_stage}",
+        _run([*mounts, command]),
+    ]
     stages = [builder, plan]
     for layer, stage in zip(recipe.layers, layer_stages, strict=True):
+        if layer.image is not None and recipe.uv is None:
+            raise errors.UsageError(
+                f"layer {layer.layer!r} has an image of its own, and shares uv's cache with the others; "
+                "name the uv of all with --uv or dockerfile.uv"
+            )
         lines = [f"FROM {tool} AS {stage}"] if layer.image is None else _builder(recipe, layer.image, stage)
         if layer.system_packages:
             lines.append(_system(layer.image or recipe.builder or recipe.image, layer.system_packages))
         mounts = [_mount("cache", target="/root/.cache")]
         variables = []
         for name in recipe.secrets:
+            if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+                raise errors.UsageError(f"secret {name!r} is neither the name of a variable nor {_NETRC}")
             # From a file and not `env=`, which Docker knows since 27 only; and never an argument.
             target = {"target": "/root/.netrc"} if name == _NETRC else {}
             mounts.append(_mount("secret", id=name, **target) + ",required=true")
@@ -175,7 +186,7 @@ def _stages(recipe: Recipe) -> str:
 def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:
     """Return the lines of a stage that has uv-layers, and uv."""
     lines = [f"FROM {_image(image)} AS {stage}"]
-    tool, mounts = f"uv-layers=={recipe.tool}", []
+    tool, mounts = shlex.quote(f"uv-layers=={recipe.tool}"), []
     if recipe.tool.endswith(".whl"):
         wheel = f"/tmp/{recipe.tool.rsplit('/', 1)[-1]}"  # noqa: S108 - a path in the builder
         tool, mounts = shlex.quote(wheel), [_mount("bind", source=recipe.tool, target=wheel)]
@@ -192,6 +203,9 @@ def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:
 
 
 def _system(image: str, packages: Sequence[str]) -> str:
+    for package in packages:
+        if not re.fullmatch(r"[A-Za-z0-9][\w+.:=~<>@-]*", package, re.ASCII):
+            raise errors.UsageError(f"{package!r} is no package of a system")
     names = shlex.join(packages)
     if "alpine" in image:
         return f"RUN apk add --no-cache {names}"
@@ -257,6 +271,10 @@ def _mount(kind: str, **options: str) -> str:
 
 
 def _run(words: Sequence[str]) -> str:
+    for word in words:
+        # The shell's quotes hold no line break of a Dockerfile: what follows would be an instruction.
+        if not word.isprintable():
+            raise errors.UsageError(f"{word!r} cannot stand in a Dockerfile")
     return "RUN " + " \\\n    ".join(words)
 
 

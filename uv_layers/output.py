@@ -60,6 +60,7 @@ def plan_json(plan: Plan) -> str:
 def _layer_json(layer: Layer) -> dict[str, Any]:
     return {
         "name": layer.name,
+        "kind": layer.kind,
         "bytes": layer.size,
         "unsized": layer.unsized,
         "packages": [
