@@ -286,14 +286,15 @@ class Compiler:
     def _key(self, content: str, lost: Sequence[str] = ()) -> str:
         at, mode = self.at, self.mode
         facts = [content, at.magic, at.cache_tag, _OPTIMISATION, self.prefix, mode.sources, mode.invalidation]
+        facts += [at.local_site] if at.local_site else []
         return hashlib.sha256(json.dumps([_FORMAT, *facts, *sorted(lost)]).encode()).hexdigest()
 
     def _restore(self, key: str) -> Compiled | None:
         """Write the bytecode that the cache has of a wheel, or return None where it has none."""
         codes = self.cache.get(key)
         # Others may write to a shared cache: nothing from it goes anywhere but below the prefix.
-        below = self.prefix.strip("/")
-        if codes is None or any(".." in path.split("/") or not f"/{path}".startswith(f"/{below}") for path in codes):
+        below = f"{self.prefix.rstrip('/')}/"
+        if codes is None or any(".." in path.split("/") or not f"/{path}".startswith(below) for path in codes):
             return None
         digests = dict(self._write(source, code) for source, code in codes.items() if code is not None)
         return Compiled(tuple(codes), digests, len(codes) - len(digests))

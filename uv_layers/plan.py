@@ -121,6 +121,9 @@ def make(
             raise errors.DuplicateLayerError(f"prefix {prefix}", ENVIRONMENT)
         made.insert(0, Layer(ENVIRONMENT, kind="environment"))
     if own is not None:
+        if not own[1]:
+            what = "neither the project nor what it needs of its workspace is a package (see tool.uv.package)"
+            hints = (*hints, f"layer {own[0].name!r} is empty: {what}")
         made.append(Layer(own[0].name, tuple(Member(package, "project") for package in own[1]), kind="project"))
     return Plan(prefix, target, tuple(made), hints)
 
