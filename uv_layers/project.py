@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 import tomli
@@ -240,8 +239,12 @@ def _entry(spec: LayerSpec) -> str:
         if values := [_quoted(value) for value in getattr(spec, key)]:
             joined = ", ".join(values)
             if len(joined) > _LINE:
-                filled = textwrap.wrap(f"{joined},", _LINE, break_long_words=False, break_on_hyphens=False)
-                joined = "\n" + "".join(f"      {line}\n" for line in filled) + "  "
+                lines = [""]
+                for value in values:
+                    if lines[-1] and len(lines[-1]) + len(value) > _LINE:
+                        lines.append("")
+                    lines[-1] += f"{value}, "
+                joined = "\n" + "".join(f"      {line.rstrip(' ')}\n" for line in lines) + "  "
             parts.append(f"{key} = [{joined}]")
     if spec.dependencies:
         parts.append("dependencies = true")
