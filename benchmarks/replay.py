@@ -8,8 +8,9 @@ layer in which a package of the image changed, came or went, over the bytes of a
 revision that the update leads to. A package that is new since the choice is in the last layer, the top one, as is one
 that no layer of a configuration claims. A project's score is the mean over its updates.
 
-`--greedy` chooses with the known starting point instead; `--split` puts the choice elsewhere than at the half;
-`--every N` is a client that pulls at every Nth revision only.
+`--greedy` chooses with the known starting point instead; `--as-suggest` learns from what `uv-layers suggest` sees: the
+locks alone, and in them the packages that the image has at the time of the choice; `--split` puts the choice elsewhere
+than at the half; `--every N` is a client that pulls at every Nth revision only.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from uv_layers import layering
 from uv_layers.layering import Update, expected_bytes, learned, proposed
 
 if TYPE_CHECKING:
@@ -35,10 +37,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Revision:
-    """The packages of the image at one revision of the lock: versions and download bytes by name."""
+    """The packages of the image at one revision of the lock: versions and download bytes by name.
+
+    `locked` has the versions of all that the lock has, for any group and any platform.
+    """
 
     versions: Mapping[str, str]
     sizes: Mapping[str, int | None]
+    locked: Mapping[str, str]
 
     @property
     def total(self) -> int:
@@ -65,7 +71,8 @@ def revisions(differences: Iterable[Mapping[str, Any]], estimates: Mapping[str, 
         for name, (version, size, *_) in changes.items():
             lock[name] = (version, estimates.get(f"{name}=={version}") if size is None else size)
         image = (image | set(difference.get("inst_add", ()))) - set(difference.get("inst_rm", ()))
-        yield Revision({name: lock[name][0] for name in image}, {name: lock[name][1] for name in image})
+        locked = {name: version for name, (version, _) in lock.items()}
+        yield Revision({name: locked[name] for name in image}, {name: lock[name][1] for name in image}, locked)
 
 
 def update(old: Revision, new: Revision) -> Update:
@@ -140,7 +147,8 @@ def replayed(history: Sequence[Revision], options: argparse.Namespace) -> tuple[
     half = max(1, int(len(history) * options.split))
     now, later = history[half - 1], history[half - 1 :: options.every]
     started = time.perf_counter()
-    seen = updates(history[:half])
+    learn = history[:half]
+    seen = layering.updates([r.locked for r in learn], now.sizes) if options.as_suggest else updates(learn)
     model = learned(now.sizes, seen)
     layers = greedy(now.sizes, seen, options.budget) if options.greedy else proposed(model, options.budget)
     seconds = time.perf_counter() - started
@@ -166,6 +174,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--layers", type=Path, metavar="OUT", help="write the chosen layers, top layer last")
     parser.add_argument("--greedy", action="store_true", help="choose with the known starting point")
+    parser.add_argument("--as-suggest", action="store_true", help="learn from the locks alone, as suggest does")
     parser.add_argument("--split", type=float, default=0.5, help="the part of the revisions that is learned from")
     parser.add_argument("--every", type=int, default=1, help="a client that pulls at every Nth revision")
     options = parser.parse_args()
@@ -180,6 +189,7 @@ def main() -> None:
     scores = [project["score"] for project in projects if project["score"] is not None]
     summary = {
         "budget": options.budget,
+        "greedy": options.greedy,
         "mean": statistics.fmean(scores) if scores else None,
         "median": statistics.median(scores) if scores else None,
         "projects": projects,

@@ -314,7 +314,8 @@ def suggest(
     if not layers:
         raise errors.NoLayersError(current.directory / "pyproject.toml")
     history = suggesting.read(current.lock, options.environ, since=since, limit=limit, show=show_progress)
-    specs = planning.specs(current, options.selection) if keep else current.config.layers
+    # As they are written: what --no-group leaves out for now is not to leave the file.
+    specs = current.config.layers or (planning.specs(current, options.selection) if keep else ())
     found = suggesting.make(layers, specs, history, budget, keep=keep)
     if not write:
         return found, None

@@ -48,12 +48,15 @@ class Repository:
     def files(self, commit: str, folder: Path, more: Sequence[str] = ()) -> dict[Path, str]:
         """Return the files below a folder that decide a plan, as the commit has them, by their path now.
 
-        `more` are names of further files that do.
+        `more` are names of further files that do. A link is what it leads to, if the commit has that.
         """
         below = os.path.relpath(os.path.realpath(folder), self.root)
         listed = self._git(["ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", below])
-        names = [name for name in listed.split("\0") if posixpath.basename(name) in {*_DECIDING, *more}]
-        return {folder / os.path.relpath(name, below): self._git(["show", f"{commit}:{name}"]) for name in names}
+        # git reads one name a line.
+        named = [n for n in listed.split("\0") if posixpath.basename(n) in {*_DECIDING, *more} and "\n" not in n]
+        texts = self.contents([f"{commit}:{name}" for name in named], "--follow-symlinks")
+        found = zip(named, texts, strict=True)
+        return {folder / os.path.relpath(name, below): text for name, text in found if text is not None}
 
     def revisions(self, path: Path, *, since: str | None = None, limit: int | None = None) -> list[Revision]:
         """Return the states that a file has had on the way to HEAD, oldest first, through renames of it."""
@@ -72,21 +75,22 @@ class Repository:
                 found.append(Revision(commit, int(seconds), blob))
         return found[::-1]
 
-    def contents(self, blobs: Sequence[str]) -> Iterator[str | None]:
+    def contents(self, blobs: Sequence[str], *options: str) -> Iterator[str | None]:
         """Yield the text of each blob, None where the clone lacks it or it is no text; one git serves all."""
-        with process.worker(["git", "cat-file", "--batch"], env=self._environ, cwd=self._folder) as git:
+        with process.worker(["git", "cat-file", "--batch", *options], env=self._environ, cwd=self._folder) as git:
             requests = [f"{blob}\n".encode() for blob in blobs]
             # One ahead: git unpacks the next while this one is being read.
             for request in [b"".join(requests[:2]), *requests[2:], b""][: len(requests)]:
                 git.stdin.write(request)
                 git.stdin.flush()
                 fields = git.stdout.readline().split()
-                if fields[-1:] == [b"missing"] or len(fields) < 3:  # noqa: PLR2004
+                if fields[-1:] in ([], [b"missing"]):
                     yield None
                     continue
-                data = git.stdout.read(int(fields[2]) + 1)[:-1]
+                data = git.stdout.read(int(fields[-1]) + 1)[:-1]
                 try:
-                    yield data.decode()
+                    # Of a link that leads nowhere git says that in place of `<name> blob`.
+                    yield data.decode() if len(fields) > 2 else None  # noqa: PLR2004
                 except UnicodeDecodeError:
                     yield None
 

@@ -332,11 +332,16 @@ def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: in
     text += "\n" + _table(("with", ">pulled an update", ">of the image"), rated, width)
     if suggestion.moves:
         text += "\n" + _table(("moves", "from", "to"), [(m.package, m.old, m.new) for m in suggestion.moves], width)
-    learned = f"{suggestion.updates} updates of the image in {suggestion.revisions} revisions of uv.lock"
+    updates, revisions = _count(suggestion.updates, "update"), _count(suggestion.revisions, "revision")
+    learned = f"{updates} of the image in {revisions} of uv.lock"
     if suggestion.unreadable:
         learned += f", {suggestion.unreadable} of them unreadable"
     once = f"; going over to these layers pulls {size(suggestion.once)} once" if suggestion.once else ""
     return text + f"\nlearned from {learned}{once}\n"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def exported_json(exported: Iterable[Exported]) -> str:

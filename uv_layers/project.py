@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -340,8 +339,12 @@ def _entry(spec: LayerSpec) -> str:
         if values := [_quoted(value) for value in getattr(spec, key.replace("-", "_"))]:
             joined = ", ".join(values)
             if len(joined) > _LINE:
-                filled = textwrap.wrap(f"{joined},", _LINE, break_long_words=False, break_on_hyphens=False)
-                joined = "\n" + "".join(f"      {line}\n" for line in filled) + "  "
+                lines = [""]
+                for value in values:
+                    if lines[-1] and len(lines[-1]) + len(value) > _LINE:
+                        lines.append("")
+                    lines[-1] += f"{value}, "
+                joined = "\n" + "".join(f"      {line.rstrip(' ')}\n" for line in lines) + "  "
             parts.append(f"{key} = [{joined}]")
     parts += [f"{key} = true" for key in ("dependencies", "project") if getattr(spec, key)]
     parts += [f"image = {_quoted(spec.image)}"] if spec.image else []

@@ -118,7 +118,7 @@ def make(
 def _hints(history: History, updates: int) -> tuple[str, ...]:
     if updates:
         return (history.lacks,) if history.lacks else ()
-    why = history.lacks or f"in {history.revisions} revisions of the lock nothing of the image has changed"
+    why = history.lacks or "no update of the image in the history of the lock"
     return (f"from sizes alone: {why}",)
 
 

@@ -178,6 +178,7 @@ PACKAGES = (
     Wheel("Odd.Name_Here", "1.0"),
     Wheel("vendor-core", "1.0"),
     Wheel("vendor-maths", "1.0", ("vendor-core",)),
+    Wheel("vendor-more", "1.0", ("vendor-core",)),
     Wheel("for-windows", "1.0"),
     Wheel("for-arm", "1.0"),
     Wheel("for-old-python", "1.0"),

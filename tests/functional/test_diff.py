@@ -159,6 +159,29 @@ def test_a_project_in_a_folder_of_its_repository(project, git, run, tmp_path):
     assert changes(run("diff", "HEAD", "--json", "--project", "services/app", cwd=tmp_path / "repo")) == WEB
 
 
+def test_files_that_are_links_are_what_they_lead_to(project, git, run, tmp_path):
+    folder = project(APP, name="repo/app")
+    (tmp_path / "repo/shared").mkdir()
+    git(tmp_path / "repo", "init", "-q")
+    for name in ("pyproject.toml", "uv.lock"):
+        (folder / name).rename(tmp_path / "repo/shared" / name)
+        (folder / name).symlink_to(f"../shared/then-{name}")
+        (tmp_path / "repo/shared" / f"then-{name}").symlink_to(name)
+    (folder / ".python-version").symlink_to("/nowhere")
+    commit(git, tmp_path / "repo")
+    folder.edit("web==1.0", "web==1.1")
+    folder.lock()
+    assert changes(run("diff", "HEAD", "--json", cwd=folder)) == WEB
+    for target in ("uv.lock", "/nowhere", "../nothing", "../../outside"):
+        (folder / "uv.lock").unlink()
+        (folder / "uv.lock").symlink_to(target)
+        commit(git, tmp_path / "repo")
+        (folder / "uv.lock").unlink()
+        folder.lock()
+        found = run("diff", "HEAD", cwd=folder)
+        assert (found.status, found.stderr) == (2, f"error[git]: HEAD has no uv.lock below {folder.path}\n")
+
+
 @pytest.mark.parametrize("name", ["uv.lock", "pyproject.toml"])
 def test_a_revision_from_before_the_project_is_said_to_be_that(project, git, run, tmp_path, name):
     folder = project(APP, name="repo/app")

@@ -137,7 +137,15 @@ def _keys(value) -> set[str]:
 
 @pytest.mark.parametrize(
     "words",
-    [("plan",), ("export",), ("install", "--all", "--digest"), ("diff", "old.lock"), ("verify",), ("env",)],
+    [
+        ("plan",),
+        ("export",),
+        ("install", "--all", "--digest"),
+        ("diff", "old.lock"),
+        ("suggest", "--keep"),
+        ("verify",),
+        ("env",),
+    ],
     ids=lambda words: words[0],
 )
 def test_every_key_of_a_document_is_explained(stage, project, run, words):
@@ -145,7 +153,7 @@ def test_every_key_of_a_document_is_explained(stage, project, run, words):
     text = (REFERENCE / "json.md").read_text(encoding="utf-8")
     [section] = [part for part in re.split(r"^## ", text, flags=re.MULTILINE) if part.startswith(f"`{command}`")]
     explained = set(re.findall(r"`([A-Za-z_]+)`", section))
-    if command in {"plan", "export", "diff"}:
+    if command in {"plan", "export", "diff", "suggest"}:
         dependencies = '["web", "source", "tool"]'
         app = project(
             f'[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = {dependencies}\n'
@@ -163,6 +171,7 @@ def test_every_key_of_a_document_is_explained(stage, project, run, words):
         outcome = run(*words, "--json", cwd=stage)
     keys = _keys(outcome.result)
     assert len(keys) > 3
+    assert all(outcome.result.get(name, True) for name in ("layers", "moves"))
     assert keys <= explained
     envelope = re.split(r"^## ", text, flags=re.MULTILINE)[0]
     assert {"schema", "command", "result"} <= set(re.findall(r"`([a-z]+)`", envelope))

@@ -4,7 +4,17 @@ from itertools import product
 
 import pytest
 
-from uv_layers.layering import Update, expected_bytes, floor_bytes, learned, probability, proposed
+from uv_layers.layering import (
+    PAYBACK,
+    Update,
+    expected_bytes,
+    floor_bytes,
+    kept,
+    learned,
+    patterns,
+    probability,
+    proposed,
+)
 
 
 def update(*changed: str, added: str = "") -> Update:
@@ -104,3 +114,79 @@ def test_sizes_of_zero_and_an_image_of_nothing():
 def test_a_budget_of_no_layers_is_refused(budget):
     with pytest.raises(ValueError, match="one or more"):
         proposed(learned(SIZES, HISTORY), budget)
+
+
+# From layers that are there
+
+
+def layers_of(found):
+    return [layer for _, layer in found]
+
+
+def test_layers_that_are_good_are_kept():
+    model = learned(SIZES, HISTORY)
+    good = proposed(model, 3)
+    assert kept(model, good, 3) == list(enumerate(good))
+    assert layers_of(kept(model, good, 99))[-1] == good[-1]
+
+
+def test_a_move_is_made_where_it_pays_within_the_time_and_only_there():
+    # Taking the daily package out of the heavy layer pulls that once, and spares it at every second update.
+    model = learned({"heavy": 1000, "daily": 1, "other": 1}, [update("daily"), update("other")] * 20)
+    assert layers_of(kept(model, [["daily", "heavy"], ["other"]], 2)) == [("heavy",), ("daily", "other")]
+    # One update in so many brings less than the move costs, though without that cost it would be made.
+    seen = [update("rare"), *[update("other")] * 10 * PAYBACK]
+    model = learned({"heavy": 1000, "rare": 1, "other": 1}, seen)
+    today = [["heavy", "rare"], ["other"]]
+    assert layers_of(kept(model, today, 2)) == [tuple(layer) for layer in today]
+    assert expected_bytes(model, [["heavy"], ["other", "rare"]]) < expected_bytes(model, today)
+
+
+def test_new_layers_come_below_the_top_one_and_the_others_stay_in_their_order():
+    found = kept(learned(SIZES, HISTORY * 3), [["torch", "fastapi"], ["cudnn", "starlette"], ["numpy", "uvicorn"]], 4)
+    places = [place for place, _ in found]
+    assert places == [0, 1, None, 2]
+
+
+def test_layers_in_excess_are_merged_where_that_costs_least():
+    model = learned(SIZES, HISTORY)
+    found = kept(model, [["torch"], ["cudnn"], ["numpy"], ["fastapi", "starlette", "uvicorn"]], 2)
+    assert found == [(1, ("cudnn", "torch")), (3, ("fastapi", "numpy", "starlette", "uvicorn"))]
+    assert kept(model, [[name] for name in SIZES], 1) == [(5, tuple(sorted(SIZES)))]
+
+
+def test_a_budget_of_no_layers_is_refused_for_layers_that_are_there_too():
+    with pytest.raises(ValueError, match="one or more, not 0"):
+        kept(learned(SIZES, HISTORY), [SIZES], 0)
+
+
+def test_where_nothing_ever_changes_and_has_no_bytes_nothing_is_moved():
+    model = learned(dict.fromkeys("ab", 0), [])
+    assert layers_of(kept(model, [["a"], ["b"]], 5)) == [("a",), ("b",)]
+
+
+# What stands for the packages of a layer
+
+FAMILY = ["nvidia-cublas", "nvidia-cudnn", "nvidia-nccl"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "others", "seen", "expected"),
+    [
+        ([*FAMILY, "torch"], ["numpy"], [], ["nvidia-*", "torch"]),
+        (FAMILY[:2], [], [], FAMILY[:2]),
+        (FAMILY, ["nvidia-ml-py"], [], FAMILY),
+        (FAMILY, ["nvidia"], [], ["nvidia-*"]),
+        (FAMILY, [], [update(*FAMILY)], ["nvidia-*"]),
+        # Two thirds of them at each update is together, one at each is not.
+        (FAMILY, [], [update(*FAMILY[:2]), update(*FAMILY[1:])], ["nvidia-*"]),
+        (FAMILY, [], [update(name) for name in FAMILY], FAMILY),
+        (["a-b-c", "a-b-d", "a-b-e", "a-f"], [], [], ["a-*"]),
+        (["a-b-c", "a-b-d", "a-b-e", "a-f"], ["a-g"], [], ["a-b-*", "a-f"]),
+        # The wider family did not move together, the narrower one did.
+        (["a-b-c", "a-b-d", "a-b-e", "a-f"], [], [update("a-f")] * 9 + [update("a-b-c", "a-b-d", "a-b-e")], None),
+        ([], ["a"], [], []),
+    ],
+)
+def test_patterns(layer, others, seen, expected):
+    assert patterns(layer, others, seen) == (["a-b-*", "a-f"] if expected is None else expected)

@@ -8,7 +8,22 @@ from textwrap import dedent
 import pytest
 
 from uv_layers import output
-from uv_layers.model import Clash, Environment, Exported, Layer, LayerLock, Member, Package, Plan, Problem, Tree
+from uv_layers.model import (
+    Clash,
+    Environment,
+    Exported,
+    Layer,
+    LayerLock,
+    LayerSpec,
+    Member,
+    Move,
+    Package,
+    Plan,
+    Problem,
+    SuggestedLayer,
+    Suggestion,
+    Tree,
+)
 
 
 def _plan(target, *hints):
@@ -21,6 +36,24 @@ def _plan(target, *hints):
 
 
 TREE = Tree("heavy", Path("layers/heavy"), packages=2, files=30, size=4_500_000, seconds=1.23456, up_to_date=False)
+SUGGESTION = Suggestion(
+    layers=(
+        SuggestedLayer(
+            LayerSpec("torch", ("nvidia-*", "torch")), ("torch", "nvidia-a", "nvidia-b", "triton"), 2000, 1, 3
+        ),
+        SuggestedLayer(LayerSpec("web", groups=("g",), extras=("e",), dependencies=True), ("web",), 500, 0, 9),
+    ),
+    revisions=14,
+    unreadable=2,
+    updates=10,
+    one_layer=2500,
+    today=2000,
+    expected=750,
+    floor=0,
+    once=2500,
+    moves=(Move("web", "low", "web"),),
+    hints=("a hint",),
+)
 LOCK = LayerLock("heavy", "/usr/local", "", {"numpy": "2.1.0", "torch": "2.4.0"})
 
 
@@ -55,6 +88,7 @@ def test_every_document_has_its_schema_its_command_and_a_result(target):
         "diff": output.diff_json(()),
         "env": output.env_json(Environment({}, {}, None)),
         "verify": output.verified_json([("heavy", "sha256:0", [])]),
+        "suggest": output.suggestion_json(SUGGESTION, None),
     }
     for command, text in documents.items():
         document = json.loads(text)
@@ -177,6 +211,36 @@ def test_the_keys_of_verified_trees():
     }
 
 
+def test_the_keys_of_a_proposal():
+    assert json.loads(output.suggestion_json(SUGGESTION, Path("uv-layers.toml")))["result"] == {
+        "layers": [
+            {
+                "name": "torch",
+                "claims": {"packages": ["nvidia-*", "torch"], "groups": [], "extras": [], "dependencies": False},
+                "packages": ["torch", "nvidia-a", "nvidia-b", "triton"],
+                "bytes": 2000,
+                "unsized": 1,
+                "changes": 3,
+            },
+            {
+                "name": "web",
+                "claims": {"packages": [], "groups": ["g"], "extras": ["e"], "dependencies": True},
+                "packages": ["web"],
+                "bytes": 500,
+                "unsized": 0,
+                "changes": 9,
+            },
+        ],
+        "history": {"revisions": 14, "unreadable": 2, "updates": 10},
+        "expected_bytes": {"one_layer": 2500, "today": 2000, "proposed": 750, "floor": 0},
+        "bytes_once": 2500,
+        "moves": [{"package": "web", "from": "low", "to": "web"}],
+        "written": "uv-layers.toml",
+        "hints": ["a hint"],
+    }
+    assert json.loads(output.suggestion_json(SUGGESTION, None))["result"]["written"] is None
+
+
 # Text for people.
 
 
@@ -269,3 +333,37 @@ def test_a_tree_that_holds_is_one_line_and_each_problem_is_one_too():
         "heavy: altered: usr/b: why",
         "heavy: k: ",
     ]
+
+
+def test_a_proposal_is_its_layers_and_what_they_cost_and_what_that_is_learned_from():
+    assert (
+        output.suggestion_table(SUGGESTION)
+        == dedent("""\
+        layer   packages             download   changed in   largest first
+        ─────────────────────────────────────────────────────────────────────────────────
+        torch          4   2.0 kB + 1 unknown      3 of 10   torch, nvidia-a, nvidia-b, …
+        web            1                500 B      9 of 10   web
+
+        with                       pulled an update   of the image
+        ──────────────────────────────────────────────────────────
+        one layer of all                     2.5 kB         100.0%
+        the layers of today                  2.0 kB          80.0%
+        these layers                          750 B          30.0%
+        a layer for each package                0 B           0.0%
+
+        moves   from   to
+        ──────────────────
+        web     low    web
+
+        learned from 10 updates of the image in 14 revisions of uv.lock, 2 of them unreadable; """)
+        + "going over to these layers pulls 2.5 kB once\n"
+    )
+
+
+def test_a_proposal_without_a_history_and_without_a_change_says_neither():
+    nothing = dataclasses.replace(SUGGESTION, updates=0, revisions=1, unreadable=0, once=0, moves=(), one_layer=0)
+    text = output.suggestion_table(nothing, verbose=True)
+    assert text.endswith("\nlearned from 0 updates of the image in 1 revision of uv.lock\n")
+    assert " of 0" not in text
+    assert "torch, nvidia-a, nvidia-b, triton" in text
+    assert "moves" not in text

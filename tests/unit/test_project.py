@@ -456,3 +456,91 @@ def test_a_member_without_a_name_is_an_input_that_cannot_be_asked_for(tmp_path):
     found = project.load(tmp_path)
     assert found.members == {}
     assert tmp_path / "a" / "pyproject.toml" in found.inputs
+
+
+# Layers in the place of those that a file has
+
+
+MADE = (LayerSpec("cuda", packages=("nvidia-*", "torch")), LayerSpec("top", groups=("web",), dependencies=True))
+WRITTEN = """\
+layers = [                                # bottom to top
+  { name = "cuda", packages = ["nvidia-*", "torch"] },
+  { name = "top", groups = ["web"], dependencies = true },  # and whatever no layer claims
+]
+"""
+
+
+def _read_back(path, text):
+    _write(path.parent / "pyproject.toml")
+    path.write_text(text, encoding="utf-8")
+    return project.load(path.parent).config
+
+
+def test_a_new_file_has_the_layers_and_the_prefix_where_it_is_not_the_usual_one(tmp_path):
+    path = tmp_path / "uv-layers.toml"
+    assert project.with_layers(path, MADE, "/usr/local") == WRITTEN
+    assert project.with_layers(path, MADE, "/opt/é") == f'prefix = "/opt/é"\n{WRITTEN}'
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", WRITTEN),
+        ("layers = []\n", WRITTEN),
+        ("layers=[]", WRITTEN),
+        ('prefix = "/opt"  # ours\n', f'{WRITTEN}\nprefix = "/opt"  # ours\n'),
+        ("# only words", f"{WRITTEN}\n# only words"),
+        ('# ü\nprefix = "/opt"\n\nlayers = [{name = "a"}] # x\n', f'# ü\nprefix = "/opt"\n\n{WRITTEN}'),
+        (
+            'layers = [\n  {name = "]"},  # ]\n  # x = 1\n]\n\n# kept\nprefix = "/"\n',
+            f'{WRITTEN}\n# kept\nprefix = "/"\n',
+        ),
+        ('layers = [\n  {name = "a"},\n]\nprefix = "/opt"\n# the end', f'{WRITTEN}prefix = "/opt"\n# the end'),
+        ('#layers = []\nprefix = "/"\n', f'{WRITTEN}\n#layers = []\nprefix = "/"\n'),
+    ],
+)
+def test_the_rest_of_a_file_stays_as_it_is(tmp_path, before, after):
+    path = tmp_path / "uv-layers.toml"
+    path.write_text(before, encoding="utf-8")
+    text = project.with_layers(path, MADE, "/elsewhere")
+    assert text == after
+    path.write_text(text, encoding="utf-8")
+    assert project.with_layers(path, MADE, "/elsewhere") == after
+    assert _read_back(path, text).layers == MADE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[layers]]\nname = "a"\n',
+        'prefix = "/opt"\n\n[[layers]]\nname = "a"\n',
+        '"layers" = [{ name = "a" }]\n',
+        ' layers = [{ name = "a" }]\n',
+    ],
+)
+def test_layers_that_cannot_be_replaced_alone_are_refused(tmp_path, text):
+    path = tmp_path / "uv-layers.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"uv-layers\.toml: layers: cannot be replaced alone; write them as"):
+        project.with_layers(path, MADE, "/usr/local")
+    assert path.read_text(encoding="utf-8") == text
+
+
+def test_a_long_list_is_on_lines_of_its_own_that_can_be_read(tmp_path):
+    names = tuple(f"package-{number:03}" for number in range(40))
+    layers = (LayerSpec("many", packages=names, groups=names[:20]), LayerSpec("top", extras=("é",)))
+    text = project.with_layers(tmp_path / "none.toml", layers, "/usr/local")
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 96
+    assert lines[1] == '  { name = "many", packages = ['
+    assert lines[2].startswith('      "package-000", "package-001", ')
+    assert all(line.endswith(",") for line in lines[2:7])
+    config = _read_back(tmp_path / "uv-layers.toml", text)
+    assert config.layers == layers
+
+
+def test_a_line_of_the_longest_length_stays_one(tmp_path):
+    fits = (LayerSpec("a", packages=("x" * 43, "y" * 41)), LayerSpec("b"))
+    assert len(project.with_layers(tmp_path / "f", fits, "/usr/local").splitlines()) == 4
+    long = (LayerSpec("a", packages=("x" * 43, "y" * 42)), LayerSpec("b"))
+    assert len(project.with_layers(tmp_path / "f", long, "/usr/local").splitlines()) > 4

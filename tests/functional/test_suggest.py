@@ -1,0 +1,435 @@
+"""`uv-layers suggest`: layers from sizes and from the history of the lock, and what is written of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from uv_layers import project as projects
+
+HEAD = """\
+[project]
+name = "app"
+version = "1.0"
+requires-python = ">=3.10"
+"""
+APP = f"""\
+{HEAD}dependencies = ["web==1.0", "vendor-maths", "speed"]
+
+[dependency-groups]
+heavy = ["numbers==1.0"]
+docs = ["docs-only"]
+
+[tool.uv]
+default-groups = ["heavy"]
+"""
+IMAGE = ["numbers", "shared", "speed", "vendor-core", "vendor-maths", "web"]
+
+
+def layers(outcome):
+    """Return the packages by layer, bottom to top, by `suggest --json`."""
+    assert outcome.status == 0, outcome.stderr
+    return {layer["name"]: sorted(layer["packages"]) for layer in outcome.result["layers"]}
+
+
+def planned(outcome):
+    """Return the same by `plan --json`."""
+    assert outcome.status == 0, outcome.stderr
+    return {layer: sorted(packages) for layer, packages in outcome.layers.items()}
+
+
+def commit(git, folder):
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "a message")
+
+
+@pytest.fixture
+def app(project, git):
+    """Return a project in a repository, with one commit."""
+    folder = project(APP)
+    git(folder, "init", "-q")
+    commit(git, folder)
+    return folder
+
+
+@pytest.fixture
+def busy(app, git):
+    """Return the same with six commits more, in all of which `web` goes from one version to the other."""
+    texts = [[(app / name).read_text() for name in ("pyproject.toml", "uv.lock")]]
+    app.edit("web==1.0", "web==1.1")
+    app.lock()
+    texts.append([(app / name).read_text() for name in ("pyproject.toml", "uv.lock")])
+    for number in range(1, 7):
+        for name, text in zip(("pyproject.toml", "uv.lock"), texts[number % 2], strict=True):
+            (app / name).write_text(text)
+        commit(git, app)
+    return app
+
+
+def suggest(run, folder, *words):
+    return run("suggest", "--json", *words, cwd=folder)
+
+
+# What is learned
+
+
+def test_what_changes_is_apart_from_what_does_not(busy, run):
+    found = suggest(run, busy, "--budget", "2")
+    assert sorted(layers(found).values(), key=len) == [["web"], sorted({*IMAGE} - {"web"})]
+    assert {tuple(layer["packages"]): layer["changes"] for layer in found.result["layers"]}[("web",)] == 6
+    assert found.result["history"] == {"revisions": 7, "unreadable": 0, "updates": 6}
+    expected = found.result["expected_bytes"]
+    assert expected["floor"] < expected["proposed"] < expected["today"] < expected["one_layer"]
+    assert expected["one_layer"] == sum(layer["bytes"] for layer in found.result["layers"])
+    assert suggest(run, busy, "--budget", "2").stdout == found.stdout
+
+
+@pytest.mark.parametrize(("words", "count"), [((), 6), (("--budget", "1"), 1), (("--budget", "3"), 3)])
+def test_the_budget_is_of_layers(busy, run, words, count):
+    found = layers(suggest(run, busy, *words))
+    assert len(found) == count
+    assert sorted(name for packages in found.values() for name in packages) == IMAGE
+
+
+def test_a_lock_that_was_renamed_is_followed(busy, git, run):
+    (busy / "server").mkdir()
+    for name in ("pyproject.toml", "uv.lock"):
+        git(busy, "mv", name, f"server/{name}")
+    git(busy, "commit", "-q", "-m", "moved")
+    found = suggest(run, busy / "server", "--budget", "2")
+    assert found.result["history"] == {"revisions": 8, "unreadable": 0, "updates": 6}
+
+
+def test_a_revision_that_is_no_lock_is_counted(busy, git, run):
+    text = (busy / "uv.lock").read_text()
+    for spoiled in (b"<<<<<<< HEAD\n", b"\xff\xfe"):
+        (busy / "uv.lock").write_bytes(spoiled)
+        commit(git, busy)
+    (busy / "uv.lock").write_text(text)
+    commit(git, busy)
+    found = suggest(run, busy)
+    assert found.result["history"] == {"revisions": 10, "unreadable": 2, "updates": 6}
+    assert "6 updates of the image in 10 revisions of uv.lock, 2 of them unreadable" in run("suggest", cwd=busy).stdout
+
+
+def test_a_package_that_is_gone_is_in_no_layer_and_one_that_came_has_changed(busy, git, run):
+    busy.edit('"speed"', '"helper"')
+    busy.lock()
+    commit(git, busy)
+    found = suggest(run, busy)
+    changes = {layer["packages"][0]: layer["changes"] for layer in found.result["layers"]}
+    assert (changes["helper"], changes["web"], changes["numbers"]) == (1, 6, 0)
+    assert "speed" not in changes
+
+
+def test_what_the_image_has_not_does_not_count(app, git, run):
+    app.edit('"docs-only"', '"tests-only"')
+    app.lock()
+    commit(git, app)
+    found = suggest(run, app)
+    assert found.result["history"] == {"revisions": 2, "unreadable": 0, "updates": 0}
+    assert found.stderr == "hint: from sizes alone: no update of the image in the history of the lock\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "revisions", "updates"),
+    [
+        (("--max-revisions", "3"), 3, 2),
+        (("--max-revisions", "1"), 1, 0),
+        (("--max-revisions", "99"), 7, 6),
+        (("--since", "2000-01-01"), 7, 6),
+        (("--since", "2100-01-01"), 0, 0),
+    ],
+    ids=["three", "one", "more than there are", "since long ago", "since tomorrow"],
+)
+def test_the_history_may_be_limited(busy, run, words, revisions, updates):
+    found = suggest(run, busy, *words)
+    assert found.result["history"] == {"revisions": revisions, "unreadable": 0, "updates": updates}
+    why = "no update of the image in the history of the lock" if revisions else "git knows no revision of uv.lock"
+    assert found.result["hints"] == ([] if updates else [f"from sizes alone: {why}"])
+
+
+def test_since_is_a_date_of_git(busy, git, run):
+    third = git(busy, "show", "-s", "--format=%cI", "HEAD~2")
+    assert suggest(run, busy, "--since", third).result["history"]["revisions"] == 3
+
+
+def test_the_options_that_choose_the_image_choose_what_is_laid(busy, run):
+    found = layers(suggest(run, busy, "--group", "docs", "--no-group", "heavy"))
+    image = [name for packages in found.values() for name in packages]
+    assert sorted(image) == sorted({*IMAGE, "docs-only"} - {"numbers"})
+
+
+# Without a history
+
+
+def test_a_folder_in_no_repository_is_laid_by_sizes(project, git, run):
+    found = suggest(run, project(APP))
+    assert found.stderr.startswith("hint: from sizes alone: git rev-parse failed: fatal: not a git repository")
+    assert found.result["history"] == {"revisions": 0, "unreadable": 0, "updates": 0}
+    assert sorted(name for packages in layers(found).values() for name in packages) == IMAGE
+
+
+def test_without_git_it_says_so(project, run, tmp_path):
+    found = suggest(run, project(APP), "--frozen", "--platform", "linux/amd64")
+    assert found.status == 0
+    (tmp_path / "bin").mkdir()
+    found = run("suggest", cwd=tmp_path / "app", PATH=str(tmp_path / "bin"))
+    assert (found.status, found.stderr) == (
+        0,
+        "hint: from sizes alone: git does not run (No such file or directory); install it\n",
+    )
+    assert "learned from 0 updates of the image in 0 revisions of uv.lock" in found.stdout
+
+
+@pytest.mark.parametrize("committed", [False, True], ids=["no commit", "another file's"])
+def test_a_lock_that_is_in_no_commit(project, git, run, committed):
+    folder = project(APP)
+    git(folder, "init", "-q")
+    if committed:
+        git(folder, "add", "pyproject.toml")
+        git(folder, "commit", "-q", "-m", "a message")
+    why = "git knows no revision of uv.lock" if committed else "git log failed: fatal: your current branch 'main' does"
+    assert suggest(run, folder).stderr.startswith(f"hint: from sizes alone: {why}")
+
+
+@pytest.mark.parametrize(("depth", "updates"), [(1, 0), (3, 2)])
+def test_a_shallow_clone_says_that_it_is_one(busy, git, run, tmp_path, depth, updates):
+    git(tmp_path, "clone", "-q", "--depth", str(depth), busy.path.as_uri(), "clone")
+    found = suggest(run, tmp_path / "clone")
+    assert found.result["history"]["updates"] == updates
+    alone = "" if updates else "from sizes alone: "
+    assert found.stderr == (
+        f"hint: {alone}the history ends early: this clone is shallow, `git fetch --unshallow` gets the rest\n"
+    )
+
+
+def test_a_project_without_packages_is_an_error(project, run):
+    found = run("suggest", cwd=project(f"{HEAD}dependencies = []\n"))
+    assert (found.status, found.stdout) == (2, "")
+    assert found.stderr.startswith("error[no-layers]: ")
+    nothing = project(f"{HEAD}dependencies = [\"for-windows; sys_platform == 'win32'\"]\n", name="windows")
+    assert run("suggest", "--platform", "linux/amd64", cwd=nothing).stderr.startswith("error[no-layers]: ")
+
+
+@pytest.mark.parametrize("words", [("--budget", "0"), ("--budget", "101"), ("--max-revisions", "0"), ("what",)])
+def test_wrong_words_are_refused(app, run, words):
+    assert run("suggest", *words, cwd=app).status == 2
+
+
+# What is written
+
+
+def test_nothing_is_written_unless_asked_for(busy, git, run):
+    assert suggest(run, busy).result["written"] is None
+    assert git(busy, "status", "--porcelain") == ""
+
+
+def test_what_is_written_is_what_was_proposed(busy, run):
+    found = suggest(run, busy, "--budget", "3", "--write")
+    assert found.result["written"] == str(busy / "uv-layers.toml")
+    assert found.stderr == f"written: {busy / 'uv-layers.toml'}\n"
+    made = planned(run("plan", "--json", cwd=busy))
+    assert list(made.items()) == list(layers(found).items())
+    # Where nothing is configured, the groups that are in the image are so by `default-groups`.
+    assert not any(layer["claims"]["groups"] for layer in found.result["layers"])
+    again = suggest(run, busy, "--budget", "3")
+    assert layers(again) == layers(found)
+    assert again.result["expected_bytes"]["today"] == found.result["expected_bytes"]["proposed"]
+    assert again.result["bytes_once"] == 0
+
+
+FILES = {
+    "only a prefix": '# ours\nprefix = "/opt"  # not the usual one\n',
+    "layers": 'layers = [{ name = "all", dependencies = true }]\n# ours\nprefix = "/opt"\n',
+    "layers on many lines": '# ours\nprefix = "/opt"\nlayers = [\n  { name = "a" },\n  # ]\n]\n',
+}
+
+
+@pytest.mark.parametrize("text", FILES)
+@pytest.mark.parametrize("name", ["uv-layers.toml", "gpu.toml"])
+def test_a_file_that_is_there_keeps_what_else_it_has(busy, run, name, text):
+    (busy / name).write_text(FILES[text])
+    words = () if name == "uv-layers.toml" else ("--config", name)
+    found = suggest(run, busy, "--budget", "2", "--write", *words)
+    assert found.result["written"] == str(name if words else busy / name)
+    assert list(planned(run("plan", "--json", *words, cwd=busy)).items()) == list(layers(found).items())
+    written = (busy / name).read_text()
+    assert "# ours\n" in written
+    assert projects.load(busy.path, busy / name).config.prefix == "/opt"
+    assert (busy / "uv-layers.toml").exists() == (not words)
+
+
+def test_a_file_whose_layers_cannot_be_replaced_is_left(busy, run):
+    text = '[[layers]]\nname = "all"\ndependencies = true\n'
+    (busy / "uv-layers.toml").write_text(text)
+    found = run("suggest", "--write", cwd=busy)
+    assert (found.status, found.stdout) == (2, "")
+    assert found.stderr.startswith("error[bad-config]: ")
+    assert "remove them" in found.stderr
+    assert (busy / "uv-layers.toml").read_text() == text
+
+
+def test_the_file_wins_over_the_pyproject_and_has_its_prefix(busy, run):
+    table = '[tool.uv-layers]\nprefix = "/opt"\nlayers = [{ name = "all", groups = ["docs"], dependencies = true }]\n'
+    busy.edit("[tool.uv]\n", f"{table}[tool.uv]\n")
+    found = suggest(run, busy, "--budget", "2", "--write")
+    assert found.stderr == (
+        f"written: {busy / 'uv-layers.toml'}\nhint: uv-layers.toml now wins over [tool.uv-layers] in pyproject.toml\n"
+    )
+    made = run("plan", "--json", cwd=busy)
+    assert made.result["prefix"] == "/opt"
+    assert list(planned(made).items()) == list(layers(found).items())
+    assert "hint" not in suggest(run, busy, "--write").stderr
+
+
+@pytest.mark.parametrize("words", [(), ("--keep",)], ids=["anew", "keep"])
+def test_groups_and_extras_that_only_a_layer_named_stay_in_the_image(busy, run, words):
+    busy.edit(
+        "[dependency-groups]\n",
+        '[project.optional-dependencies]\nfast = ["web[fast]", "extra-one"]\n\n[dependency-groups]\n',
+    )
+    busy.lock()
+    (busy / "uv-layers.toml").write_text(
+        "layers = [{ name = 'docs', groups = ['docs'] }, { name = 'rest', extras = ['fast'], dependencies = true }]\n"
+    )
+    before = planned(run("plan", "--json", cwd=busy))
+    found = suggest(run, busy, "--budget", "1", "--write", *words)
+    [layer] = found.result["layers"]
+    assert (layer["claims"]["groups"], layer["claims"]["extras"]) == (["docs"], ["fast"])
+    assert {"docs-only", "extra-one"} < set(layer["packages"])
+    [after] = planned(run("plan", "--json", cwd=busy)).values()
+    assert after == sorted(name for packages in before.values() for name in packages)
+
+
+def test_a_group_that_is_shut_for_now_stays_in_the_file(busy, run):
+    (busy / "uv-layers.toml").write_text(
+        "layers = [{ name = 'low', groups = ['docs'] }, { name = 'rest', dependencies = true }]\n"
+    )
+    for words in ((), ("--keep",)):
+        found = suggest(run, busy, "--budget", "2", "--no-group", "docs", "--write", *words)
+        assert "docs-only" not in {name for packages in layers(found).values() for name in packages}
+        assert "docs-only" in {name for ps in planned(run("plan", "--json", cwd=busy)).values() for name in ps}
+
+
+def test_a_family_that_moves_together_is_written_as_a_pattern(project, git, run):
+    with_family, without = ('"vendor-maths", "vendor-more"', '"speed"')
+    folder = project(f'{HEAD}dependencies = ["web", {with_family}]\n')
+    git(folder, "init", "-q")
+    commit(git, folder)
+    for _ in range(2):
+        for old, new in ((with_family, without), (without, with_family)):
+            folder.edit(old, new)
+            folder.lock()
+            commit(git, folder)
+    found = suggest(run, folder, "--budget", "2", "--write")
+    assert {frozenset(packages) for packages in layers(found).values()} == {
+        frozenset({"shared", "web"}),
+        frozenset({"vendor-core", "vendor-maths", "vendor-more"}),
+    }
+    assert '{ name = "vendor-maths", packages = ["vendor-*"] },\n' in (folder / "uv-layers.toml").read_text()
+
+
+# With --keep
+
+
+def test_keep_twice_is_the_same(busy, run):
+    first = suggest(run, busy, "--keep", "--budget", "4", "--write")
+    second = suggest(run, busy, "--keep", "--budget", "4", "--write")
+    assert layers(second) == layers(first)
+    assert (second.result["moves"], second.result["bytes_once"]) == ([], 0)
+    assert second.result["layers"] == first.result["layers"]
+    assert suggest(run, busy, "--keep", "--budget", "4").result["layers"] == first.result["layers"]
+
+
+def test_keep_moves_what_pays_and_says_what_that_costs(busy, run):
+    (busy / "uv-layers.toml").write_text(
+        "layers = [{ name = 'low', packages = ['web', 'numbers'] }, { name = 'rest', dependencies = true }]\n"
+    )
+    found = suggest(run, busy, "--keep", "--budget", "3")
+    assert (list(layers(found)), layers(found)["low"]) == (["low", "numbers", "rest"], ["web"])
+    assert {"package": "numbers", "from": "low", "to": "numbers"} in found.result["moves"]
+    assert found.result["layers"][2]["claims"]["dependencies"] is True
+    # All three have other members than before.
+    assert found.result["bytes_once"] == sum(layer["bytes"] for layer in found.result["layers"])
+    lines = run("suggest", "--keep", "--budget", "3", cwd=busy).stdout.splitlines()
+    assert ["numbers", "low", "numbers"] in [line.split() for line in lines]
+    assert lines[-1].endswith("; going over to these layers pulls 6.1 kB once")
+    assert list(layers(suggest(run, busy, "--keep", "--budget", "2"))) == ["low", "rest"]
+
+
+def test_keep_leaves_layers_that_are_good(busy, run):
+    (busy / "uv-layers.toml").write_text(
+        "layers = [{ name = 'often', packages = ['w*'] }, { name = 'rest', dependencies = true }]\n"
+    )
+    found = suggest(run, busy, "--keep", "--budget", "2")
+    assert layers(found) == {"often": ["web"], "rest": sorted({*IMAGE} - {"web"})}
+    assert [layer["claims"]["packages"] for layer in found.result["layers"]] == [["w*"], []]
+    assert (found.result["moves"], found.result["bytes_once"]) == ([], 0)
+
+
+# What is printed
+
+
+def test_the_table_has_the_layers_and_what_an_update_pulls(busy, run):
+    found = run("suggest", "--budget", "2", cwd=busy)
+    assert (found.status, found.stderr) == (0, "")
+    lines = found.stdout.splitlines()
+    assert lines[0].split() == ["layer", "packages", "download", "changed", "in", "largest", "first"]
+    [web] = [line for line in lines if line.startswith("web ")]
+    assert web.split()[-4:] == ["6", "of", "6", "web"]
+    named = ["one layer of all", "the layers of today", "these layers", "a layer for each package"]
+    assert [line[:24].strip() for line in lines if "%" in line] == named
+    assert lines[-1].startswith("learned from 6 updates of the image in 7 revisions of uv.lock; going over to these")
+    verbose = run("suggest", "--budget", "2", "-v", cwd=busy).stdout
+    assert "…" in found.stdout
+    assert all(name in verbose for name in IMAGE)
+
+
+def _on_a_terminal(argv, folder, tmp_path):
+    """Run a program with a terminal for standard error, and return what it wrote to that and to standard output."""
+    own, its = pty.openpty()
+    with (tmp_path / "out").open("wb") as out:
+        started = subprocess.Popen(argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=its)
+    os.close(its)
+    said = b""
+    while True:
+        try:
+            piece = os.read(own, 65536)
+        except OSError:  # Linux has no other end of a terminal that nobody writes to any more
+            break
+        if not piece:
+            break
+        said += piece
+    os.close(own)
+    assert started.wait() == 0
+    return said.decode(), (tmp_path / "out").read_text()
+
+
+def test_the_progress_bar_is_for_a_terminal_alone(busy, run_program, tmp_path, environment):
+    environment.setenv("TERM", "xterm")
+    argv = [sys.executable, "-m", "uv_layers", "suggest", "--json"]
+    shown, out = _on_a_terminal(argv, busy, tmp_path)
+    assert "revisions of the lock" in shown
+    assert json.loads(out)["command"] == "suggest"
+    quiet, again = _on_a_terminal([*argv, "-q"], busy, tmp_path)
+    assert (quiet, again) == ("", out)
+    assert run_program("suggest", "--json", cwd=busy).stderr == ""
+
+
+def test_the_history_is_read_by_one_git(busy, run, tmp_path, environment):
+    (tmp_path / "bin").mkdir()
+    real = shutil.which("git")
+    program = tmp_path / "bin/git"
+    program.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/calls\nexec {real} "$@"\n')
+    program.chmod(0o755)
+    environment.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    suggest(run, busy)
+    calls = (tmp_path / "calls").read_text().split()
+    assert sorted(calls) == ["cat-file", "log", "rev-parse", "rev-parse"]
