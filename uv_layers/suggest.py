@@ -133,9 +133,11 @@ def _specs(
     """Return how each layer is configured: as it was where it stays as it is, else by its packages.
 
     The top one of new layers lists none, as it has what the others do not. Groups and extras that no layer names any
-    more go to the top: that they are named is what has them in the image.
+    more go to the top: that they are named is what has them in the image. What builds need, each layer has that builds.
     """
     taken = {spec.name for spec in old if spec}
+    system = tuple(dict.fromkeys(package for spec in specs for package in spec.system_packages))
+    builder = next((spec.image for spec in specs if spec.image), None)
     made = []
     for names, spec in zip(chosen, old, strict=True):
         if spec is not None and names in before and not _claims_more(spec, names, image):
@@ -145,6 +147,8 @@ def _specs(
         if spec is None:
             spec = LayerSpec(_free(_largest_first(names, image), taken))  # noqa: PLW2901
             taken.add(spec.name)
+        if any(image[name].built for name in names):
+            spec = replace(spec, image=builder, system_packages=system)  # noqa: PLW2901
         made.append(replace(spec, packages=claims))
     top = made[-1]
     if not any(old):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from uv_layers import layering, plan, project, suggest
 from uv_layers.layering import NEWCOMERS, Model, Update, expected_bytes, kept, learned, patterns
-from uv_layers.model import Closure, LayerSpec, Package
+from uv_layers.model import Closure, Config, LayerSpec, Package
 from uv_layers.target import of_platform
 
 TARGET = of_platform("linux/amd64", "3.12")
@@ -206,7 +206,7 @@ def test_what_is_written_is_read_as_the_same(specs, before):
         path = Path(folder) / "uv-layers.toml"
         if before is not None:
             path.write_text(before, encoding="utf-8")
-        text = project.with_layers(path, specs, "/elsewhere")
+        text = project.with_layers(path, specs, Config("", "/elsewhere"))
         path.write_text(text, encoding="utf-8")
         (Path(folder) / "pyproject.toml").touch()
         config = project.load(Path(folder)).config

@@ -478,8 +478,8 @@ def _read_back(path, text):
 
 def test_a_new_file_has_the_layers_and_the_prefix_where_it_is_not_the_usual_one(tmp_path):
     path = tmp_path / "uv-layers.toml"
-    assert project.with_layers(path, MADE, "/usr/local") == WRITTEN
-    assert project.with_layers(path, MADE, "/opt/é") == f'prefix = "/opt/é"\n{WRITTEN}'
+    assert project.with_layers(path, MADE, Config("", "/usr/local")) == WRITTEN
+    assert project.with_layers(path, MADE, Config("", "/opt/é")) == f'prefix = "/opt/é"\n{WRITTEN}'
 
 
 @pytest.mark.parametrize(
@@ -502,10 +502,10 @@ def test_a_new_file_has_the_layers_and_the_prefix_where_it_is_not_the_usual_one(
 def test_the_rest_of_a_file_stays_as_it_is(tmp_path, before, after):
     path = tmp_path / "uv-layers.toml"
     path.write_text(before, encoding="utf-8")
-    text = project.with_layers(path, MADE, "/elsewhere")
+    text = project.with_layers(path, MADE, Config("", "/elsewhere"))
     assert text == after
     path.write_text(text, encoding="utf-8")
-    assert project.with_layers(path, MADE, "/elsewhere") == after
+    assert project.with_layers(path, MADE, Config("", "/elsewhere")) == after
     assert _read_back(path, text).layers == MADE
 
 
@@ -522,14 +522,14 @@ def test_layers_that_cannot_be_replaced_alone_are_refused(tmp_path, text):
     path = tmp_path / "uv-layers.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=r"uv-layers\.toml: layers: cannot be replaced alone; write them as"):
-        project.with_layers(path, MADE, "/usr/local")
+        project.with_layers(path, MADE, Config("", "/usr/local"))
     assert path.read_text(encoding="utf-8") == text
 
 
 def test_a_long_list_is_on_lines_of_its_own_that_can_be_read(tmp_path):
     names = tuple(f"package-{number:03}" for number in range(40))
     layers = (LayerSpec("many", packages=names, groups=names[:20]), LayerSpec("top", extras=("é",)))
-    text = project.with_layers(tmp_path / "none.toml", layers, "/usr/local")
+    text = project.with_layers(tmp_path / "none.toml", layers, Config("", "/usr/local"))
     lines = text.splitlines()
     assert max(map(len, lines)) <= 96
     assert lines[1] == '  { name = "many", packages = ['
@@ -541,6 +541,17 @@ def test_a_long_list_is_on_lines_of_its_own_that_can_be_read(tmp_path):
 
 def test_a_line_of_the_longest_length_stays_one(tmp_path):
     fits = (LayerSpec("a", packages=("x" * 43, "y" * 41)), LayerSpec("b"))
-    assert len(project.with_layers(tmp_path / "f", fits, "/usr/local").splitlines()) == 4
+    assert len(project.with_layers(tmp_path / "f", fits, Config("", "/usr/local")).splitlines()) == 4
     long = (LayerSpec("a", packages=("x" * 43, "y" * 42)), LayerSpec("b"))
-    assert len(project.with_layers(tmp_path / "f", long, "/usr/local").splitlines()) > 4
+    assert len(project.with_layers(tmp_path / "f", long, Config("", "/usr/local")).splitlines()) > 4
+
+
+def test_a_new_file_has_all_else_that_pyproject_has_and_the_project_stays_on_top(tmp_path):
+    own = LayerSpec("app", project=True, system_packages=("git",))
+    config = Config("pyproject.toml", "/app/.venv", MADE, own, {"base": "debian", "secrets": ["netrc"], "link": False})
+    path = tmp_path / "uv-layers.toml"
+    path.write_text(project.with_layers(path, MADE, config), encoding="utf-8")
+    (tmp_path / "pyproject.toml").touch()
+    read = project.load(tmp_path).config
+    assert (read.prefix, read.layers, read.project) == (config.prefix, MADE, own)
+    assert dict(read.dockerfile) == {**config.dockerfile, "secrets": ("netrc",)}
