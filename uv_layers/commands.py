@@ -347,8 +347,9 @@ def _side(options: Options, side: str | None) -> list[LayerLock]:
 
 
 def _text(path: Path) -> str:
+    """Return the text of a file with its line ends as they are."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()
     except UnicodeDecodeError as error:
         raise errors.UnreadableFileError(path, error) from None
 
@@ -412,8 +413,10 @@ def kept_dockerfile(
 def bake(options: Options, path: Path, named: Sequence[str] = (), told: Mapping[str, Any] | None = None) -> str:
     """Return a file for `docker buildx bake` that goes with the Dockerfile at `path`."""
     current = _project(options)
-    name = normalised(current.name or current.directory.name)
-    return rendering.bake(_recipe(options, named, told or {}), name, _in_context(path, current.lock_root))
+    # A folder may have a name that no image can have.
+    name = re.sub(r"[^a-z0-9]+", "-", normalised(current.name or current.directory.name)).strip("-") or "image"
+    recipe = rendering.beside(_recipe(options, named, told or {}), _text(path) if path.exists() else "")
+    return rendering.bake(recipe, name, _in_context(path, current.lock_root))
 
 
 def _recipe(options: Options, named: Sequence[str], told: Mapping[str, Any]) -> Recipe:

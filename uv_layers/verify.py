@@ -35,8 +35,8 @@ def problems(tree: Path, lock: LayerLock, made: Made | None, epoch: int) -> list
     """Return what is wrong with a tree, sorted by path, nothing when all is well.
 
     Without a record of what was `made`, in a tree that came from elsewhere, any bytecode of a source that is there
-    will do, any file of a virtual environment, and any file may be executable. The kinds are `missing`, `added`, `altered`, `mode`, `mtime`,
-    `no-package`, `other-version`, `added-package` and `other-prefix`.
+    will do, and any file of a virtual environment; and any file may be executable. The kinds are `missing`, `added`,
+    `altered`, `mode`, `mtime`, `no-package`, `other-version`, `added-package` and `other-prefix`.
     """
     found = installed.distributions(tree)
     on_disk = dict(seal.walk(tree))

@@ -535,8 +535,8 @@ def test_error(project, run, name):
         assert part.format(folder=folder.path) in last if "{folder}" in part else part in last
 
 
-# Not brought about here: an interpreter that dies while it compiles; the lack of a shell, which is in test_env.py; and a
-# file without a hash, as the uv of today computes one where the index has none.
+# Not brought about here: an interpreter that dies while it compiles; the lack of a shell, which is in test_env.py; and
+# a file without a hash, as the uv of today computes one where the index has none.
 UNTRIED = {"compile-failed", "no-shell", "unsupported-source"}
 
 
