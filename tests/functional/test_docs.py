@@ -111,7 +111,8 @@ def test_every_configuration_in_the_documents_is_taken(tmp_path, block):
         (tmp_path / "uv-layers.toml").write_text(block, encoding="utf-8")
         own = document
     config = project.load(tmp_path).config
-    assert [layer.name for layer in config.layers] == [layer["name"] for layer in own.get("layers", [])]
+    layers = (*config.layers, *([config.project] if config.project else []))
+    assert [layer.name for layer in layers] == [layer["name"] for layer in own.get("layers", [])]
 
 
 def test_the_readme_has_the_configuration_of_the_design():
