@@ -65,7 +65,7 @@ class Build:
         """Return a digest of all that decides what would be built, as far as it is known without starting uv."""
         options = self.options
         told = [options.prefix, options.python, options.platform, options.frozen, repr(options.selection), *self._how()]
-        told += [self.environ.get(name) for name in ("PATH", "VIRTUAL_ENV")]
+        told += [options.packages, *(self.environ.get(name) for name in ("PATH", "VIRTUAL_ENV"))]
         digest = hashlib.sha256(json.dumps(told).encode())
         for path in inputs:
             digest.update(f"\0{path}\0".encode() + path.read_bytes())

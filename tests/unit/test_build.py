@@ -60,6 +60,7 @@ CHANGES = {
     "prefix": {"options": Options(environ={}, prefix="/opt")},
     "python": {"options": Options(environ={}, python="3.13")},
     "frozen": {"options": Options(environ={}, frozen=True)},
+    "packages": {"options": Options(environ={}, packages=("a", "b"))},
     "selection": {"options": Options(environ={}, selection=Selection(groups=("a",)))},
 }
 SAME = {
