@@ -603,7 +603,7 @@ def _keep(path: Path, old: str, new: str, options: Options, *, write: bool) -> N
     elif write:
         from uv_layers.fs import write_atomically  # noqa: PLC0415
 
-        write_atomically(path, new)
+        write_atomically(path.resolve(), new)
         _say(f"{path}: written", options)
     else:
         from difflib import unified_diff  # noqa: PLC0415
