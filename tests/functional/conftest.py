@@ -80,7 +80,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 PACKER = """\
 import base64, hashlib, os, zipfile
 
-NAME, VERSION, REQUIRES, SCRIPTS = {facts!r}
+NAME, VERSION, REQUIRES, SCRIPTS, STATIC = {facts!r}
 
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
@@ -115,8 +115,11 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     return file_name
 
 
-def build_editable(*_):
-    raise SystemExit("somebody asked for a link to the sources")
+def build_editable(*arguments):
+    if STATIC:
+        raise SystemExit("somebody asked for a link to the sources")
+    # uv asks so for what the project requires.
+    return build_wheel(*arguments)
 """
 BUILD = '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
 
@@ -479,7 +482,7 @@ def packaged(
     for path, text in {f"{name.replace('-', '_')}/__init__.py": f"NAME = {name!r}\n", **(files or {})}.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
-    facts = (name, "1.0", tuple(requires), dict(scripts or {}))
+    facts = (name, "1.0", tuple(requires), dict(scripts or {}), static)
     (folder / "own.py").write_text(PACKER.format(facts=facts), encoding="utf-8")
     dependencies = f"dependencies = {json.dumps(list(requires))}" if static else 'dynamic = ["dependencies"]'
     head = f'[project]\nname = "{name}"\nversion = "1.0"\nrequires-python = ">=3.10"\n{dependencies}\n'

@@ -1,0 +1,285 @@
+"""`uv-layers dockerfile` beyond a text to read: kept between marks, checked, and as a file for bake."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import pytest
+
+HEAD = '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10"\n'
+APP = f'{HEAD}dependencies = ["web"]\n[dependency-groups]\nheavy = ["numbers"]\n[tool.uv]\ndefault-groups = ["heavy"]\n'
+BASE = ("--base", "python:3.12", "--tool", "1.2.3")
+OWN = """\
+# What stands outside of the marks is mine.
+{stages}
+FROM python:3.12 AS final
+{copies}
+USER nobody
+"""
+
+
+@pytest.fixture
+def folder(project):
+    return project(APP)
+
+
+def _snippet(run, folder, *words):
+    text = run("dockerfile", "--snippet", *BASE, *words, cwd=folder).stdout
+    return text.split("\n\n# In the final stage, after what changes less often than the dependencies:\n")
+
+
+@pytest.fixture
+def own(run, folder):
+    """A Dockerfile with both blocks of a snippet in it."""
+    stages, copies = _snippet(run, folder)
+    (folder / "Dockerfile").write_text(OWN.format(stages=stages, copies=copies), encoding="utf-8")
+    return folder / "Dockerfile"
+
+
+def test_a_dockerfile_that_is_not_there_is_written_whole(run, folder):
+    printed = run("dockerfile", *BASE, cwd=folder).stdout
+    outcome = run("dockerfile", *BASE, "--write", "Dockerfile", cwd=folder)
+    assert (outcome.status, outcome.stdout, outcome.stderr) == (0, "", "Dockerfile: written\n")
+    assert (folder / "Dockerfile").read_text(encoding="utf-8") == printed
+    outcome = run("dockerfile", *BASE, "--write", "Dockerfile", cwd=folder)
+    assert (outcome.status, outcome.stdout, outcome.stderr) == (0, "", "Dockerfile: up to date\n")
+
+
+def test_what_is_mine_stays_and_the_rest_follows_the_project(run, folder, own):
+    before = own.stat().st_mtime_ns
+    assert run("dockerfile", *BASE, "--write", "Dockerfile", cwd=folder).stderr == "Dockerfile: up to date\n"
+    assert own.stat().st_mtime_ns == before
+    folder.edit('heavy = ["numbers"]', 'heavy = ["numbers"]\nlight = ["speed"]')
+    folder.edit('["heavy"]', '["heavy", "light"]')
+    folder.lock()
+    assert run("dockerfile", *BASE, "--write", "Dockerfile", cwd=folder).stderr == "Dockerfile: written\n"
+    stages, copies = _snippet(run, folder)
+    assert "AS light" in stages
+    assert own.read_text(encoding="utf-8") == OWN.format(stages=stages, copies=copies)
+
+
+def test_a_check_says_what_would_change_and_changes_nothing(run, folder, own):
+    assert run("dockerfile", *BASE, "--check", "Dockerfile", cwd=folder).stderr == "Dockerfile: up to date\n"
+    text = own.read_text(encoding="utf-8")
+    outcome = run("dockerfile", "--base", "python:3.12", "--tool", "1.2.4", "--check", "Dockerfile", cwd=folder)
+    assert outcome.status == 1
+    assert outcome.stderr == "Dockerfile is stale; run `uv-layers dockerfile --write Dockerfile`\n"
+    assert outcome.stdout.splitlines()[:2] == ["--- Dockerfile", "+++ Dockerfile (as it should be)"]
+    changed = [line for line in outcome.stdout.splitlines()[2:] if line[:1] in {"-", "+"}]
+    assert changed == [
+        "-RUN pip install --no-cache-dir uv-layers==1.2.3",
+        "+RUN pip install --no-cache-dir uv-layers==1.2.4",
+    ]
+    assert own.read_text(encoding="utf-8") == text
+    quiet = run("dockerfile", *BASE, "--tool", "1.2.4", "--check", "Dockerfile", "-q", cwd=folder)
+    assert (quiet.status, quiet.stdout, quiet.stderr) == (1, outcome.stdout, "")
+
+
+def test_a_check_of_what_is_not_there_shows_all_of_it(run, folder):
+    outcome = run("dockerfile", *BASE, "--check", "Dockerfile", cwd=folder)
+    assert outcome.status == 1
+    assert "+FROM python:3.12\n" in outcome.stdout
+    assert not (folder / "Dockerfile").exists()
+
+
+def test_the_difference_is_a_patch_that_makes_it_right(run, folder, own):
+    own.write_text(own.read_text(encoding="utf-8").partition("USER")[0].strip(), encoding="utf-8")
+    words = ("dockerfile", "--base", "python:3.13", "--check", "Dockerfile")
+    patch = run(*words, cwd=folder)
+    assert patch.status == 1
+    assert "\\ No newline at end of file\n" in patch.stdout
+    done = subprocess.run(
+        ["git", "apply", "--unidiff-zero", "-p0", "-"],
+        input=patch.stdout.replace(" (as it should be)", ""),
+        cwd=folder,
+        env=os.environ | {"GIT_CEILING_DIRECTORIES": str(folder.path.parent)},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert run(*words, cwd=folder).status == 0
+
+
+def test_line_ends_of_windows_stay(run, folder, own):
+    text = own.read_text(encoding="utf-8")
+    own.write_bytes(text.replace("\n", "\r\n").encode())
+    assert run("dockerfile", *BASE, "--check", "Dockerfile", cwd=folder).status == 0
+    assert run("dockerfile", *BASE, "--tool", "9", "--write", "Dockerfile", cwd=folder).status == 0
+    assert own.read_bytes() == text.replace("==1.2.3", "==9").replace("\n", "\r\n").encode()
+
+
+def test_stages_of_mine_keep_their_names(run, folder, own):
+    own.write_text(f"FROM node:20 AS heavy\n\n{own.read_text(encoding='utf-8')}", encoding="utf-8")
+    assert run("dockerfile", *BASE, "--write", "Dockerfile", cwd=folder).status == 0
+    text = own.read_text(encoding="utf-8")
+    assert text.count(" AS heavy\n") == 1
+    assert "FROM uv-layers AS layer-heavy\n" in text
+    assert "COPY --link --from=layer-heavy /build/layers/heavy/ /\n" in text
+    outcome = run("dockerfile", *BASE, "--bake", "--write", "Dockerfile", cwd=folder)
+    assert json.loads(outcome.stdout)["group"]["layers"]["targets"] == ["layer-heavy", "project"]
+
+
+def test_nothing_is_written_where_marks_are_missing(run, folder, own):
+    text = own.read_text(encoding="utf-8").replace("# <<< uv-layers copies", "")
+    own.write_text(text, encoding="utf-8")
+    for option in ("--write", "--check"):
+        outcome = run("dockerfile", *BASE, option, "Dockerfile", cwd=folder)
+        assert (outcome.status, outcome.stdout) == (2, "")
+        assert outcome.stderr.startswith("error[no-marks]: Dockerfile has no blocks from `# >>> uv-layers copies` ")
+    assert own.read_text(encoding="utf-8") == text
+
+
+def test_a_link_stays_one_and_what_it_leads_to_is_written(run, folder, own):
+    (folder / "docker").mkdir()
+    own.rename(folder / "docker/Dockerfile")
+    own.symlink_to("docker/Dockerfile")
+    assert run("dockerfile", *BASE, "--tool", "9", "--write", "Dockerfile", cwd=folder).status == 0
+    assert own.is_symlink()
+    assert "uv-layers==9" in (folder / "docker/Dockerfile").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--write", "a", "--check", "a"),
+        ("--snippet", "--write", "a"),
+        ("--snippet", "--bake"),
+        ("--bake", "--check", "a"),
+        ("--snippet", "--check", "a"),
+    ],
+    ids=" ".join,
+)
+def test_one_thing_is_done_at_a_time(run, folder, words):
+    outcome = run("dockerfile", *words, cwd=folder)
+    assert (outcome.status, outcome.stdout) == (2, "")
+    assert outcome.stderr == (
+        "error[usage]: --snippet, --write, --check and --bake are different things to do; give one\n"
+    )
+    assert not (folder / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "dockerfile"), [((), "Dockerfile"), (("--write", "ci/Dockerfile"), "ci/Dockerfile")], ids=str
+)
+def test_bake_has_the_layers_of_the_project(run, folder, words, dockerfile):
+    outcome = run("dockerfile", "--bake", *BASE, "--secret", "TOKEN", *words, cwd=folder)
+    assert (outcome.status, outcome.stderr) == (0, "")
+    assert json.loads(outcome.stdout) == {
+        "variable": {"IMAGE": {"default": "app"}},
+        "group": {"default": {"targets": ["image"]}, "layers": {"targets": ["heavy", "project"]}},
+        "target": {
+            "image": {
+                "context": ".",
+                "dockerfile": dockerfile,
+                "tags": ["${IMAGE}"],
+                "secret": ["type=env,id=TOKEN"],
+            },
+            "heavy": {"inherits": ["image"], "target": "heavy", "tags": []},
+            "project": {"inherits": ["image"], "target": "project", "tags": []},
+        },
+    }
+    assert not (folder / dockerfile).exists()
+
+
+@pytest.mark.parametrize(("name", "image"), [("My App (2)", "my-app-2"), ("_._", "image")])
+def test_without_a_name_the_image_is_named_like_the_folder(project, run, name, image):
+    text = '[dependency-groups]\nheavy = ["web"]\n[tool.uv]\ndefault-groups = ["heavy"]\n[tool.uv.workspace]\n'
+    outcome = run("dockerfile", "--bake", *BASE, cwd=project(text, name=name))
+    assert json.loads(outcome.stdout)["variable"]["IMAGE"]["default"] == image
+
+
+def test_a_dockerfile_outside_of_the_context_is_no_matter_for_bake(run, folder, tmp_path):
+    outcome = run("dockerfile", "--bake", *BASE, "--write", tmp_path / "Dockerfile", cwd=folder)
+    assert outcome.status == 2
+    assert "is outside of the build context" in outcome.stderr
+
+
+# What the configuration says, and options over it.
+
+CONFIG = """\
+[tool.uv-layers.dockerfile]
+base = "debian:12"
+builder = "python:3.11"
+tool = "7"
+uv = "0.9.9"
+secrets = ["TOKEN"]
+link = false
+copy = ["pyproject.toml"]
+cmd = "python -m 'my app'"
+"""
+
+
+def test_the_table_says_what_no_option_says(project, run):
+    folder = project(APP + CONFIG)
+    lines = run("dockerfile", cwd=folder, UV_LAYERS_UV="/nowhere").stdout.splitlines()
+    assert lines[1:3] == [
+        "FROM python:3.11 AS uv-layers",
+        "RUN pip install --no-cache-dir uv-layers==7 uv==0.9.9",
+    ]
+    assert "    --mount=type=secret,id=TOKEN,required=true \\" in lines
+    assert lines[-8:] == [
+        "FROM debian:12",
+        "# >>> uv-layers copies, kept by `uv-layers dockerfile --write`",
+        "COPY --from=heavy /build/layers/heavy/ /",
+        "COPY --from=project /build/layers/project/ /",
+        "# <<< uv-layers copies",
+        "WORKDIR /app",
+        "COPY pyproject.toml ./pyproject.toml",
+        'CMD ["python", "-m", "my app"]',
+    ]
+    words = ("--base", "a", "--builder", "b", "--tool", "8", "--uv", "0.9", "--secret", "OTHER", "--copy", "uv.lock")
+    lines = run("dockerfile", *words, "--cmd", "run", cwd=folder).stdout.splitlines()
+    assert lines[1:3] == ["FROM b AS uv-layers", "RUN pip install --no-cache-dir uv-layers==8 uv==0.9"]
+    assert "    --mount=type=secret,id=OTHER,required=true \\" in lines
+    assert not [line for line in lines if "TOKEN" in line]
+    assert [lines[-8], *lines[-2:]] == ["FROM a", "COPY uv.lock ./uv.lock", 'CMD ["run"]']
+
+
+def test_variables_stand_for_its_options(run, folder):
+    environ = {"UV_LAYERS_WRITE_FILE": "Dockerfile", "UV_LAYERS_BUILDER_UV": "0.9.9", "UV_LAYERS_SECRET": "A B"}
+    assert run("dockerfile", *BASE, cwd=folder, **environ, UV_LAYERS_NO_LINK="1").stderr == "Dockerfile: written\n"
+    text = (folder / "Dockerfile").read_text(encoding="utf-8")
+    assert "uv==0.9.9\n" in text
+    assert [text.count(f"id={name},") for name in "AB"] == [2, 2]
+    assert "--link" not in text
+
+
+def test_a_layer_may_have_its_image_and_packages_of_the_system(project, run):
+    layers = '{ name = "a", groups = ["heavy"], image = "nvidia/cuda", system-packages = ["g++"] }, { name = "b" }'
+    folder = project(f"{APP}[tool.uv-layers]\nlayers = [{layers}]\n")
+    text = run("dockerfile", *BASE, "--uv", "ghcr.io/astral-sh/uv:0.9", cwd=folder).stdout
+    stage = text.partition("FROM nvidia/cuda AS a\n")[2].partition("\n\n")[0].splitlines()
+    assert stage[0] == "COPY --from=ghcr.io/astral-sh/uv:0.9 /uv /uvx /usr/local/bin/"
+    assert stage[4:7] == [
+        "RUN apt-get update && \\",
+        "    apt-get install --yes --no-install-recommends g++ && \\",
+        "    rm -rf /var/lib/apt/lists/*",
+    ]
+    outcome = run("dockerfile", *BASE, cwd=folder)
+    assert outcome.status == 2
+    assert "error[usage]: layer 'a' has an image of its own" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "error"),
+    [
+        ('base = "a\\nRUN evil"', "is no name of an image"),
+        ('builder = "a b"', "is no name of an image"),
+        ('uv = ""', "is no name of an image"),
+        ('tool = "1\\nRUN evil"', "cannot stand in a Dockerfile"),
+        ('secrets = ["a\\nRUN evil"]', "is neither the name of a variable nor netrc"),
+    ],
+)
+def test_what_would_be_an_instruction_is_refused(project, run, setting, error):
+    folder = project(f"{APP}[tool.uv-layers.dockerfile]\n{setting}\n")
+    for words in ((), ("--snippet",), ("--write", "Dockerfile")):
+        outcome = run("dockerfile", "--python", "3.12", *words, cwd=folder)
+        if words == ("--snippet",) and setting.startswith("base"):
+            continue
+        assert (outcome.status, outcome.stdout) == (2, "")
+        assert outcome.stderr.startswith("error[usage]: ")
+        assert outcome.stderr.endswith(f"{error}\n")
+    assert not (folder / "Dockerfile").exists()
