@@ -209,7 +209,8 @@ def with_layers(config: Path, layers: Sequence[LayerSpec], prefix: str) -> str:
         other = "" if prefix == DEFAULT_PREFIX else f"prefix = {_quoted(prefix)}\n"
         return other + made
     rest = {key: value for key, value in _read(config).items() if key != "layers"}
-    text = config.read_text(encoding="utf-8")
+    text = config.read_bytes().decode()
+    made = made.replace("\n", "\r\n" if "\r\n" in text else "\n")
     lines = text.splitlines(keepends=True)
     start = next((n for n, line in enumerate(lines) if re.match(r"layers\s*=", line)), None)
     if start is None:
