@@ -16,9 +16,9 @@ A round takes every way once, with and without bytecode. For each: all is forgot
 build with fastapi bumped, and its push; one with a small package of the heavy group moved, and its push; all is
 forgotten; a build with fastapi bumped on this second, cold builder, pushed to a repository that has the first image
 only, and to one that has the bumped image, too; all is forgotten; the pull of each. The figures are the medians of the
-rounds. Bytes are counted between the engine and the registry by proxies, one for each repository: the engine has seen
-no registry at its port, and so has nothing there to mount instead of sending it. The base image is in each repository,
-and at the client, before all. Its size is in no figure.
+rounds. Bytes are counted between the engine and the registry by proxies, one for each repository. Each has a loopback
+address of its own: what the engine has sent to one address it would mount from there rather than send again. The base
+image is in each repository, and at the client, before all. Its size is in no figure.
 
 This drops the engine's whole build cache, and leaves what it pushed in the registry: take ones that can be thrown away.
 """
@@ -217,11 +217,11 @@ class Proxy(ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, registry: str) -> None:
-        super().__init__(("127.0.0.1", 0), Connection)
+    def __init__(self, address: str, registry: str) -> None:
+        super().__init__((address, 0), Connection)
         host, _, port = registry.rpartition(":")
         self.registry = (host, int(port))
-        self.repository = f"127.0.0.1:{self.server_address[1]}/{NAME}/{time.time_ns()}"
+        self.repository = f"{address}:{self.server_address[1]}/{NAME}/{time.time_ns()}"
         self._lock = Lock()
         self._counted: Counter[str] = Counter()
         Thread(target=self.serve_forever, daemon=True).start()
@@ -358,7 +358,7 @@ class Trial:
 
 def trial(way: str, compiled: bool, file: Path, contexts: Path, registry: str) -> dict[str, float]:  # noqa: FBT001
     """Take a way once, and return what is found."""
-    with Proxy(registry) as main, Proxy(registry) as other:
+    with Proxy("127.0.0.1", registry) as main, Proxy("127.0.0.2", registry) as other:
         made = Trial(way, compiled, file, contexts, main, other)
         try:
             made.run()
