@@ -9,8 +9,8 @@ The ways `pip single`, `pip multi`, `uv single` and `uv multi` are the post's Do
 What differs from the post is the same for all: no gcc (nothing is built from source), a base image without a patch
 version, one setting of bytecode for every way (the post leaves it to the tool, but in `uv single`), and pip gets the
 versions of uv.lock. A cache mount is where the post has one: in `uv single`. `uv multi` resolves anew in its builder,
-as in the post. `uv-layers` is what `uv-layers dockerfile` prints, with the wheel of this checkout; `uv-layers finer`
-has a third layer, for the small packages of the heavy group.
+as in the post. `uv-layers` is what `uv-layers dockerfile` prints, with the wheel of this checkout and uv from the image
+that the post's ways have it from; `uv-layers finer` has a third layer, for the small packages of the heavy group.
 
 A round takes every way once, with and without bytecode. For each: all is forgotten, then a cold build and its push; a
 build with fastapi bumped, and its push; one with a small package of the heavy group moved, and its push; all is
@@ -406,11 +406,11 @@ def dockerfile(way: str, compiled: bool, contexts: Path, uv_image: str) -> str: 
         return POST[way].format(base=BASE, uv=uv_image, pip=pip, compile=int(compiled))
     folder = contexts / "first"
     (wheel,) = folder.glob("*.whl")
-    argv = (sys.executable, "-m", "uv_layers", "dockerfile", "--python", PYTHON, "--tool", wheel.name)
+    argv = (sys.executable, "-m", "uv_layers", "dockerfile", "--python", PYTHON, "--tool", wheel.name, "--uv", uv_image)
     text = run(*argv, "--copy", "src", "--cmd", "uvicorn src.main:app", *OURS[way], cwd=folder)
-    first, rest = text.split("\n", 1)
     # By default no bytecode is made of packages' tests; the other ways make it.
-    return f"{first}\nENV UV_LAYERS_COMPILE={'all' if compiled else 'none'}\n{rest}"
+    setting = f"ENV UV_LAYERS_COMPILE={'all' if compiled else 'none'}\n"
+    return text.replace("WORKDIR /build\n", f"{setting}WORKDIR /build\n", 1)
 
 
 def report(results: dict[str, dict[str, list[dict[str, float]]]]) -> tuple[dict[str, object], str]:
