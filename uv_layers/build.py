@@ -131,7 +131,7 @@ class Build:
         records = {f"{distribution.info}/RECORD" for distribution in found}
         if lock.kind == "environment":
             records = {path for path, status in seal.walk(tree) if not stat.S_ISDIR(status.st_mode)}
-        made = {path: seal.content(tree / path) for path in records}
+        made = {path: seal.identity(tree / path) for path in records}
         files, size, executable = seal.seal(tree, lock.prefix, self.epoch)
         return {
             "packages": len(lock.versions),

@@ -608,8 +608,10 @@ def _keep(path: Path, old: str, new: str, options: Options, *, write: bool) -> N
     else:
         from difflib import unified_diff  # noqa: PLC0415
 
-        before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
-        typer.echo("".join(unified_diff(before, after, f"{path}", f"{path} (as it should be)")), nl=False)
+        before, after = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (old, new))
+        lines = unified_diff(before, after, f"{path}", f"{path} (as it should be)")
+        whole = (li if li.endswith("\n") else f"{li}\n\\ No newline at end of file\n" for li in lines)
+        typer.echo("".join(whole), nl=False)
         _say(f"{path} is stale; run `uv-layers dockerfile --write {path}`", options)
         raise typer.Exit(1)
 

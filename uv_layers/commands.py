@@ -347,8 +347,9 @@ def _side(options: Options, side: str | None) -> list[LayerLock]:
 
 
 def _text(path: Path) -> str:
+    """Return the text of a file with its line ends as they are."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()
     except UnicodeDecodeError as error:
         raise errors.UnreadableFileError(path, error) from None
 
@@ -412,8 +413,10 @@ def kept_dockerfile(
 def bake(options: Options, path: Path, named: Sequence[str] = (), told: Mapping[str, Any] | None = None) -> str:
     """Return a file for `docker buildx bake` that goes with the Dockerfile at `path`."""
     current = _project(options)
-    name = normalised(current.name or current.directory.name)
-    return rendering.bake(_recipe(options, named, told or {}), name, _in_context(path, current.lock_root))
+    # A folder may have a name that no image can have.
+    name = re.sub(r"[^a-z0-9]+", "-", normalised(current.name or current.directory.name)).strip("-") or "image"
+    recipe = rendering.beside(_recipe(options, named, told or {}), _text(path) if path.exists() else "")
+    return rendering.bake(recipe, name, _in_context(path, current.lock_root))
 
 
 def _recipe(options: Options, named: Sequence[str], told: Mapping[str, Any]) -> Recipe:
@@ -580,7 +583,8 @@ def _plan(options: Options, current: Project, named: Sequence[str], uv: Uv | Non
     for extra in extras:
         parts = [part for part in current.parts if extra in part.extras]
         asked[f"extra {extra}"] = [dependencies_argv(part.directory, extra) for part in parts]
-    image = [image_argv(part.directory, _of_part(selection, part, groups, extras)) for part in current.parts]
+    named_by_layers = dict.fromkeys(g for spec in layers for g in spec.groups)
+    image = [image_argv(part.directory, _of_part(selection, part, named_by_layers, extras)) for part in current.parts]
     with _pool(4) as pool:
         root = current.lock_root
         answers = {reason: [pool.submit(uv.export, argv, root) for argv in argvs] for reason, argvs in asked.items()}
@@ -592,21 +596,27 @@ def _plan(options: Options, current: Project, named: Sequence[str], uv: Uv | Non
             argv = check_argv(directory, python, offline=options.offline)
             _wait(pool.submit(uv.check, argv, current.lock))
         exports = {reason: pylock.Export(list(map(_wait, found)), at, root) for reason, found in answers.items()}
-        closures = _closures(layers, exports)
         try:
-            packages = pylock.Export(list(map(_wait, whole)), at, root)
+            texts = list(map(_wait, whole))
         except errors.UvFailedError:
             # uv refuses conflicting groups by their names; the package that they conflict over says more.
+            closures = _closures(layers, exports)
             planning.check_versions({f"layer {name!r}": needs for name, needs in closures.items()})
             raise
+    alone = {part.name or "": pylock.Export([text], at, root) for part, text in zip(current.parts, texts, strict=True)}
+    planning.check_versions({name: [replace(export.closure(name), reason="")] for name, export in alone.items()})
+    packages, closures = pylock.Export(texts, at, root), _closures(layers, exports)
     packages.check_python(current.name or "the project")
     settings = current.uv_settings
     everything = packages.packages(settings)
     local = [package for package in everything if "directory" in package.table]
     own = current.config.project
     workspace = {*current.members, normalised(current.name or "")}
-    for package in local:
-        if own is None and package.name not in workspace:
+    tops = [(spec, exports[f"group {spec.name}"].packages(settings)) for spec in on_top]
+    # The layer of the project has the folders that the image needs, and what a group on top needs is not of the image.
+    installed = {package.name for package in local if own is not None} | workspace
+    for package in (*local, *(package for _, packages in tops for package in packages)):
+        if "directory" in package.table and package.name not in installed:
             raise errors.LocalFolderError(package.name, package.table["directory"]["path"])
     made = planning.make(
         image=[package for package in everything if package not in local],
@@ -616,7 +626,7 @@ def _plan(options: Options, current: Project, named: Sequence[str], uv: Uv | Non
         prefix=prefix,
         target=at,
         source=current.config.source,
-        on_top=[(spec, exports[f"group {spec.name}"].packages(settings)) for spec in on_top],
+        on_top=[(spec, [package for package in more if "directory" not in package.table]) for spec, more in tops],
         own=None if own is None else (own, local),
     )
     return replace(made, hints=(*made.hints, *planning.too_large(made.layers, options.warn_size)))

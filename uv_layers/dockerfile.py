@@ -23,6 +23,8 @@ _WORK = "/build"
 PROJECT = "project"
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _STAGES, _COPIES = "stages", "copies"
+# What a file for bake names besides the stages.
+_IMAGE, _DEFAULT, _LAYERS = "image", "default", "layers"
 # The secret that is a file and no variable.
 _NETRC = "netrc"
 # The image of uv itself, under whatever name.
@@ -88,14 +90,19 @@ def complete(recipe: Recipe) -> str:
     return f"{_marked(_STAGES, _stages(recipe))}\n{final}"
 
 
+def beside(recipe: Recipe, text: str) -> Recipe:
+    """Return the recipe with the names taken that the text of a Dockerfile gives to stages of its own."""
+    rest = "".join(re.split("|".join(marked.pattern for marked in _MARKED.values()), text, flags=_FLAGS))
+    others = re.findall(r"^\s*FROM\s.*\sAS\s+(\S+)\s*$", rest, re.IGNORECASE | re.MULTILINE)
+    return replace(recipe, taken=(*recipe.taken, *(name.lower() for name in others)))
+
+
 def updated(text: str, recipe: Recipe, path: str) -> str:
     """Return the text of the Dockerfile `path` with what stands between the marks made anew, and all else as it is.
 
     Raises MarksError unless each mark is there once.
     """
-    parts = re.split("|".join(_MARKED[name].pattern for name in (_STAGES, _COPIES)), text, flags=_FLAGS)
-    others = re.findall(r"^\s*FROM\s.*\sAS\s+(\S+)\s*$", "".join(filter(None, parts)), re.IGNORECASE | re.MULTILINE)
-    recipe = replace(recipe, taken=(*recipe.taken, *(name.lower() for name in others)))
+    recipe = beside(recipe, text)
     for name, made in ((_STAGES, _stages(recipe)), (_COPIES, _copies(recipe))):
         if len(found := list(_MARKED[name].finditer(text))) != 1:
             raise errors.MarksError(path, len(found), _mark(name))
@@ -111,16 +118,18 @@ def bake(recipe: Recipe, name: str, dockerfile: str) -> str:
     image: dict[str, Any] = {"context": ".", "dockerfile": dockerfile, "tags": ["${IMAGE}"]}
     if recipe.secrets:
         image["secret"] = [
-            "type=file,id=netrc,src=${NETRC}" if name == _NETRC else f"type=env,id={name}" for name in recipe.secrets
+            "type=file,id=netrc,src=${NETRC}" if name == _NETRC else f"type=env,id={name}" for name in _secrets(recipe)
         ]
-    stages = {stage: {"inherits": ["image"], "target": stage, "tags": []} for stage in stage_names(recipe)[2:]}
+    free = replace(recipe, taken=(*recipe.taken, _IMAGE, _DEFAULT, _LAYERS))
+    names = zip(stage_names(free)[2:], stage_names(recipe)[2:], strict=True)
+    stages = {name: {"inherits": [_IMAGE], "target": stage, "tags": []} for name, stage in names}
     document = {
         "variable": {
             "IMAGE": {"default": name},
             **({"NETRC": {"default": "~/.netrc"}} if _NETRC in recipe.secrets else {}),
         },
-        "group": {"default": {"targets": ["image"]}, "layers": {"targets": list(stages)}},
-        "target": {"image": image, **stages},
+        "group": {_DEFAULT: {"targets": [_IMAGE]}, _LAYERS: {"targets": list(stages)}},
+        "target": {_IMAGE: image, **stages},
     }
     return json.dumps(document, indent=2) + "\n"
 
@@ -164,9 +173,7 @@ def _stages(recipe: Recipe) -> str:
             lines.append(_system(layer.image or recipe.builder or recipe.image, layer.system_packages))
         mounts = [_mount("cache", target="/root/.cache")]
         variables = []
-        for name in recipe.secrets:
-            if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-                raise errors.UsageError(f"secret {name!r} is neither the name of a variable nor {_NETRC}")
+        for name in _secrets(recipe):
             # From a file and not `env=`, which Docker knows since 27 only; and never an argument.
             target = {"target": "/root/.netrc"} if name == _NETRC else {}
             mounts.append(_mount("secret", id=name, **target) + ",required=true")
@@ -209,7 +216,7 @@ def _system(image: str, packages: Sequence[str]) -> str:
         if not re.fullmatch(r"[A-Za-z0-9][\w+.:=~<>@-]*", package, re.ASCII):
             raise errors.UsageError(f"{package!r} is no package of a system")
     names = shlex.join(packages)
-    if "alpine" in image:
+    if "alpine" in image.rpartition("/")[2]:
         return f"RUN apk add --no-cache {names}"
     return _run(
         [
@@ -256,6 +263,13 @@ def stage_names(recipe: Recipe) -> list[str]:
         taken.add(name)
         names.append(name)
     return names
+
+
+def _secrets(recipe: Recipe) -> Sequence[str]:
+    for name in recipe.secrets:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            raise errors.UsageError(f"secret {name!r} is neither the name of a variable nor {_NETRC}")
+    return recipe.secrets
 
 
 def _image(name: str) -> str:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Made:
     """What `install` recorded of a tree.
 
-    `digests` has the SHA-256 of each file that no RECORD has a hash of: bytecode, and the RECORDs themselves.
+    `digests` has the identity of each file that no RECORD has a hash of: bytecode, the RECORDs themselves, and all of a
+    virtual environment.
     `executable` has the paths of the files that run.
     """
 
@@ -34,14 +35,16 @@ def problems(tree: Path, lock: LayerLock, made: Made | None, epoch: int) -> list
     """Return what is wrong with a tree, sorted by path, nothing when all is well.
 
     Without a record of what was `made`, in a tree that came from elsewhere, any bytecode of a source that is there
-    will do, and any file may be executable. The kinds are `missing`, `added`, `altered`, `mode`, `mtime`,
-    `no-package`, `other-version`, `added-package` and `other-prefix`.
+    will do, and any file of a virtual environment; and any file may be executable. The kinds are `missing`, `added`,
+    `altered`, `mode`, `mtime`, `no-package`, `other-version`, `added-package` and `other-prefix`.
     """
     found = installed.distributions(tree)
     on_disk = dict(seal.walk(tree))
     digests = _bytecode(tree, found, on_disk) if made is None else made.digests
     if made is None and lock.kind == "environment":
-        digests = {path: seal.content(tree / path) for path in on_disk if not stat.S_ISDIR(on_disk[path].st_mode)}
+        there = {path: seal.identity(tree / path) for path in on_disk if not stat.S_ISDIR(on_disk[path].st_mode)}
+        # The least that makes a folder a virtual environment.
+        digests = {f"{lock.prefix.lstrip('/')}/{name}": "" for name in ("bin/python", "pyvenv.cfg")} | there
     wrong = [*_packages(found, lock), *_files(tree, found, digests, on_disk)]
     executable = None if made is None else made.executable
     wrong += [problem for path, status in on_disk.items() for problem in _metadata(path, status, epoch, executable)]
@@ -90,16 +93,16 @@ def _files(
     }
     wanted = {*expected, *digests}
     for path in wanted & on_disk.keys():
-        if path in digests:
-            kind = stat.S_IFMT(on_disk[path].st_mode)
-            if kind not in {stat.S_IFREG, stat.S_IFLNK} or seal.content(tree / path) != digests[path]:
+        mode, is_link = on_disk[path].st_mode, digests.get(path, "").startswith("-> ")
+        if not (stat.S_ISLNK(mode) if is_link else stat.S_ISREG(mode)):
+            yield "altered", path, f"it is no {'link' if is_link else 'file'}"
+        elif path in digests:
+            if seal.identity(tree / path) != digests[path]:
                 yield "altered", path, "it is not what was made"
-        elif not stat.S_ISREG(on_disk[path].st_mode):
-            yield "altered", path, "it is no file"
         elif not installed.matches(tree / path, expected[path]):
             yield "altered", path, "its hash is not that of RECORD"
     for path in wanted - on_disk.keys():
-        yield "missing", path, "bytecode" if path in digests else "RECORD has it"
+        yield "missing", path, "RECORD has it" if path in expected else "bytecode" if path.endswith(".pyc") else "made"
     folders = {""}
     for folder in map(posixpath.dirname, wanted):
         while folder not in folders:

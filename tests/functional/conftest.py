@@ -76,6 +76,50 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     return file_name
 """
 
+# Packs the sources of a project as they are, and leaves a folder of its own beside them, as setuptools does.
+PACKER = """\
+import base64, hashlib, os, zipfile
+
+NAME, VERSION, REQUIRES, SCRIPTS = {facts!r}
+
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    module = NAME.replace("-", "_")
+    info = f"{{module}}-{{VERSION}}.dist-info"
+    root = "src" if os.path.isdir("src") else "."
+    os.makedirs("build", exist_ok=True)
+    with open(f"build/{{module}}.txt", "w") as file:
+        file.write(os.getcwd())
+    files = {{}}
+    for folder, _, names in os.walk(os.path.join(root, module)):
+        for name in names:
+            path = os.path.join(folder, name)
+            if name.endswith(".py"):
+                with open(path) as file:
+                    files[os.path.relpath(path, root)] = file.read()
+    requires = "".join(f"Requires-Dist: {{one}}\\n" for one in REQUIRES)
+    files[f"{{info}}/METADATA"] = f"Metadata-Version: 2.2\\nName: {{NAME}}\\nVersion: {{VERSION}}\\n{{requires}}"
+    files[f"{{info}}/WHEEL"] = "Wheel-Version: 1.0\\nGenerator: own\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
+    if SCRIPTS:
+        lines = "".join(f"{{name}} = {{target}}\\n" for name, target in SCRIPTS.items())
+        files[f"{{info}}/entry_points.txt"] = f"[console_scripts]\\n{{lines}}"
+    record = []
+    file_name = f"{{module}}-{{VERSION}}-py3-none-any.whl"
+    with zipfile.ZipFile(os.path.join(wheel_directory, file_name), "w") as archive:
+        for path, text in files.items():
+            digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+            record.append(f"{{path}},sha256={{digest}},{{len(text.encode())}}")
+            archive.writestr(path, text)
+        record.append(f"{{info}}/RECORD,,")
+        archive.writestr(f"{{info}}/RECORD", "\\n".join(record) + "\\n")
+    return file_name
+
+
+def build_editable(*_):
+    raise SystemExit("somebody asked for a link to the sources")
+"""
+BUILD = '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
+
 
 @dataclass(frozen=True)
 class Wheel:
@@ -407,7 +451,7 @@ def project(tmp_path: Path, index: Index):
 
     def make(text: str, *, name: str = "app", url: str | None = None, locked: bool = True) -> ProjectFolder:
         folder = tmp_path / name
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         source = f'[[tool.uv.index]]\nname = "here"\nurl = "{url or index.url}"\ndefault = true\n'
         (folder / "pyproject.toml").write_text(f"{dedent(text)}\n{source}", encoding="utf-8")
         made = ProjectFolder(folder)
@@ -416,6 +460,39 @@ def project(tmp_path: Path, index: Index):
         return made
 
     return make
+
+
+def packaged(
+    folder: Path,
+    name: str,
+    files: Mapping[str, str] | None = None,
+    *,
+    requires: Collection[str] = (),
+    scripts: Mapping[str, str] | None = None,
+    more: str = "",
+    static: bool = True,
+) -> str:
+    """Write the sources of a package that builds itself into a folder; return its pyproject.toml, written there too.
+
+    Without `static`, its build alone tells what it requires.
+    """
+    for path, text in {f"{name.replace('-', '_')}/__init__.py": f"NAME = {name!r}\n", **(files or {})}.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    facts = (name, "1.0", tuple(requires), dict(scripts or {}))
+    (folder / "own.py").write_text(PACKER.format(facts=facts), encoding="utf-8")
+    dependencies = f"dependencies = {json.dumps(list(requires))}" if static else 'dynamic = ["dependencies"]'
+    head = f'[project]\nname = "{name}"\nversion = "1.0"\nrequires-python = ">=3.10"\n{dependencies}\n'
+    points = "".join(f'{script} = "{target}"\n' for script, target in (scripts or {}).items())
+    text = f"{head}{f'[project.scripts]{chr(10)}{points}' if points else ''}{BUILD}{more}"
+    (folder / "pyproject.toml").write_text(text, encoding="utf-8")
+    return text
+
+
+@pytest.fixture(name="packaged")
+def _packaged():
+    """Return the function that writes a package into a folder."""
+    return packaged
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ WRONG = {
     "an unknown command": (("nope",), "nope"),
     "an option without its value": (("plan", "--group"), "--group"),
     "a word too many": (("plan", "heavy"), "heavy"),
-    "an option of another command": (("install", "--platform", "linux/amd64"), "--platform"),
+    "an option of another command": (("verify", "--platform", "linux/amd64"), "--platform"),
 }
 
 

@@ -70,8 +70,10 @@ def test_every_option_has_an_environment_variable_of_its_name(name):
     text = _help(name, command)
     options = {p.opts[0]: p for p in command.params if p.param_type_name == "option" and p.name != "help"}
     assert options or name.startswith("uv-layers cache ")
+    # suggest has a flag --write, and UV_LAYERS_UV is the path of the uv here.
+    others = {"--write": "WRITE_FILE", "--uv": "BUILDER_UV"} if name == "uv-layers dockerfile" else {}
     for option, parameter in options.items():
-        variable = f"UV_LAYERS_{option.removeprefix('--').replace('-', '_').upper()}"
+        variable = f"UV_LAYERS_{others.get(option, option.removeprefix('--').replace('-', '_').upper())}"
         variables = [parameter.envvar] if isinstance(parameter.envvar, str) else parameter.envvar
         assert variables[0] == variable
         assert re.search(rf"{option}\b.*?env var: {variable}\b", text)
@@ -109,7 +111,8 @@ def test_every_configuration_in_the_documents_is_taken(tmp_path, block):
         (tmp_path / "uv-layers.toml").write_text(block, encoding="utf-8")
         own = document
     config = project.load(tmp_path).config
-    assert [layer.name for layer in config.layers] == [layer["name"] for layer in own.get("layers", [])]
+    layers = (*config.layers, *([config.project] if config.project else []))
+    assert [layer.name for layer in layers] == [layer["name"] for layer in own.get("layers", [])]
 
 
 def test_the_readme_has_the_configuration_of_the_design():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_what_does_not_run_is_no_uv(tmp_path):
         _ = Uv(str(path), os.environ).version
 
 
-@pytest.mark.parametrize("ask", [lambda uv: uv.export([]), lambda uv: uv.find_python([])])
+@pytest.mark.parametrize("ask", [lambda uv: uv.export([], Path()), lambda uv: uv.find_python([])])
 def test_the_version_is_checked_before_anything_is_asked(tmp_path, ask):
     with pytest.raises(UvTooOldError):
         ask(_uv(tmp_path, "echo 'uv 0.8.24'"))

@@ -5,7 +5,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uv_layers.dockerfile import Recipe, complete, stage_names
+from uv_layers.dockerfile import Recipe, Stage, complete, stage_names
 
 # What BuildKit takes for the name of a stage.
 STAGE = re.compile(r"[a-z][a-z0-9-_.]*")
@@ -14,7 +14,7 @@ AWKWARD = ("plan", "uv-layers", "scratch", "python", "debian", "0", "1", "layer-
 layer_names = st.one_of(st.sampled_from(AWKWARD), st.from_regex(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?", fullmatch=True))
 recipes = st.builds(
     Recipe,
-    layers=st.lists(layer_names, unique=True, max_size=8).map(tuple),
+    layers=st.lists(layer_names, unique=True, max_size=8).map(lambda names: tuple(map(Stage, names))),
     inputs=st.just(("pyproject.toml", "uv.lock")),
     tool=st.just("0.1.0"),
     image=st.sampled_from(["python", "debian", "python:3.12", "layer-plan", "registry.example/image@sha256:0"]),
@@ -36,6 +36,7 @@ def test_stage_names_are_unique_and_valid_and_shadow_no_image(recipe):
 @settings(deadline=None)
 def test_every_stage_is_made_before_it_is_used_and_the_final_one_is_made_from_the_image(recipe):
     tool, plan, *stages = stage_names(recipe)
+    layers = [stage.layer for stage in recipe.layers]
     made, copied = [], []
     for line in complete(recipe).splitlines():
         if match := re.fullmatch(r"FROM (\S+)(?: AS (\S+))?", line):
@@ -48,4 +49,4 @@ def test_every_stage_is_made_before_it_is_used_and_the_final_one_is_made_from_th
     assert made[-1] == (recipe.image, None)
     assert {base for base, _ in made[1:-1]} == {tool}
     trees = [(stage, path) for stage, path in copied if stage != plan]
-    assert trees == [(stage, f"/build/layers/{layer}/") for stage, layer in zip(stages, recipe.layers, strict=True)]
+    assert trees == [(stage, f"/build/layers/{layer}/") for stage, layer in zip(stages, layers, strict=True)]

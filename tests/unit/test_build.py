@@ -24,8 +24,18 @@ from uv_layers.model import Clash, Options, Selection, Tree
         ("/opt/my-venv", "/opt/my-venv/bin/python"),
     ],
 )
-def test_scripts_find_the_interpreter_of_a_virtual_environment_or_the_builders(prefix, image):
-    assert image_interpreter(prefix, "/opt/bin/python3.12") == image
+def test_scripts_find_the_interpreter_of_a_virtual_environment_or_the_builders(target, prefix, image):
+    here = dataclasses.replace(target, executable="/opt/bin/python3.12", platform="")
+    assert image_interpreter(prefix, here) == image
+
+
+@pytest.mark.parametrize(
+    ("prefix", "image"), [("/usr/local", "/usr/bin/env python3.12"), ("/app/.venv", "/app/.venv/bin/python")]
+)
+def test_scripts_for_another_platform_look_for_their_interpreter_or_have_that_of_the_environment(target, prefix, image):
+    there = dataclasses.replace(target, executable="/opt/bin/python3.12")
+    assert there.platform == "x86_64-manylinux_2_28"
+    assert image_interpreter(prefix, there) == image
 
 
 @pytest.fixture

@@ -111,6 +111,8 @@ def test_the_help_of_a_command_ends_with_an_example_of_it(run, words):
     assert f"{out.splitlines()[-1].strip()} ".startswith(f"Example: uv-layers {' '.join(words)} ")
 
 
+# Two variables have another name: that of suggest's flag is no file, and UV_LAYERS_UV is the path of the uv here.
+OTHERS = {("dockerfile", "--write"): "WRITE_FILE", ("dockerfile", "--uv"): "BUILDER_UV"}
 OPTIONS = [(" ".join(words), option) for words, command in COMMANDS.items() for option in _options(command)]
 
 
@@ -118,7 +120,9 @@ OPTIONS = [(" ".join(words), option) for words, command in COMMANDS.items() for 
 def test_every_option_has_a_variable_and_a_help_text(name, option):
     parameter = _options(COMMANDS[tuple(name.split())])[option]
     assert parameter.help
-    assert parameter.envvar[0] == f"UV_LAYERS_{option.lstrip('-').upper().replace('-', '_')}"
+    own = OTHERS.get((name, option), option.lstrip("-").upper().replace("-", "_"))
+    assert parameter.envvar[0] == f"UV_LAYERS_{own}"
+    assert own not in {variable for other, variable in OTHERS.items() if other != (name, option)}
 
 
 def test_what_is_an_option_of_uv_has_the_name_that_uv_gives_it():
@@ -131,7 +135,8 @@ def test_what_is_an_option_of_uv_has_the_name_that_uv_gives_it():
 
 def test_the_options_reach_the_command(run, asked):
     status, _, _ = run(
-        *("plan", "--project", "here", "--package", "web", "--config", "gpu.toml", "--prefix", "/app/.venv"),
+        *("plan", "--project", "here", "--package", "Web_UI", "--package", "api", "--package", "web-ui"),
+        *("--config", "gpu.toml", "--prefix", "/app/.venv", "--warn-size", "1.5 MB"),
         *("--group", "Docs_A", "--group", "b", "--no-group", "C", "--no-default-groups", "--extra", "Web.x"),
         *("--all-extras", "-p", "3.12", "--platform", "linux/arm64", "--frozen", "--offline", "-v", "-q"),
     )
@@ -140,7 +145,8 @@ def test_the_options_reach_the_command(run, asked):
     assert options.selection == Selection(
         groups=("docs-a", "b"), no_groups=("c",), no_default_groups=True, extras=("web-x",), all_extras=True
     )
-    assert (options.directory, options.package, options.config) == (Path("here"), "web", Path("gpu.toml"))
+    assert (options.directory, options.packages) == (Path("here"), ("web-ui", "api"))
+    assert (options.config, options.warn_size) == (Path("gpu.toml"), 1_500_000)
     assert (options.prefix, options.python, options.platform) == ("/app/.venv", "3.12", "linux/arm64")
     assert (options.frozen, options.offline, options.verbose, options.quiet) == (True, True, True, True)
 
@@ -159,6 +165,8 @@ def test_the_options_reach_the_command(run, asked):
         ("UV_FROZEN", "0", "frozen", False),
         ("UV_OFFLINE", "true", "offline", True),
         ("UV_LAYERS_PREFIX", "/opt", "prefix", "/opt"),
+        ("UV_LAYERS_PACKAGE", "a B", "packages", ("a", "b")),
+        ("UV_LAYERS_WARN_SIZE", "500MB", "warn_size", 500_000_000),
         ("UV_LAYERS_QUIET", "1", "quiet", True),
     ],
 )
@@ -175,6 +183,22 @@ def test_an_option_wins_over_its_variable_and_ours_over_that_of_uv(run, asked, m
     run("plan")
     run("plan", "--python", "3.12")
     assert [args[0].python for args, _ in asked] == ["3.11", "3.12"]
+
+
+@pytest.mark.parametrize(
+    ("size", "number"),
+    [("0", 0), ("12", 12), ("12B", 12), ("1kB", 1000), ("2GB", 2_000_000_000), ("0.5 GB", 500_000_000)],
+)
+def test_a_size_is_a_number_with_the_unit_of_registries(run, asked, size, number):
+    assert run("plan", "--warn-size", size)[0] == 0
+    assert asked[0][0][0].warn_size == number
+
+
+@pytest.mark.parametrize("size", ["", "GB", "1gb", "1 TB", "-1", "1e9", "1..5MB", "1MB "])
+def test_a_size_that_is_none_is_refused(run, asked, size):
+    status, out, err = run("plan", "--warn-size", size)
+    assert (status, out, asked) == (2, "", [])
+    assert err == f"error[usage]: --warn-size is {size!r}; give a size such as 500MB or 2GB\n"
 
 
 def test_locked_on_the_command_line_wins_over_frozen_in_the_environment(run, asked, monkeypatch):
@@ -263,7 +287,7 @@ def test_a_dockerfile_is_printed_without_starting_anything(run, tmp_path):
     (tmp_path / "main.py").touch()
     status, out, err = run("dockerfile", "--base", "python:3.12", "--cmd", "python main.py")
     assert (status, err) == (0, "")
-    assert out.startswith("FROM python:3.12 AS uv-layers\n")
+    assert out.splitlines()[1] == "FROM python:3.12 AS uv-layers"
     assert out.endswith('COPY main.py ./main.py\nCMD ["python", "main.py"]\n')
 
 
@@ -283,7 +307,7 @@ def test_outside_of_a_project_there_is_one_line_that_says_so(run, tmp_path):
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [("nope",), ("plan", "--nope"), ("install", "--platform", "linux/arm64")])
+@pytest.mark.parametrize("arguments", [("nope",), ("plan", "--nope"), ("verify", "--platform", "linux/arm64")])
 def test_bad_usage_ends_with_2_and_no_traceback(run, arguments):
     status, out, err = run(*arguments)
     assert (status, out) == (2, "")

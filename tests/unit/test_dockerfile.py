@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import csv
+import json
+import re
 import shlex
 from textwrap import dedent
 
 import pytest
 
-from uv_layers.dockerfile import Recipe, Stage, complete, snippet, stage_names
-from uv_layers.errors import UsageError
+from uv_layers.dockerfile import Recipe, Stage, bake, beside, complete, snippet, stage_names, updated
+from uv_layers.errors import MarksError, UsageError
 
 RECIPE = Recipe(
     layers=(Stage("heavy"), Stage("light")),
@@ -16,13 +18,14 @@ RECIPE = Recipe(
     image="python:3.12-slim-bookworm",
 )
 STAGES = """\
+# >>> uv-layers stages, kept by `uv-layers dockerfile --write`
 FROM python:3.12-slim-bookworm AS uv-layers
 RUN pip install --no-cache-dir uv-layers==0.1.0
 WORKDIR /build
 
 FROM uv-layers AS plan
-RUN --mount=type=bind,source=pyproject.toml,target=pyproject.toml \\
-    --mount=type=bind,source=uv.lock,target=uv.lock \\
+RUN --mount=type=bind,source=pyproject.toml,target=/build/pyproject.toml \\
+    --mount=type=bind,source=uv.lock,target=/build/uv.lock \\
     uv-layers export
 
 FROM uv-layers AS heavy
@@ -34,6 +37,13 @@ FROM uv-layers AS light
 COPY --from=plan /build/pylock.light.toml ./
 RUN --mount=type=cache,target=/root/.cache \\
     uv-layers install light
+# <<< uv-layers stages
+"""
+COPIES = """\
+# >>> uv-layers copies, kept by `uv-layers dockerfile --write`
+COPY --link --from=heavy /build/layers/heavy/ /
+COPY --link --from=light /build/layers/light/ /
+# <<< uv-layers copies
 """
 
 
@@ -42,30 +52,23 @@ def _recipe(**changes):
 
 
 def test_the_snippet_has_the_stages_and_then_the_copies_bottom_first():
-    assert snippet(RECIPE) == STAGES + dedent("""\
-
-        # In the final stage, after what changes less often than the dependencies:
-        COPY --link --from=heavy /build/layers/heavy/ /
-        COPY --link --from=light /build/layers/light/ /
-        """)
+    note = "# In the final stage, after what changes less often than the dependencies:\n"
+    assert snippet(RECIPE) == f"{STAGES}\n{note}{COPIES}"
 
 
 def test_a_whole_dockerfile_ends_with_the_project_and_its_command():
     recipe = _recipe(sources=("app", "main.py"), command=("uvicorn", "main:app"))
-    assert complete(recipe) == STAGES + dedent("""\
-
-        FROM python:3.12-slim-bookworm
-        COPY --link --from=heavy /build/layers/heavy/ /
-        COPY --link --from=light /build/layers/light/ /
-        WORKDIR /app
-        COPY app ./app
-        COPY main.py ./main.py
-        CMD ["uvicorn", "main:app"]
-        """)
+    rest = """\
+WORKDIR /app
+COPY app ./app
+COPY main.py ./main.py
+CMD ["uvicorn", "main:app"]
+"""
+    assert complete(recipe) == f"{STAGES}\nFROM python:3.12-slim-bookworm\n{COPIES}{rest}"
 
 
 def test_without_sources_or_a_command_there_are_no_lines_for_them():
-    assert complete(RECIPE).endswith("COPY --link --from=light /build/layers/light/ /\nWORKDIR /app\n")
+    assert complete(RECIPE).endswith(f"{COPIES}WORKDIR /app\n")
 
 
 def test_there_is_no_syntax_line_and_no_stray_space():
@@ -78,13 +81,13 @@ def test_there_is_no_syntax_line_and_no_stray_space():
 
 def test_the_builder_may_have_an_image_of_its_own():
     text = complete(_recipe(builder="registry.example/builder:1"))
-    assert text.startswith("FROM registry.example/builder:1 AS uv-layers\n")
+    assert text.splitlines()[1] == "FROM registry.example/builder:1 AS uv-layers"
     assert "\nFROM python:3.12-slim-bookworm\n" in text
 
 
 def test_the_tool_may_be_a_wheel_of_the_build_context():
     text = snippet(_recipe(tool="dist/uv_layers-1-py3-none-any.whl"))
-    assert text.startswith(
+    assert text.partition("\n")[2].startswith(
         dedent("""\
         FROM python:3.12-slim-bookworm AS uv-layers
         RUN --mount=type=bind,source=dist/uv_layers-1-py3-none-any.whl,target=/tmp/uv_layers-1-py3-none-any.whl \\
@@ -148,7 +151,11 @@ def _first_mount(text):
 
 @pytest.mark.parametrize("path", ["pyproject.toml", "packages/a/pyproject.toml", "a=b.toml", "é.toml"])
 def test_a_path_of_the_context_is_mounted_as_it_is(path):
-    assert _first_mount(snippet(_recipe(inputs=(path,)))) == {"type": "bind", "source": path, "target": path}
+    assert _first_mount(snippet(_recipe(inputs=(path,)))) == {
+        "type": "bind",
+        "source": path,
+        "target": f"/build/{path}",
+    }
 
 
 @pytest.mark.parametrize("character", [*" \t\n,\"'`$\\"])
@@ -176,12 +183,12 @@ def test_a_path_that_no_quoting_carries_through_a_mount_is_an_error(character):
     ],
 )
 def test_a_stage_has_the_name_of_its_layer_where_that_is_free(layers, names):
-    recipe = _recipe(layers=layers, image="debian", builder="ubuntu")
+    recipe = _recipe(layers=tuple(map(Stage, layers)), image="debian", builder="ubuntu")
     assert stage_names(recipe) == ["uv-layers", "plan", *names]
 
 
 def test_a_renamed_stage_is_copied_from_by_its_new_name_and_its_files_keep_the_name_of_the_layer():
-    lines = snippet(_recipe(layers=("plan",))).splitlines()
+    lines = snippet(_recipe(layers=(Stage("plan"),))).splitlines()
     assert "FROM uv-layers AS layer-plan" in lines
     assert "COPY --from=plan /build/pylock.plan.toml ./" in lines
     assert "    uv-layers install plan" in lines
@@ -199,11 +206,11 @@ def test_a_renamed_stage_is_copied_from_by_its_new_name_and_its_files_keep_the_n
     ],
 )
 def test_no_stage_has_the_name_of_an_image(images, names):
-    assert stage_names(_recipe(layers=("heavy",), **images)) == names
+    assert stage_names(_recipe(layers=(Stage("heavy"),), **images)) == names
 
 
 def test_an_image_may_have_the_name_of_a_stage_of_the_tool():
-    text = complete(_recipe(layers=("heavy",), image="plan", builder="uv-layers"))
+    text = complete(_recipe(layers=(Stage("heavy"),), image="plan", builder="uv-layers"))
     assert [line for line in text.splitlines() if line.startswith(("FROM", "COPY"))] == [
         "FROM uv-layers AS layer-uv-layers",
         "FROM layer-uv-layers AS layer-plan",
@@ -212,3 +219,409 @@ def test_an_image_may_have_the_name_of_a_stage_of_the_tool():
         "FROM plan",
         "COPY --link --from=heavy /build/layers/heavy/ /",
     ]
+
+
+def _stage(recipe, name):
+    """Return the lines of one stage of the snippet."""
+    blocks = snippet(recipe).partition("# <<<")[0].split("\n\n")
+    [block] = [block for block in blocks if re.search(rf"^FROM \S+ AS {name}$", block, re.MULTILINE)]
+    return block[block.index("FROM ") :].rstrip("\n")
+
+
+# Virtual environments.
+
+
+def test_an_environment_is_the_first_layer_and_the_final_image_uses_it():
+    text = complete(_recipe(layers=(Stage("venv"), Stage("heavy")), prefix="/app/.venv"))
+    assert text.partition("\nFROM python:3.12-slim-bookworm\n")[2] == dedent("""\
+        # >>> uv-layers copies, kept by `uv-layers dockerfile --write`
+        COPY --link --from=venv /build/layers/venv/ /
+        COPY --link --from=heavy /build/layers/heavy/ /
+        ENV VIRTUAL_ENV="/app/.venv" PATH="/app/.venv/bin:$PATH"
+        # <<< uv-layers copies
+        WORKDIR /app
+        """)
+
+
+def _env(line):
+    """Return the variables of an ENV instruction, as BuildKit reads them, with PATH=/bin before it."""
+    found = {}
+    for name, quoted in re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', line.removeprefix("ENV ")):
+        pieces = re.findall(r"\\.|\$\w+|[^\\$]+", quoted)
+        known = {"$PATH": "/bin", '\\"': '"', "\\\\": "\\", "\\$": "$"}
+        found[name] = "".join(known.get(piece, piece) for piece in pieces)
+    return found
+
+
+@pytest.mark.parametrize(
+    "prefix", ["/venv", "/a b/.venv", '/a"b/.venv', "/a\\b/.venv", "/$HOME/.venv", "/$(id)/.venv", "/a'b#`é/venv"]
+)
+def test_the_variables_of_an_environment_are_quoted(prefix):
+    [line] = [line for line in snippet(_recipe(prefix=prefix)).splitlines() if line.startswith("ENV")]
+    assert _env(line) == {"VIRTUAL_ENV": prefix, "PATH": f"{prefix}/bin:/bin"}
+
+
+# What the stages have.
+
+
+def test_a_file_of_the_project_is_mounted_where_its_lock_looks_for_it():
+    recipe = _recipe(layers=(Stage("heavy"),), files=("vendor/a-1-py3-none-any.whl",))
+    mount = "    --mount=type=bind,source=vendor/a-1-py3-none-any.whl,target=/build/vendor/a-1-py3-none-any.whl \\"
+    assert _stage(recipe, "plan").splitlines()[-2:] == [mount, "    uv-layers export"]
+    assert _stage(recipe, "heavy").splitlines()[-2:] == [mount, "    uv-layers install heavy"]
+
+
+def test_why_the_lock_is_not_checked_stands_above_the_plan():
+    text = snippet(_recipe(export=("--frozen",), why="--frozen: the dependencies\nRUN of x are dynamic."))
+    assert "\n\n# --frozen: the dependencies\\nRUN of x are dynamic.\nFROM uv-layers AS plan\nRUN " in text
+    assert "\n    uv-layers export --frozen\n" in text
+
+
+def test_the_project_is_installed_from_a_copy_of_the_context():
+    arguments = ("--project", "project/packages/api", "--layers-dir", "layers", "--frozen", "--config", "project/a b")
+    recipe = _recipe(layers=(Stage("heavy"), Stage("app", project=arguments)), files=("vendor/a.whl",))
+    assert _stage(recipe, "app") == dedent("""\
+        FROM uv-layers AS app
+        COPY . /build/project
+        RUN --mount=type=cache,target=/root/.cache \\
+            uv-layers install app --project project/packages/api --layers-dir layers --frozen --config 'project/a b'""")
+    assert complete(recipe).count("COPY --link --from=app /build/layers/app/ /\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("image", "lines"),
+    [
+        (
+            "python:3.12",
+            [
+                "RUN apt-get update && \\",
+                "    apt-get install --yes --no-install-recommends libpq-dev g++ gcc=4:12.2.0-3 && \\",
+                "    rm -rf /var/lib/apt/lists/*",
+            ],
+        ),
+        ("registry.alpine.example/python:3.12", None),
+        ("python:3.12-alpine", ["RUN apk add --no-cache libpq-dev g++ gcc=4:12.2.0-3"]),
+        ("registry.example:5000/alpine@sha256:0", ["RUN apk add --no-cache libpq-dev g++ gcc=4:12.2.0-3"]),
+    ],
+)
+@pytest.mark.parametrize("whose", ["the image's", "the builder's", "the layer's"])
+def test_packages_of_the_system_are_installed_as_the_image_of_the_stage_does_it(image, lines, whose):
+    packages = ("libpq-dev", "g++", "gcc=4:12.2.0-3")
+    stage = Stage("heavy", image if whose == "the layer's" else None, packages)
+    images = {"the image's": {"image": image}, "the builder's": {"image": "alpine", "builder": image}}.get(whose, {})
+    before, _, after = _stage(_recipe(layers=(stage,), uv="0.9.1", **images), "heavy").partition("COPY --from=plan ")
+    assert after.startswith("/build/pylock.heavy.toml ./\n")
+    if lines is None:
+        assert "apk" not in before
+        assert "apt-get install" in before
+    else:
+        assert before.splitlines()[-len(lines) :] == lines
+
+
+def test_a_layer_may_have_an_image_of_its_own():
+    recipe = _recipe(layers=(Stage("heavy", "nvidia/cuda:12"), Stage("light")), uv="0.9.1")
+    assert _stage(recipe, "heavy") == dedent("""\
+        FROM nvidia/cuda:12 AS heavy
+        RUN pip install --no-cache-dir uv-layers==0.1.0 uv==0.9.1
+        WORKDIR /build
+        COPY --from=plan /build/pylock.heavy.toml ./
+        RUN --mount=type=cache,target=/root/.cache \\
+            uv-layers install heavy""")
+    assert _stage(recipe, "light").startswith("FROM uv-layers AS light\n")
+    with pytest.raises(UsageError, match=r"^layer 'heavy' has an image of its own, .* name the uv of all with --uv"):
+        snippet(_recipe(layers=recipe.layers))
+
+
+UV_BUILDER = """\
+{copy}RUN {mount}uv venv --no-cache --no-python-downloads /opt/uv-layers && \
+uv pip install --no-cache --no-python-downloads --python /opt/uv-layers {tool}
+ENV PATH=$PATH:/opt/uv-layers/bin
+WORKDIR /build"""
+
+
+@pytest.mark.parametrize("uv", ["ghcr.io/astral-sh/uv:0.9.1", "registry.example/uv@sha256:0", "my/tools", "latest"])
+def test_uv_may_come_from_an_image(uv):
+    copy = f"COPY --from={uv} /uv /uvx /usr/local/bin/\n"
+    made = UV_BUILDER.format(copy=copy, mount="", tool="uv-layers==0.1.0")
+    assert _stage(_recipe(uv=uv), "uv-layers") == f"FROM python:3.12-slim-bookworm AS uv-layers\n{made}"
+
+
+@pytest.mark.parametrize(
+    ("image", "has_uv"),
+    [
+        ("ghcr.io/astral-sh/uv:python3.12-bookworm", True),
+        ("uv", True),
+        ("registry.example/uv@sha256:0", True),
+        ("my/uv-tools:1", False),
+        ("uvloop:1", False),
+    ],
+)
+def test_an_image_of_uv_has_no_pip(image, has_uv):
+    made = UV_BUILDER.format(copy="", mount="", tool="uv-layers==0.1.0")
+    pip = "RUN pip install --no-cache-dir uv-layers==0.1.0\nWORKDIR /build"
+    stage = "layer-uv-layers" if image == "uv-layers" else "uv-layers"
+    assert _stage(_recipe(builder=image), stage) == f"FROM {image} AS {stage}\n{made if has_uv else pip}"
+
+
+def test_a_wheel_of_the_context_is_installed_by_uv_where_the_image_has_no_pip():
+    mount = "--mount=type=bind,source=dist/a.whl,target=/tmp/a.whl \\\n    "
+    made = UV_BUILDER.format(copy="", mount=mount, tool="/tmp/a.whl")  # noqa: S108 - as the builder has it
+    assert _stage(_recipe(builder="uv", tool="dist/a.whl"), "uv-layers") == f"FROM uv AS uv-layers\n{made}"
+
+
+@pytest.mark.parametrize(("uv", "also"), [(None, ""), ("0.9.1", " uv==0.9.1"), ("1", " uv==1")])
+def test_uv_may_be_a_release(uv, also):
+    assert _stage(_recipe(uv=uv), "uv-layers").splitlines()[1] == (
+        f"RUN pip install --no-cache-dir uv-layers==0.1.0{also}"
+    )
+
+
+def test_secrets_reach_the_stages_of_layers_as_variables_and_never_as_arguments():
+    layers = (Stage("heavy"), Stage("app", project=("--project", "project")))
+    recipe = _recipe(layers=layers, secrets=("UV_INDEX_PRIVATE_PASSWORD", "netrc"))
+    secrets = """\
+    --mount=type=secret,id=UV_INDEX_PRIVATE_PASSWORD,required=true \\
+    --mount=type=secret,id=netrc,target=/root/.netrc,required=true \\
+    UV_INDEX_PRIVATE_PASSWORD="$(cat /run/secrets/UV_INDEX_PRIVATE_PASSWORD)" \\
+"""
+    for name in ("heavy", "app"):
+        run = _stage(recipe, name).partition("\nRUN ")[2]
+        assert run.startswith(f"--mount=type=cache,target=/root/.cache \\\n{secrets}    uv-layers install {name}")
+    assert "secret" not in _stage(recipe, "uv-layers") + _stage(recipe, "plan")
+
+
+def test_without_link_the_copies_are_plain():
+    text = complete(_recipe(link=False))
+    assert "--link" not in text
+    assert "\nCOPY --from=heavy /build/layers/heavy/ /\nCOPY --from=light /build/layers/light/ /\n" in text
+
+
+# Nothing that is configured becomes an instruction of its own, or a command of the shell.
+
+HOSTILE = ["a\nRUN evil", "a\r\nRUN evil", "a\u2028RUN evil", "a\x85RUN", "a\\\nRUN evil", "a\x00b"]
+WORDS = [*HOSTILE, "$(evil)", "`evil`", "a;evil", "a&&evil", "a|evil", "a>b", "'a'", '"a"', "a b", "-a", "--a", "", "é"]
+
+
+@pytest.mark.parametrize("package", [word for word in WORDS if word != "a>b"])
+@pytest.mark.parametrize("image", ["debian", "alpine"])
+def test_a_package_of_the_system_is_a_name(package, image):
+    with pytest.raises(UsageError) as caught:
+        snippet(_recipe(layers=(Stage("heavy", None, ("libpq-dev", package)),), image=image))
+    assert str(caught.value).endswith(" is no package of a system")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("package", "written"),
+    [("gcc=4:12-2", "gcc=4:12-2"), ("a~b", "'a~b'"), ("musl-dev<2", "'musl-dev<2'"), ("a>b", "'a>b'")],
+)
+def test_a_version_of_a_package_of_the_system_is_quoted_for_the_shell(package, written):
+    text = snippet(_recipe(layers=(Stage("heavy", None, (package,)),), image="alpine"))
+    assert f"RUN apk add --no-cache {written}\n" in text
+
+
+@pytest.mark.parametrize("name", [*WORDS, "a-b", "a.b", "A=B", "1A", "A,src=/etc/shadow", "../A"])
+def test_a_secret_is_the_name_of_a_variable(name):
+    for make in (snippet, lambda recipe: bake(recipe, "demo", "Dockerfile")):
+        with pytest.raises(UsageError) as caught:
+            make(_recipe(secrets=("GOOD", name)))
+        assert str(caught.value).endswith(" is neither the name of a variable nor netrc")
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "a b", "a\tb", "", "--platform=x", "'a'", '"a"', "a#b", "a\\"])
+def test_an_image_is_one_word(name):
+    whole = [_recipe(image=name), _recipe(uv="0.9", layers=(Stage("heavy", name),))]
+    whole += [_recipe(builder=name), _recipe(uv=name)] if name else [_recipe(uv=name)]
+    for recipe in whole:
+        with pytest.raises(UsageError) as caught:
+            complete(recipe)
+        assert str(caught.value).endswith(" is no name of an image")
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "a.whl\nRUN evil"])
+def test_no_argument_breaks_its_line(text):
+    recipes = [
+        _recipe(tool=text),
+        _recipe(export=("--config", text)),
+        _recipe(layers=(Stage("app", project=("--config", text)),)),
+    ]
+    for recipe in recipes:
+        with pytest.raises(UsageError) as caught:
+            snippet(recipe)
+        assert str(caught.value).endswith(" cannot stand in a Dockerfile")
+
+
+@pytest.mark.parametrize("tool", ["0.1 && evil", "0.1;evil", "$(evil)", "`evil`", "0.1 --index evil", "<<EOF", "*"])
+def test_the_version_of_the_tool_is_one_word_of_the_shell(tool):
+    for recipe in (_recipe(tool=tool), _recipe(tool=tool, builder="uv")):
+        line = _stage(recipe, "uv-layers").splitlines()[1]
+        assert shlex.split(line)[-1] == f"uv-layers=={tool}"
+        assert shlex.quote(f"uv-layers=={tool}") in line
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_neither_sources_nor_the_command_break_their_lines(text):
+    recipe = _recipe(sources=(text,), command=("run", text))
+    assert complete(recipe).splitlines()[:-2] == complete(RECIPE).splitlines()
+    copy, command = complete(recipe).splitlines()[-2:]
+    assert json.loads(copy.removeprefix("COPY ")) == [text, f"./{text}"]
+    assert json.loads(command.removeprefix("CMD ")) == ["run", text]
+
+
+# How many layers an image can have.
+
+
+def test_an_image_has_no_more_layers_than_engines_take():
+    layers = tuple(Stage(f"layer{number}") for number in range(112))
+    assert snippet(_recipe(layers=layers[:111])).count("COPY --link") == 111
+    assert complete(_recipe(layers=layers[:109], sources=("src",))).count("COPY --link") == 109
+    message = (
+        "112 layers are too many: an image can have 127, and 16 of them are left for the base image; "
+        "put packages together until there are 111"
+    )
+    for make, recipe in (
+        (snippet, _recipe(layers=layers)),
+        (complete, _recipe(layers=layers[:110], sources=("src",))),
+    ):
+        with pytest.raises(UsageError) as caught:
+            make(recipe)
+        assert str(caught.value) == message
+
+
+# A Dockerfile that is kept.
+
+OLD = """\
+# syntax=docker/dockerfile:1
+{stages}
+FROM python:3.12 AS final
+RUN adduser app  # >>> uv-layers stages
+{copies}
+USER app
+"""
+
+
+def _kept(stages=STAGES, copies=COPIES):
+    return OLD.format(stages=stages, copies=copies)
+
+
+STALE = _kept(STAGES.replace("uv-layers==0.1.0", "uv-layers==0.0.9"), COPIES.replace("heavy", "older"))
+
+
+def test_what_is_between_the_marks_is_made_anew_and_all_else_stays():
+    assert updated(STALE, RECIPE, "Dockerfile") == _kept()
+    assert updated(_kept(), RECIPE, "Dockerfile") == _kept()
+
+
+def test_a_mark_may_say_anything_after_its_name_and_may_be_the_end_of_the_file():
+    stages = STAGES.replace(", kept by `uv-layers dockerfile --write`", " (do not edit)").replace("0.1.0", "0.0.9")
+    text = f"{stages}FROM scratch\n{COPIES}".removesuffix("\n")
+    assert updated(text, RECIPE, "Dockerfile") == f"{STAGES}FROM scratch\n{COPIES}"
+
+
+def test_a_block_may_be_empty():
+    empty = "# >>> uv-layers {0}\n# <<< uv-layers {0}\n"
+    text = f"{empty.format('stages')}FROM scratch\n{empty.format('copies')}"
+    assert updated(text, RECIPE, "Dockerfile") == f"{STAGES}FROM scratch\n{COPIES}"
+
+
+def test_line_ends_are_those_that_the_block_has():
+    assert updated(STALE.replace("\n", "\r\n"), RECIPE, "Dockerfile") == _kept().replace("\n", "\r\n")
+    mixed = _kept(STAGES.replace("\n", "\r\n"))
+    assert updated(mixed, RECIPE, "Dockerfile") == mixed
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "mark"),
+    [
+        ("", "no", "stages"),
+        (_kept(stages=""), "no", "stages"),
+        (_kept(copies=""), "no", "copies"),
+        (_kept(stages=STAGES * 2), "2", "stages"),
+        (_kept(copies=COPIES * 3), "3", "copies"),
+        (_kept(stages=STAGES.partition("# <<<")[0]), "no", "stages"),
+        (_kept(copies=COPIES.partition("\n")[2]), "no", "copies"),
+        (_kept(stages=STAGES.replace("# >>>", "## >>>")), "no", "stages"),
+        (_kept(stages=STAGES.replace("stages", "stagesx")), "no", "stages"),
+        # The end of one is no end of the other.
+        (_kept(stages=STAGES.replace("<<< uv-layers stages", "<<< uv-layers copies")), "no", "stages"),
+        # What is in a block goes with it.
+        (_kept(stages=STAGES.replace("\n\n", f"\n{COPIES}\n", 1), copies=""), "no", "copies"),
+    ],
+)
+def test_each_mark_is_there_once(text, count, mark):
+    with pytest.raises(MarksError) as caught:
+        updated(text, RECIPE, "ci/Dockerfile")
+    assert str(caught.value) == (
+        f"ci/Dockerfile has {count} blocks from `# >>> uv-layers {mark}` to its end, and one is needed; "
+        "take both blocks from `uv-layers dockerfile --snippet`"
+    )
+
+
+@pytest.mark.parametrize(
+    "line", ["FROM node AS {}", "from node as {}", "  FROM --platform=$P node:20 AS  {}  ", "FROM a AS {}\r"]
+)
+def test_stages_make_way_for_those_that_the_dockerfile_has_besides(line):
+    before = f"{line.format('heavy')}\n{line.format('Plan')}\nFROM node AS other\n"
+    renamed = {"plan": "layer-plan", "heavy": "layer-heavy"}
+    stages, copies = STAGES, COPIES
+    for old, new in renamed.items():
+        stages = stages.replace(f" AS {old}\n", f" AS {new}\n").replace(f"--from={old} ", f"--from={new} ")
+        copies = copies.replace(f"--from={old} ", f"--from={new} ")
+    for text in (_kept(), _kept(stages, copies)):
+        assert updated(before + text, RECIPE, "Dockerfile") == before + _kept(stages, copies)
+
+
+@pytest.mark.parametrize(
+    "line", ["# FROM node AS heavy", "RUN echo FROM node AS heavy", "FROM heavy", "FROM node AS heavy2"]
+)
+def test_only_a_stage_of_that_name_takes_it(line):
+    assert updated(f"{line}\n{STALE}", RECIPE, "Dockerfile") == f"{line}\n{_kept()}"
+
+
+# A file for bake.
+
+
+def test_bake_has_a_target_for_the_image_and_one_for_each_layer():
+    assert json.loads(bake(RECIPE, "demo", "ci/Dockerfile")) == {
+        "variable": {"IMAGE": {"default": "demo"}},
+        "group": {"default": {"targets": ["image"]}, "layers": {"targets": ["heavy", "light"]}},
+        "target": {
+            "image": {"context": ".", "dockerfile": "ci/Dockerfile", "tags": ["${IMAGE}"]},
+            "heavy": {"inherits": ["image"], "target": "heavy", "tags": []},
+            "light": {"inherits": ["image"], "target": "light", "tags": []},
+        },
+    }
+    assert bake(RECIPE, "demo", "ci/Dockerfile").endswith("}\n")
+
+
+def test_bake_passes_secrets_on():
+    made = json.loads(bake(_recipe(secrets=("UV_INDEX_PASSWORD", "netrc")), "demo", "Dockerfile"))
+    assert made["target"]["image"]["secret"] == ["type=env,id=UV_INDEX_PASSWORD", "type=file,id=netrc,src=${NETRC}"]
+    assert made["variable"] == {"IMAGE": {"default": "demo"}, "NETRC": {"default": "~/.netrc"}}
+    made = json.loads(bake(_recipe(secrets=("UV_INDEX_PASSWORD",)), "demo", "Dockerfile"))
+    assert made["target"]["image"]["secret"] == ["type=env,id=UV_INDEX_PASSWORD"]
+    assert "NETRC" not in made["variable"]
+
+
+def test_in_bake_no_layer_is_the_image_or_a_group():
+    names = ("image", "layers", "default", "layer-image", "heavy")
+    made = json.loads(bake(_recipe(layers=tuple(map(Stage, names))), "demo", "Dockerfile"))
+    targets = {name: target.get("target") for name, target in made["target"].items()}
+    assert targets == {
+        "image": None,
+        "layer-layer-image": "image",
+        "layer-layers": "layers",
+        "layer-default": "default",
+        "layer-image": "layer-image",
+        "heavy": "heavy",
+    }
+    assert made["group"]["layers"]["targets"] == list(targets)[1:]
+
+
+def test_bake_names_the_stages_that_the_dockerfile_has():
+    made = json.loads(bake(beside(RECIPE, f"FROM node AS heavy\n{_kept()}"), "demo", "Dockerfile"))
+    assert {name: target.get("target") for name, target in made["target"].items()} == {
+        "image": None,
+        "layer-heavy": "layer-heavy",
+        "light": "light",
+    }

@@ -112,6 +112,7 @@ def test_the_keys_of_a_plan(target):
         "layers": [
             {
                 "name": "heavy",
+                "kind": "packages",
                 "bytes": 922_400_000,
                 "unsized": 0,
                 "packages": [
@@ -135,6 +136,7 @@ def test_the_keys_of_a_plan(target):
             },
             {
                 "name": "light",
+                "kind": "packages",
                 "bytes": 0,
                 "unsized": 1,
                 "packages": [

@@ -142,14 +142,13 @@ def test_layers_name_groups_and_extras_that_there_are(layer, error, message):
 
 
 def test_a_name_on_the_command_line_may_be_a_group_that_is_no_layer():
-    layers = (_group("heavy"), LayerSpec("top", groups=("light",)))
-    named = plan.named_specs(["docs", "heavy", "top", "docs", "light"], layers, GROUPS)
+    named = plan.named_specs(["docs", "heavy", "top", "docs", "light"], ["heavy", "top"], GROUPS)
     assert named == (_group("docs"), _group("light"))
 
 
 def test_a_name_that_is_neither_layer_nor_group_is_an_error_that_lists_both():
     with pytest.raises(UnknownLayerError) as caught:
-        plan.named_specs(["docs", "nope"], (_group("heavy"),), GROUPS)
+        plan.named_specs(["docs", "nope"], ["heavy"], GROUPS)
     assert str(caught.value) == (
         "no layer or dependency group 'nope'; layers: heavy; other dependency groups: docs, dev, light"
     )

@@ -204,13 +204,16 @@ def test_a_file_that_is_named_wins_over_both(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("prefxi = '/a'", "prefxi: unknown setting; known: layers, prefix"),
+        ("prefxi = '/a'", "prefxi: unknown setting; known: dockerfile, layers, prefix"),
         ("layers = 3", "layers: must be a list of tables, one for each layer"),
         ("layers = ['a']", "layers: must be a list of tables, one for each layer"),
         ("layers = [{}]", "layers[0]: has no name; add one"),
         (
             "layers = [{name='a'}, {name='b', group=[]}]",
-            "layers[1].group: unknown setting; known: dependencies, extras, groups, name, packages",
+            (
+                "layers[1].group: unknown setting; "
+                "known: dependencies, extras, groups, image, name, packages, project, system-packages"
+            ),
         ),
         ("layers = [{name='a', groups='x'}]", "layers[0].groups: must be a list of strings, not 'x'"),
         ("layers = [{name='a', packages=[1]}]", "layers[0].packages: must be a list of strings, not [1]"),

@@ -41,7 +41,7 @@ def _text(*tables, **more):
 
 def _only(target, table, settings=None):
     """Return the one package that is left of a table."""
-    [package] = pylock.Export(_text(table), target, ROOT).packages(settings or {})
+    [package] = pylock.Export([_text(table)], target, ROOT).packages(settings or {})
     return package
 
 
@@ -71,13 +71,15 @@ def test_the_locks_of_a_folder_are_found_by_their_names(tmp_path):
 
 def test_a_package_that_no_marker_admits_is_known_and_not_there(target):
     export = pylock.Export(
-        _text(
-            _package("a", marker="sys_platform == 'win32'", wheels=_wheels("py3-none-any")),
-            _package(
-                "b", marker="python_version >= '3.12' and sys_platform == 'linux'", wheels=_wheels("py3-none-any")
-            ),
-            _package("c", wheels=_wheels("py3-none-any")),
-        ),
+        [
+            _text(
+                _package("a", marker="sys_platform == 'win32'", wheels=_wheels("py3-none-any")),
+                _package(
+                    "b", marker="python_version >= '3.12' and sys_platform == 'linux'", wheels=_wheels("py3-none-any")
+                ),
+                _package("c", wheels=_wheels("py3-none-any")),
+            )
+        ],
         target,
         ROOT,
     )
@@ -88,10 +90,12 @@ def test_a_package_that_no_marker_admits_is_known_and_not_there(target):
 @pytest.mark.parametrize(("platform", "version"), [("linux/amd64", "1.0"), ("linux/arm64", "2.0")])
 def test_a_fork_of_the_resolution_is_decided_by_its_markers(platform, version):
     export = pylock.Export(
-        _text(
-            _package("a", "1.0", marker="platform_machine == 'x86_64'", wheels=_wheels("py3-none-any", name="a")),
-            _package("a", "2.0", marker="platform_machine == 'aarch64'", wheels=_wheels("py3-none-any", name="a")),
-        ),
+        [
+            _text(
+                _package("a", "1.0", marker="platform_machine == 'x86_64'", wheels=_wheels("py3-none-any", name="a")),
+                _package("a", "2.0", marker="platform_machine == 'aarch64'", wheels=_wheels("py3-none-any", name="a")),
+            )
+        ],
         of_platform(platform, "3.12"),
         ROOT,
     )
@@ -100,28 +104,28 @@ def test_a_fork_of_the_resolution_is_decided_by_its_markers(platform, version):
 
 
 def test_a_marker_of_a_group_that_is_not_asked_for_admits_nothing(target):
-    export = pylock.Export(_text(_package("a", marker="'gpu' in dependency_groups")), target, ROOT)
+    export = pylock.Export([_text(_package("a", marker="'gpu' in dependency_groups"))], target, ROOT)
     assert export.closure("x").versions == {}
 
 
 def test_two_versions_in_one_closure_are_an_error(target):
-    export = pylock.Export(_text(_package("a", "1.0"), _package("a", "2.0")), target, ROOT)
+    export = pylock.Export([_text(_package("a", "1.0"), _package("a", "2.0"))], target, ROOT)
     with pytest.raises(TwoVersionsError, match=r"^a is needed as 1\.0 by group x and as 2\.0 by group x"):
         export.closure("group x")
 
 
 def test_the_same_version_twice_is_no_error(target):
-    assert pylock.Export(_text(_package("a"), _package("a")), target, ROOT).closure("x").versions == {"a": "1.0"}
+    assert pylock.Export([_text(_package("a"), _package("a"))], target, ROOT).closure("x").versions == {"a": "1.0"}
 
 
 def test_an_export_of_nothing_has_no_packages(target):
-    export = pylock.Export('lock-version = "1.0"\ncreated-by = "uv"\n', target, ROOT)
+    export = pylock.Export(['lock-version = "1.0"\ncreated-by = "uv"\n'], target, ROOT)
     assert (export.names, export.packages({}), export.closure("x").versions) == (frozenset(), [], {})
 
 
 def test_packages_are_sorted_by_name(target):
     tables = [_package(name, wheels=_wheels("py3-none-any", name=name)) for name in ("b", "c", "a")]
-    assert [p.name for p in pylock.Export(_text(*tables), target, ROOT).packages({})] == ["a", "b", "c"]
+    assert [p.name for p in pylock.Export([_text(*tables)], target, ROOT).packages({})] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +140,7 @@ def test_packages_are_sorted_by_name(target):
 )
 def test_the_python_of_the_target_is_held_against_that_of_the_project(python, requires, fits):
     more = {} if requires is None else {"requires-python": requires}
-    export = pylock.Export(_text(**more), of_platform("linux/amd64", python), ROOT)
+    export = pylock.Export([_text(**more)], of_platform("linux/amd64", python), ROOT)
     if fits:
         assert export.check_python("demo") is None
         return
@@ -157,7 +161,7 @@ def test_the_python_of_the_target_is_held_against_that_of_the_project(python, re
 def test_a_python_that_is_no_release_satisfies_what_it_comes_before_or_after(target, version):
     markers = {**target.markers, "python_full_version": version}
     running = type(target)(markers, target.tags)
-    assert pylock.Export(_text(**{"requires-python": ">=3.10"}), running, ROOT).check_python("demo") is None
+    assert pylock.Export([_text(**{"requires-python": ">=3.10"})], running, ROOT).check_python("demo") is None
 
 
 # The one file that is installed.
@@ -369,9 +373,15 @@ def test_an_archive_is_kept_whole_and_built_unless_it_is_a_wheel(target, name, b
     )
 
 
-def test_a_local_folder_is_refused_for_it_has_no_hash(target):
-    with pytest.raises(UnsupportedSourceError, match=r"^demo comes from a local folder, which has no hash to pin"):
-        _only(target, _package(directory={"path": "../demo", "editable": True}))
+@pytest.mark.parametrize("editable", [{}, {"editable": True}, {"editable": False}], ids=str)
+def test_a_local_folder_is_built_and_never_linked_to(target, editable):
+    folder = _package(directory={"path": "packages/demo", **editable})
+    table = {"name": "demo", "version": "1.0", "directory": {"path": "packages/demo"}}
+    assert _only(target, folder) == Package("demo", "1.0", None, built=True, table=table)
+
+
+def test_a_local_folder_whose_version_is_dynamic_has_none(target):
+    assert _only(target, _package(version=None, directory={"path": "."})).version is None
 
 
 @pytest.mark.parametrize("hashes", [{}, None], ids=["empty", "left out"])
@@ -393,7 +403,7 @@ TABLES = (
 
 
 def _layer(target, *tables, name="heavy"):
-    packages = pylock.Export(_text(*tables), target, ROOT).packages({})
+    packages = pylock.Export([_text(*tables)], target, ROOT).packages({})
     return Layer(name, tuple(Member(package, "group heavy") for package in packages))
 
 

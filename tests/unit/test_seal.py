@@ -148,3 +148,11 @@ def test_the_digest_of_a_large_file_is_that_of_all_of_it(tmp_path):
         os.utime(tmp_path / "tree/file", (0, 0))
         digests.add(seal.digest(tmp_path / "tree"))
     assert len(digests) == 2
+
+
+def test_the_identity_of_a_link_is_its_target_and_of_a_file_its_content(tmp_path):
+    (tmp_path / "file").write_text("text", encoding="utf-8")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "dangling").symlink_to("/nowhere")
+    assert seal.identity(tmp_path / "file") == seal.content(tmp_path / "file")
+    assert [seal.identity(tmp_path / name) for name in ("link", "dangling")] == ["-> file", "-> /nowhere"]

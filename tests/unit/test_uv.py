@@ -21,10 +21,10 @@ from uv_layers.uv import (
 )
 
 HERE = Path("some/project")
-EXPORT = [
-    *("export", "--format", "pylock.toml", "--frozen", "--no-header", "--no-emit-workspace"),
-    *("--project", "some/project"),
-]
+EXPORT = ["export", "--format", "pylock.toml", "--frozen", "--no-header"]
+PROJECT = ["--project", "some/project"]
+# The project and its workspace are no part of what a group or the dependencies need.
+CLOSURE = [*EXPORT, "--no-emit-workspace", *PROJECT]
 
 # How packages are reached, by whom, and where they are kept: the caller's business, which is passed on.
 REACHING = {
@@ -116,16 +116,16 @@ OVERRIDING = (
     ],
 )
 def test_the_image_set_is_asked_for_as_uv_sync_without_dev_has_it(selection, words):
-    assert image_argv(HERE, selection) == [*EXPORT, *words]
+    assert image_argv(HERE, selection) == [*EXPORT, *PROJECT, *words]
 
 
 def test_the_closure_of_a_group_is_asked_for_alone():
-    assert group_argv(HERE, "heavy") == [*EXPORT, "--only-group", "heavy"]
+    assert group_argv(HERE, "heavy") == [*CLOSURE, "--only-group", "heavy"]
 
 
 @pytest.mark.parametrize(("extra", "words"), [(None, []), ("web", ["--extra", "web"])])
 def test_the_dependencies_are_asked_for_without_groups(extra, words):
-    assert dependencies_argv(HERE, extra) == [*EXPORT, "--no-default-groups", *words]
+    assert dependencies_argv(HERE, extra) == [*CLOSURE, "--no-default-groups", *words]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_an_interpreter_is_found_and_never_fetched(request_, words):
 )
 def test_a_layer_lock_is_installed_as_it_stands_and_copied_out_of_the_cache(offline, verbose, words):
     argv = install_argv(
-        Path("work/pylock.heavy.toml"),
+        [Path("work/pylock.heavy.toml")],
         Path("tree/usr/local"),
         "bin/python3.12",
         settings=Path("work/uv.toml"),
@@ -186,8 +186,8 @@ def test_a_layer_lock_is_installed_as_it_stands_and_copied_out_of_the_cache(offl
     ],
 )
 def test_what_the_environment_forbids_to_build_is_not_built(environ, words):
-    plain = install_argv(Path("lock"), Path("prefix"), "python", settings=Path("uv.toml"), environ={})
-    given = install_argv(Path("lock"), Path("prefix"), "python", settings=Path("uv.toml"), environ=environ)
+    plain = install_argv([Path("lock")], Path("prefix"), "python", settings=Path("uv.toml"), environ={})
+    given = install_argv([Path("lock")], Path("prefix"), "python", settings=Path("uv.toml"), environ=environ)
     assert given == plain + words
 
 

@@ -12,6 +12,7 @@ SITE = "usr/local/lib/python3.12/site-packages"
 EPOCH = 1_000_000
 PYC = f"{SITE}/__pycache__/a.cpython-312.pyc"
 LOCK = LayerLock("some", "/usr/local", "", {"pkg": "1.0"})
+ENVIRONMENT = LayerLock("venv", "/app/.venv", "", kind="environment")
 
 
 @pytest.fixture
@@ -137,3 +138,80 @@ def test_a_link_is_nobodys_bytecode(tree):
     (tree / PYC).rename(elsewhere)
     (tree / PYC).symlink_to(elsewhere)
     assert ("added", PYC, "no RECORD has it") in _found(tree, made=None)
+
+
+# A virtual environment has no RECORD: all of it is held against what was made.
+
+
+@pytest.fixture
+def skeleton(tmp_path):
+    tree = tmp_path / "skeleton"
+    (tree / "app/.venv/bin").mkdir(parents=True)
+    (tree / "app/.venv/bin/python").symlink_to("/usr/local/bin/python3.12")
+    (tree / "app/.venv/bin/activate").write_text("activated\n", encoding="utf-8")
+    (tree / "app/.venv/pyvenv.cfg").write_text("home = /usr/local/bin\n", encoding="utf-8")
+    seal.seal(tree, "/app/.venv", EPOCH)
+    return tree
+
+
+SKELETON = {
+    "app/.venv/bin/activate": hashlib.sha256(b"activated\n").hexdigest(),
+    "app/.venv/bin/python": "-> /usr/local/bin/python3.12",
+    "app/.venv/pyvenv.cfg": hashlib.sha256(b"home = /usr/local/bin\n").hexdigest(),
+}
+
+
+def _put(tree, path, text):
+    """Put a sealed file, or for `-> target` a link, in the place of what is there."""
+    (tree / path).unlink(missing_ok=True)
+    if text.startswith("-> "):
+        (tree / path).symlink_to(text.removeprefix("-> "))
+    else:
+        (tree / path).write_text(text, encoding="utf-8")
+    seal.seal(tree, "/app/.venv", EPOCH)
+
+
+def test_a_virtual_environment_as_it_was_made_has_no_problem(skeleton):
+    assert _found(skeleton, ENVIRONMENT, SKELETON) == []
+    assert _found(skeleton, ENVIRONMENT, None) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "problem"),
+    [
+        ("bin/activate", "other\n", "it is not what was made"),
+        ("bin/activate", "-> activated\n", "it is no file"),
+        ("bin/python", "-> /usr/bin/python3.12", "it is not what was made"),
+        # What a link leads to is no content of it.
+        ("bin/python", "/usr/local/bin/python3.12", "it is no link"),
+    ],
+)
+def test_of_a_virtual_environment_a_file_and_a_link_are_what_was_made(skeleton, path, text, problem):
+    _put(skeleton, f"app/.venv/{path}", text)
+    assert _found(skeleton, ENVIRONMENT, SKELETON) == [("altered", f"app/.venv/{path}", problem)]
+    assert _found(skeleton, ENVIRONMENT, None) == []
+
+
+def test_a_virtual_environment_has_no_file_more_and_none_less(skeleton):
+    _put(skeleton, "app/.venv/bin/pip", "pip\n")
+    (skeleton / "app/.venv/bin/activate").unlink()
+    seal.seal(skeleton, "/app/.venv", EPOCH)
+    assert _found(skeleton, ENVIRONMENT, SKELETON) == [
+        ("missing", "app/.venv/bin/activate", "made"),
+        ("added", "app/.venv/bin/pip", "no RECORD has it"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["bin/python", "pyvenv.cfg"])
+def test_a_folder_without_these_is_no_virtual_environment_wherever_it_comes_from(skeleton, name):
+    (skeleton / "app/.venv" / name).unlink()
+    seal.seal(skeleton, "/app/.venv", EPOCH)
+    for made in (None, SKELETON):
+        assert _found(skeleton, ENVIRONMENT, made) == [("missing", f"app/.venv/{name}", "made")]
+
+
+def test_a_virtual_environment_has_no_packages(skeleton, put):
+    site = "app/.venv/lib/python3.12/site-packages"
+    info = put(skeleton, "pkg", {f"{site}/a.py": "X = 1\n"}, site=site)
+    seal.seal(skeleton, "/app/.venv", EPOCH)
+    assert _found(skeleton, ENVIRONMENT, SKELETON) == [("added-package", info, "the lock has no pkg")]

@@ -1,0 +1,234 @@
+"""A virtual environment as the prefix: the layer `venv` below, and what works when the trees are put together."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tomli
+
+from uv_layers import target
+
+PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+APP = """
+    [project]
+    name = "app"
+    version = "1.0"
+    requires-python = ">=3.10"
+    dependencies = ["web", "tool"]
+    [dependency-groups]
+    heavy = ["numbers"]
+    [tool.uv]
+    default-groups = ["heavy"]
+"""
+
+
+def _facts(root):
+    """All that an image layer has of a tree: type, mode, time and content, by path."""
+    found = {}
+    for path in (root, *sorted(root.rglob("*"))):
+        status = path.lstat()
+        link = path.is_symlink()
+        content = path.readlink() if link else path.read_bytes() if path.is_file() else b""
+        found[str(path.relative_to(root))] = (oct(status.st_mode), status.st_mtime_ns, content)
+    return found
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A path that the trees can be put together at, which no other test has."""
+    return tmp_path / "image/app/.venv"
+
+
+@pytest.fixture
+def merged(project, run, place):
+    """A project whose trees are made for the environment at `place`, and put together there as COPY would do it."""
+    folder = project(APP)
+    outcome = run("install", "--all", "--prefix", place, cwd=folder)
+    assert outcome.status == 0, outcome.stderr
+    for layer in ("venv", "heavy", "project"):
+        shutil.copytree(folder / f"layers/{layer}{place}", place, symlinks=True, dirs_exist_ok=True)
+    return folder
+
+
+def _said(*words, **environ):
+    done = subprocess.run(words, env=os.environ | environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_environment_is_a_layer_of_its_own_below_all_others(project, run, place):
+    folder = project(APP)
+    outcome = run("plan", "--json", "--prefix", "/app/.venv", cwd=folder)
+    assert [(layer["name"], layer["kind"]) for layer in outcome.result["layers"]] == [
+        ("venv", "environment"),
+        ("heavy", "packages"),
+        ("project", "packages"),
+    ]
+    assert outcome.result["layers"][0]["packages"] == []
+    assert outcome.stderr == ""
+
+
+def test_together_the_trees_are_an_environment_that_works(merged, place):
+    facts = "import sys, numbers, web; print(sys.prefix, sys.base_prefix, sys.executable, web.__file__, sep='\\n')"
+    site = place / "lib" / PYTHON / "site-packages"
+    assert _said(place / "bin/python", "-c", facts).splitlines() == [
+        str(place),
+        sys.base_prefix,
+        str(place / "bin/python"),
+        str(site / "web/__init__.py"),
+    ]
+    assert _said(place / "bin/tool") == "tool\n"
+    assert _said(place / "bin/tool-script") == "a script\n"
+    for name in ("python3", PYTHON):
+        assert _said(place / "bin" / name, "-c", "import sys; print(sys.prefix)") == f"{place}\n"
+
+
+def test_its_bytecode_is_that_of_the_path_in_the_image(merged, place):
+    text = "import web; print(web.main.__code__.co_filename, web.__cached__, sep='\\n')"
+    found = _said(place / "bin/python", "-W", "ignore", "-c", text).splitlines()
+    assert found[0] == str(place / "lib" / PYTHON / "site-packages/web/__init__.py")
+    assert Path(found[1]).stat().st_mtime == 315532800
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "zsh", "fish"])
+def test_it_can_be_activated(merged, place, shell):
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell} here")
+    script = f"{place}/bin/activate{'.fish' if shell == 'fish' else ''}"
+    line = f". '{script}' && echo $VIRTUAL_ENV && tool && command -v python"
+    assert _said(shell, "-c", line).splitlines() == [str(place), "tool", str(place / "bin/python")]
+
+
+def test_uv_and_venv_take_it_for_an_environment(merged, place, uv_run, tmp_path):
+    shown = uv_run("pip", "list", "--python", str(place / "bin/python"), "--format", "freeze", cwd=tmp_path)
+    assert shown.split() == ["numbers==1.1", "shared==1.1", "tool==1.0", "web==1.1"]
+
+
+def test_the_skeleton_has_what_an_environment_needs_and_no_more(merged, place):
+    tree = merged / f"layers/venv{place}"
+    assert not (tree / "lib").exists()
+    assert not list(tree.rglob("__pycache__"))
+    names = {path.relative_to(tree).as_posix() for path in tree.rglob("*") if not path.is_dir()}
+    assert {"pyvenv.cfg", "bin/activate", "bin/activate.fish", "bin/python", "bin/python3", f"bin/{PYTHON}"} <= names
+    assert not [name for name in names if "pip" in name or ".gitignore" in name or ".lock" in name]
+    assert (tree / "pyvenv.cfg").read_text(encoding="utf-8") == (
+        f"home = {Path(sys.base_prefix) / 'bin'}\n"
+        "include-system-site-packages = false\n"
+        f"version_info = {'.'.join(map(str, sys.version_info[:3]))}\n"
+    )
+    modes = {stat.S_IMODE(path.lstat().st_mode) for path in tree.rglob("*") if not path.is_symlink()}
+    assert modes <= {0o755, 0o644}
+
+
+def test_nothing_in_the_skeleton_tells_where_it_was_made(merged):
+    for path in (merged / "layers/venv").rglob("*"):
+        if path.is_symlink():
+            assert ".uv-layers" not in str(path.readlink())
+        elif path.is_file():
+            text = path.read_bytes()
+            assert b".uv-layers" not in text
+            assert os.fsencode(merged.path / "layers") not in text
+
+
+def test_it_is_the_same_from_another_folder_and_with_another_umask(project, run, cold):
+    one, other = project(APP), project(APP, name="elsewhere/deep/app")
+    assert run("install", "--all", "--prefix", "/app/.venv", cwd=one, **cold()).status == 0
+    before = os.umask(0o077)
+    try:
+        assert (
+            run("install", "--all", "--prefix", "/app/.venv", cwd=other, **cold(), PYTHONDONTWRITEBYTECODE="1").status
+            == 0
+        )
+    finally:
+        os.umask(before)
+    for layer in ("venv", "heavy", "project"):
+        assert _facts(one / f"layers/{layer}") == _facts(other / f"layers/{layer}")
+
+
+def test_its_lock_says_that_it_is_one_and_makes_it_elsewhere(project, run, tmp_path):
+    folder = project(APP)
+    assert run("export", "--prefix", "/app/.venv", "-o", tmp_path / "stage", cwd=folder).status == 0
+    lock = tomli.loads((tmp_path / "stage/pylock.venv.toml").read_text(encoding="utf-8"))
+    assert lock["tool"]["uv-layers"] == {"layer": "venv", "prefix": "/app/.venv", "environment": True}
+    assert lock["packages"] == []
+    assert run("install", "venv", cwd=tmp_path / "stage").status == 0
+    assert run("install", "venv", "--prefix", "/app/.venv", cwd=folder).status == 0
+    assert _facts(tmp_path / "stage/layers/venv") == _facts(folder / "layers/venv")
+    assert run("verify", "venv", cwd=tmp_path / "stage").status == 0
+
+
+def test_it_is_up_to_date_until_something_changes(project, run, tmp_path):
+    folder = project(APP)
+    words = ("install", "venv", "--prefix", "/app/.venv")
+    assert "up to date" not in run(*words, cwd=folder).stderr
+    assert "up to date" in run(*words, cwd=folder, UV_LAYERS_UV=str(tmp_path / "nowhere")).stderr
+    assert "up to date" not in run("install", "venv", "--prefix", "/other/.venv", cwd=folder).stderr
+
+
+def test_verify_says_what_is_wrong_with_it(project, run):
+    folder = project(APP)
+    run("install", "venv", "--prefix", "/app/.venv", cwd=folder)
+    words = ("verify", "venv", "--prefix", "/app/.venv")
+    assert run(*words, cwd=folder).status == 0
+    tree = folder / "layers/venv/app/.venv"
+    (tree / "bin/python").unlink()
+    (tree / "bin/python").symlink_to("/nowhere")
+    (tree / "bin/activate").write_text("", encoding="utf-8")
+    (tree / "bin/more").touch()
+    outcome = run(*words, cwd=folder)
+    assert outcome.status == 1
+    for line in (
+        "venv: altered: app/.venv/bin/python: it is not what was made",
+        "venv: altered: app/.venv/bin/activate: it is not what was made",
+        "venv: added: app/.venv/bin/more: no RECORD has it",
+    ):
+        assert line in outcome.stdout.splitlines()
+
+
+def test_a_tree_from_elsewhere_is_verified_without_a_record(project, run, tmp_path):
+    folder = project(APP)
+    run("install", "venv", "--prefix", "/app/.venv", cwd=folder)
+    shutil.copytree(folder / "layers/venv", tmp_path / "copied/venv", symlinks=True)
+    words = ("verify", "venv", "--prefix", "/app/.venv", "--layers-dir", tmp_path / "copied")
+    assert run(*words, cwd=folder).status == 0
+    (tmp_path / "copied/venv/app/.venv/pyvenv.cfg").unlink()
+    assert "missing: app/.venv/pyvenv.cfg" in run(*words, cwd=folder).stdout
+
+
+@pytest.mark.parametrize("prefix", ["/usr/local", "/", "/app/venv/site"])
+def test_any_other_prefix_has_no_such_layer(project, run, prefix):
+    folder = project(APP)
+    assert list(run("plan", "--json", "--prefix", prefix, cwd=folder).layers) == ["heavy", "project"]
+    assert "error[unknown-layer]" in run("install", "venv", "--prefix", prefix, cwd=folder).stderr
+
+
+def test_another_layer_cannot_have_its_name(project, run):
+    folder = project(APP.replace("heavy", "venv"))
+    assert run("plan", "--json", cwd=folder).status == 0
+    outcome = run("plan", "--prefix", "/app/.venv", cwd=folder)
+    assert (outcome.status, outcome.stdout) == (2, "")
+    assert outcome.stderr == "error[duplicate-layer]: prefix /app/.venv: two layers are named 'venv'; rename one\n"
+
+
+def test_an_interpreter_that_makes_none_is_an_error_with_its_last_line(project, run, tmp_path, monkeypatch):
+    """As Debian's is without its package python3-venv."""
+    folder = project(APP)
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'one line' >&2\necho 'no venv' >&2\nexit 1\n", encoding="utf-8")
+    python.chmod(0o755)
+    running = replace(target.of_running(), executable=str(python))
+    monkeypatch.setattr(target, "of_running", lambda: running)
+    words = ("install", "venv", "--prefix", "/app/.venv", "--frozen")
+    outcome = run(*words, cwd=folder)
+    assert (outcome.status, outcome.stdout) == (2, "")
+    assert outcome.stderr == f"error[bad-target]: {python} makes no virtual environment: no venv\n"
+    assert not (folder / "layers/venv").exists()
+    python.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    assert "makes no virtual environment: no message\n" in run(*words, cwd=folder).stderr

@@ -1,0 +1,262 @@
+"""The layer of the project itself: `{ name = "app", project = true }`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+SITE = f"usr/local/lib/{PYTHON}/site-packages"
+LAYERS = """\
+[tool.uv-layers]
+layers = [
+  { name = "packages", dependencies = true },
+  { name = "app", project = true },
+]
+"""
+MAIN = {"app/main.py": "import app\n\n\ndef main():\n    print('hello from', app.NAME)\n"}
+
+
+def _tree(folder, layer="app"):
+    return folder / "layers" / layer
+
+
+def _facts(root):
+    """All that an image layer has of a tree: type, mode, time and content, by path."""
+    found = {}
+    for path in (root, *sorted(root.rglob("*"))):
+        status = path.lstat()
+        content = path.read_bytes() if path.is_file() else b""
+        found[str(path.relative_to(root))] = (oct(status.st_mode), status.st_mtime_ns, content)
+    return found
+
+
+def _distributions(folder, layer="app"):
+    return sorted(path.name for path in (_tree(folder, layer) / SITE).glob("*.dist-info"))
+
+
+@pytest.fixture
+def app(project, packaged, tmp_path):
+    """Return a function that makes a locked project that is a package, with what is more in its pyproject.toml."""
+
+    def make(more=LAYERS, *, name="app", files=MAIN, requires=("web",), locked=True, **facts):
+        text = packaged(tmp_path / name, "app", files, requires=requires, more=more, **facts)
+        return project(text, name=name, locked=locked)
+
+    return make
+
+
+def test_the_project_is_installed_whole_and_above_its_packages(app, run):
+    folder = app(scripts={"say": "app.main:main"})
+    outcome = run("install", "--all", cwd=folder)
+    assert outcome.status == 0, outcome.stderr
+    assert "app: built from source, so the same elsewhere only if its build is: app" in outcome.stderr
+    assert (_distributions(folder, "packages"), _distributions(folder)) == (
+        ["shared-1.1.dist-info", "web-1.1.dist-info"],
+        ["app-1.0.dist-info"],
+    )
+    script = _tree(folder) / "usr/local/bin/say"
+    assert script.read_text(encoding="utf-8").startswith(f"#!{Path(sys.base_prefix) / 'bin' / PYTHON}\n")
+    environ = os.environ | {"PYTHONPATH": f"{_tree(folder) / SITE}"}
+    done = subprocess.run([script], env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout == "hello from app\n"
+    assert (_tree(folder) / SITE / f"app/__pycache__/main.cpython-3{sys.version_info[1]}.pyc").is_file()
+    assert run("verify", cwd=folder).status == 0
+
+
+def test_the_plan_has_it_on_top(app, run):
+    outcome = run("plan", "--json", cwd=app())
+    assert [(layer["name"], layer["kind"]) for layer in outcome.result["layers"]] == [
+        ("packages", "packages"),
+        ("app", "project"),
+    ]
+    [package] = outcome.result["layers"][1]["packages"]
+    assert (package["name"], package["bytes"], package["built"]) == ("app", None, True)
+    assert package["reason"] == "project"
+
+
+def test_nothing_of_where_it_was_built_is_in_the_tree(app, run):
+    folder = app(scripts={"say": "app.main:main"})
+    assert run("install", "app", cwd=folder).status == 0
+    assert (folder / "build/app.txt").is_file()
+    names = {path.name for path in _tree(folder).rglob("*")}
+    assert names.isdisjoint(
+        {"own.py", "build", "app.txt", "direct_url.json", "uv_cache.json", "INSTALLER", "REQUESTED"}
+    )
+    place = os.fsencode(folder.path)
+    assert [path for path in _tree(folder).rglob("*") if path.is_file() and place in path.read_bytes()] == []
+
+
+def test_the_same_sources_make_the_same_tree_anywhere(app, run, cold):
+    one, other = app(), app(name="elsewhere/deep/app")
+    assert run("install", "app", cwd=one, **cold()).status == 0
+    before = os.umask(0o077)
+    try:
+        assert run("install", "app", cwd=other, **cold()).status == 0
+    finally:
+        os.umask(before)
+    assert _facts(_tree(one)) == _facts(_tree(other))
+
+
+@pytest.mark.parametrize("place", [".", "src"])
+def test_a_change_of_the_sources_is_seen_whatever_the_times_of_files_say(app, run, place):
+    folder = app(files={f"{place}/app/main.py": "X = 1\n"})
+    assert run("install", "--all", cwd=folder).status == 0
+    source = folder / place / "app/main.py"
+    status = source.stat()
+    source.write_text("X = 2\n", encoding="utf-8")
+    os.utime(source, ns=(status.st_atime_ns, status.st_mtime_ns))
+    outcome = run("install", "--all", cwd=folder)
+    assert outcome.status == 0
+    assert (_tree(folder) / SITE / "app/main.py").read_text(encoding="utf-8") == "X = 2\n"
+    # The packages, of which nothing has changed, are left alone.
+    assert [", up to date, " in line for line in outcome.stderr.splitlines() if " packages, " in line] == [True, False]
+
+
+def test_members_and_folders_that_it_depends_on_are_in_it(app, run, packaged, tmp_path):
+    sources = """\
+[tool.uv.sources]
+lib = { workspace = true }
+beside = { path = "../beside", editable = true }
+inside = { path = "vendor/inside" }
+[tool.uv.workspace]
+members = ["packages/*"]
+"""
+    packaged(tmp_path / "app/packages/lib", "lib", requires=["speed"])
+    packaged(tmp_path / "app/packages/unused", "unused", requires=["extra-one"])
+    packaged(tmp_path / "app/vendor/inside", "inside")
+    packaged(tmp_path / "beside", "beside", requires=["extra-two"])
+    folder = app(f"{LAYERS}{sources}", requires=["web", "lib", "beside", "inside"])
+    outcome = run("install", "--all", cwd=folder)
+    assert outcome.status == 0, outcome.stderr
+    assert _distributions(folder) == [f"{name}-1.0.dist-info" for name in ("app", "beside", "inside", "lib")]
+    assert _distributions(folder, "packages") == [
+        *("extra_two-1.0.dist-info", "shared-1.1.dist-info", "speed-1.0.dist-info", "web-1.1.dist-info")
+    ]
+    for name in ("app", "beside", "inside", "lib"):
+        assert (_tree(folder) / SITE / name / "__init__.py").read_text(encoding="utf-8") == f"NAME = {name!r}\n"
+    assert not list((_tree(folder) / SITE).glob("*.pth"))
+    assert run("verify", "app", cwd=folder).status == 0
+
+
+def test_a_folder_without_a_layer_for_it_is_an_error_that_says_how_to_have_one(app, run, packaged, tmp_path):
+    packaged(tmp_path / "app/thing", "thing")
+    source = '[tool.uv.sources]\nthing = { path = "thing" }\n'
+    folder = app(source, requires=["web", "thing"])
+    for words in (("plan",), ("export",), ("install", "project")):
+        outcome = run(*words, cwd=folder)
+        assert (outcome.status, outcome.stdout) == (2, "")
+        assert outcome.stderr == (
+            "error[local-folder]: thing comes from the folder thing, which no lock pins; "
+            'install it with the project: layers = [..., { name = "app", project = true }]\n'
+        )
+
+
+def test_a_group_on_top_has_no_folder_that_the_layer_has(app, run, packaged, tmp_path):
+    packaged(tmp_path / "app/thing", "thing", requires=["speed"])
+    groups = '[dependency-groups]\ndocs = ["docs-only", "thing"]\n[tool.uv.sources]\nthing = { path = "thing" }\n'
+    folder = app(f"{LAYERS}{groups}", requires=["web", "thing"])
+    assert run("plan", "--json", cwd=folder).layers == {"packages": ["shared", "speed", "web"], "app": ["app", "thing"]}
+    outcome = run("export", "docs", cwd=folder)
+    assert outcome.status == 0, outcome.stderr
+    assert "docs: 1 packages" in outcome.stderr
+
+
+def test_it_has_no_lock_and_is_no_layer_to_export(app, run):
+    folder = app()
+    assert run("export", cwd=folder).status == 0
+    assert [path.name for path in folder.path.glob("pylock.*")] == ["pylock.packages.toml"]
+    outcome = run("export", "packages", "app", cwd=folder)
+    assert (outcome.status, outcome.stdout) == (2, "")
+    assert outcome.stderr == "error[usage]: layer 'app' is the project itself, which no lock pins; install it\n"
+
+
+def test_verify_says_what_is_wrong_with_it(app, run):
+    folder = app()
+    assert run("install", "app", cwd=folder).status == 0
+    (_tree(folder) / SITE / "app/main.py").write_text("X = 3\n", encoding="utf-8")
+    outcome = run("verify", "app", cwd=folder)
+    assert outcome.status == 1
+    assert f"app: altered: {SITE}/app/main.py: its hash is not that of RECORD" in outcome.stdout
+
+
+def test_an_old_tree_is_replaced_whole(app, run):
+    folder = app(files={**MAIN, "app/gone.py": ""})
+    assert run("install", "app", cwd=folder).status == 0
+    (folder / "app/gone.py").unlink()
+    assert run("install", "app", cwd=folder).status == 0
+    assert not (_tree(folder) / SITE / "app/gone.py").exists()
+
+
+def test_a_build_that_fails_is_told_by_uv_and_leaves_the_old_tree(app, run):
+    folder = app()
+    assert run("install", "app", cwd=folder).status == 0
+    before = _facts(_tree(folder))
+    (folder / "own.py").write_text("raise SystemExit('no build today')\n", encoding="utf-8")
+    outcome = run("install", "app", cwd=folder)
+    assert outcome.status == 3
+    assert "no build today" in outcome.stderr
+    assert "error[uv-failed]: " in outcome.stderr
+    assert _facts(_tree(folder)) == before
+
+
+def test_a_project_that_is_no_package_has_an_empty_layer_with_a_hint(project, run):
+    folder = project(
+        f'[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["web"]\n{LAYERS}'
+    )
+    outcome = run("install", "--all", cwd=folder)
+    assert outcome.status == 0
+    assert (
+        "hint: layer 'app' is empty: neither the project nor what it needs of its workspace is a package"
+        in outcome.stderr
+    )
+    assert "app: 0 packages, 0 files" in outcome.stderr
+
+
+def test_what_the_configuration_of_the_project_says_of_builds_is_heeded(app, run):
+    """Its index alone has what the build requires."""
+    folder = app(more=LAYERS)
+    folder.edit("requires = []", 'requires = ["helper"]')
+    folder.edit("file.write(os.getcwd())", "import helper; file.write(helper.VERSION)", "own.py")
+    folder.lock()
+    assert run("install", "app", cwd=folder).status == 0
+    assert (folder / "build/app.txt").read_text(encoding="utf-8") == "1.0"
+
+
+def test_a_project_may_be_all_that_there_is(app, run):
+    folder = app('[tool.uv-layers]\nlayers = [{ name = "app", project = true }]\n', requires=[])
+    outcome = run("install", "--all", cwd=folder)
+    assert outcome.status == 0, outcome.stderr
+    assert _distributions(folder) == ["app-1.0.dist-info"]
+
+
+def test_with_packages_and_no_other_layer_these_have_the_layer_project(app, run):
+    folder = app('[tool.uv-layers]\nlayers = [{ name = "app", project = true }]\n')
+    assert run("plan", "--json", cwd=folder).layers == {"project": ["shared", "web"], "app": ["app"]}
+
+
+def test_it_is_below_the_prefix_and_in_an_environment(app, run):
+    folder = app(f'{LAYERS}prefix = "/srv/.venv"\n', scripts={"say": "app.main:main"})
+    outcome = run("install", "--all", cwd=folder)
+    assert outcome.status == 0, outcome.stderr
+    assert (_tree(folder) / "srv/.venv/bin/say").read_text(encoding="utf-8").startswith("#!/srv/.venv/bin/python\n")
+    assert run("verify", cwd=folder).status == 0
+
+
+@pytest.mark.parametrize("environ", [{"UV_NO_BUILD": "1"}, {"UV_NO_BUILD_PACKAGE": "app"}], ids=str)
+def test_where_no_build_is_allowed_uv_says_so(app, run, environ):
+    outcome = run("install", "app", cwd=app(), **environ)
+    assert outcome.status == 3
+    assert "error[uv-failed]" in outcome.stderr
+
+
+def test_a_layer_of_packages_is_up_to_date_without_uv_though_the_project_is_made_each_time(app, run, tmp_path):
+    folder = app()
+    assert run("install", "--all", cwd=folder).status == 0
+    no_uv = {"UV_LAYERS_UV": str(tmp_path / "nowhere")}
+    assert "up to date" in run("install", "packages", cwd=folder, **no_uv).stderr
+    assert "error[no-uv]" in run("install", "app", cwd=folder, **no_uv).stderr
