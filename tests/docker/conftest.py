@@ -1,7 +1,9 @@
-"""A real engine, the wheel of this project, and examples/fastapi as the context of a build."""
+"""A real engine, the wheel of this project, and what images are built from: projects of the tests, and the example."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import re
@@ -9,18 +11,27 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
+import zipfile
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import tomli
 import uv
 from packaging.markers import Marker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 ROOT = Path(__file__).parents[2]
 PYTHON = "3.12"
@@ -28,6 +39,9 @@ BASE = f"python:{PYTHON}-slim-bookworm"
 # Any two will do; what else is in the lock stays as it is between them.
 FASTAPI, NEXT_FASTAPI = "0.120.0", "0.121.0"
 BUILD_TIMEOUT, START_TIMEOUT = 600, 60  # seconds
+# What `private` indexes ask for.
+USER, PASSWORD = "alice", uuid.uuid4().hex
+_ALLOWED = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
 
 def _run(*argv: object, cwd: Path | None = None, timeout: float = BUILD_TIMEOUT):
@@ -43,11 +57,12 @@ class Image:
 
     tag: str
     progress: str
+    base: str = BASE
 
     @property
     def layers(self) -> list[str]:
         """The digests of the layers above the base image: those of packages first, bottom to top."""
-        layers, base = (_layers(name) for name in (self.tag, BASE))
+        layers, base = (_layers(name) for name in (self.tag, self.base))
         assert layers[: len(base)] == base
         return layers[len(base) :]
 
@@ -69,29 +84,34 @@ def _layers(name: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Context:
-    """A copy of the example with its lock and a wheel of uv-layers, to build images from."""
+    """A folder with a locked project and a wheel of uv-layers, to build images from.
+
+    `name` is that of its images, and `options` are what `uv-layers dockerfile` is always given.
+    """
 
     path: Path
-    wheel: str
     name: str
-    port: int
-
-    @property
-    def command(self) -> str:
-        return f"uvicorn main:app --host 127.0.0.1 --port {self.port}"
+    options: tuple[str, ...]
 
     def dockerfile(self, *arguments: str) -> str:
         """Return what `uv-layers dockerfile` prints for the context."""
-        argv = (sys.executable, "-m", "uv_layers", "dockerfile", "--python", PYTHON, "--tool", self.wheel)
-        return _run(*argv, *arguments, cwd=self.path).stdout
+        return self.uv_layers("dockerfile", *self.options, *arguments)
 
-    def write(self, dockerfile: str) -> None:
-        (self.path / "Dockerfile").write_text(dockerfile, encoding="utf-8")
+    def uv_layers(self, *arguments: str) -> str:
+        return _run(sys.executable, "-m", "uv_layers", *arguments, cwd=self.path).stdout
 
-    def build(self, *options: str) -> Image:
-        tag = f"{self.name}:{uuid.uuid4().hex[:8]}"
-        done = _run("docker", "build", "--network=host", "--progress=plain", "--tag", tag, *options, ".", cwd=self.path)
-        return Image(tag, done.stderr)
+    def write(self, text: str, file: str = "Dockerfile") -> None:
+        path = self.path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def build(self, *options: str, base: str = BASE) -> Image:
+        argv = ["docker", "build", "--network=host", "--progress=plain", "--tag", tag := self.new_tag(), *options, "."]
+        return Image(tag, _run(*argv, cwd=self.path).stderr, base)
+
+    def new_tag(self) -> str:
+        """Return a name for an image, which is removed with the context's other ones."""
+        return f"{self.name}:{uuid.uuid4().hex[:8]}"
 
     def copy(self, folder: Path) -> Context:
         """Return the context in another folder, which is made; its images go with this one's."""
@@ -101,15 +121,13 @@ class Context:
         argv = ["docker", "build", "--check", "."]
         return subprocess.run(argv, cwd=self.path, capture_output=True, text=True, check=False, timeout=START_TIMEOUT)
 
-    def edit(self, old: str, new: str) -> None:
-        file = self.path / "pyproject.toml"
-        text = file.read_text(encoding="utf-8")
+    def edit(self, old: str, new: str, file: str = "pyproject.toml") -> None:
+        text = (self.path / file).read_text(encoding="utf-8")
         assert old in text
-        file.write_text(text.replace(old, new), encoding="utf-8")
+        self.write(text.replace(old, new), file)
 
-    def lock(self, fastapi: str) -> None:
-        """Lock the project with one version of fastapi, and what else the lock has as it is."""
-        _lock(self.path, fastapi)
+    def lock(self, *arguments: str) -> None:
+        _lock(self.path, *arguments)
 
     def locked(self, name: str) -> str:
         """Return the version of a package that the lock has for the image's Python."""
@@ -122,6 +140,97 @@ class Context:
         return packages[0]["version"]
 
 
+@dataclass(frozen=True)
+class Example(Context):
+    """A copy of examples/fastapi, which listens at a port."""
+
+    port: int
+
+    @property
+    def command(self) -> str:
+        return f"uvicorn main:app --host 127.0.0.1 --port {self.port}"
+
+    def lock(self, fastapi: str) -> None:
+        """Lock the project with one version of fastapi, and what else the lock has as it is."""
+        _lock(self.path, "--upgrade-package", f"fastapi=={fastapi}")
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # uv asks for much at once, and a connection that finds no room comes back in a second
+
+    def __init__(self, folder: Path):
+        folder.mkdir()
+        self.folder = folder
+        super().__init__(("127.0.0.1", 0), partial(_Handler, directory=folder))
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    def send_head(self):
+        if not self.path.startswith("/private/") or self.headers.get("Authorization") == _ALLOWED:
+            return super().send_head()
+        self.send_response(HTTPStatus.UNAUTHORIZED)
+        self.send_header("WWW-Authenticate", 'Basic realm="tests"')
+        self.end_headers()
+        return None
+
+    def log_message(self, *_):
+        pass
+
+
+@dataclass(frozen=True)
+class Web:
+    """A folder that is served at a URL, with indexes of packages (PEP 503); one below `private` asks for a password."""
+
+    folder: Path
+    url: str
+
+    @property
+    def index(self) -> str:
+        return f"{self.url}/simple"
+
+    @property
+    def private_index(self) -> str:
+        return f"{self.url}/private/simple"
+
+    def wheel(self, name: str, version: str = "1.0", *, private: bool = False, **more: Any) -> Path:
+        """Put a wheel (see `pack_wheel`) into the index, and return its path."""
+        root = self.folder / "private" if private else self.folder
+        file = pack_wheel(root / "files", name, version, **more)
+        self.list(name, file, root)
+        return file
+
+    def list(self, name: str, file: Path, root: Path | None = None) -> None:
+        """Put a file into the index as one of the package `name`."""
+        page = (root or self.folder) / "simple" / name / "index.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        with page.open("a", encoding="utf-8") as out:
+            out.write(f'<a href="../../files/{file.name}#sha256={digest}">{file.name}</a>\n')
+
+
+def pack_wheel(
+    folder: Path, name: str, version: str = "1.0", *, requires: Iterable[str] = (), script: bool = False
+) -> Path:
+    """Write a wheel with a module that knows its version; its script, if it is to have one, prints the name."""
+    info = f"{name}-{version}.dist-info"
+    needs = "".join(f"Requires-Dist: {required}\n" for required in requires)
+    files = {
+        f"{name}.py": f"VERSION = {version!r}\n\n\ndef main():\n    print({name!r}, VERSION)\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.3\nName: {name}\nVersion: {version}\n{needs}",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    if script:
+        files[f"{info}/entry_points.txt"] = f"[console_scripts]\n{name} = {name}:main\n"
+    files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
+    folder.mkdir(parents=True, exist_ok=True)
+    made = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(made, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(zipfile.ZipInfo(path), text)
+    return made
+
+
 def _get(port: int) -> bytes | None:
     """Return what a server on loopback answers, or None while it does not."""
     with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
@@ -132,8 +241,8 @@ def _get(port: int) -> bytes | None:
             return None
 
 
-def _lock(folder: Path, fastapi: str) -> None:
-    _run(uv.find_uv_bin(), "lock", "--python", sys.executable, "--upgrade-package", f"fastapi=={fastapi}", cwd=folder)
+def _lock(folder: Path, *arguments: str) -> None:
+    _run(uv.find_uv_bin(), "lock", "--python", sys.executable, *arguments, cwd=folder)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -166,7 +275,7 @@ def _example(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     for name in ("main.py", "pyproject.toml"):
         shutil.copyfile(ROOT / "examples" / "fastapi" / name, folder / name)
-    _lock(folder, FASTAPI)
+    _lock(folder, "--upgrade-package", f"fastapi=={FASTAPI}")
     shutil.copy(wheel, folder)
     return folder
 
@@ -178,14 +287,68 @@ def context(_example: Path, wheel: Path, tmp_path: Path):
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    made = Context(folder, wheel.name, f"uv-layers-test-{uuid.uuid4().hex[:12]}", port)
+    made = Example(folder, _name(), ("--python", PYTHON, "--tool", wheel.name), port)
     made.write(made.dockerfile("--cmd", made.command))
     # No build before this one had such a lock, so what comes from the cache now comes from it whatever the lock is.
     made.edit('version = "0.0.0"', f'version = "0.0.{time.time_ns()}"')
     made.lock(FASTAPI)
     yield made
-    if tags := _run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", made.name).stdout.split():
+    _remove(made.name)
+
+
+def _name() -> str:
+    return f"uv-layers-test-{uuid.uuid4().hex[:12]}"
+
+
+def _remove(name: str) -> None:
+    """Remove the images of a name."""
+    if tags := _run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", name).stdout.split():
         _run("docker", "image", "rm", "--force", *tags)
+
+
+@pytest.fixture(scope="session")
+def builder(wheel: Path):
+    """Return an image that has uv-layers, so that a builder's stage on it downloads nothing."""
+    name = _name()
+    install = f"RUN --mount=type=bind,target=/dist pip install --no-cache-dir /dist/{wheel.name}\n"
+    (wheel.parent / "Dockerfile").write_text(f"FROM {BASE}\n{install}", encoding="utf-8")
+    _run("docker", "build", "--network=host", "--tag", name, ".", cwd=wheel.parent)
+    yield f"{name}:latest"
+    _remove(name)
+
+
+@pytest.fixture
+def web(tmp_path: Path):
+    """Return a folder that is served on loopback."""
+    with _Server(tmp_path / "web") as server:
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        serving.start()
+        yield Web(server.folder, f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+        serving.join()
+
+
+@pytest.fixture
+def project(tmp_path: Path, web: Web, wheel: Path, builder: str):
+    """Return a function that makes a locked project of the text of its `pyproject.toml` and of other files by name.
+
+    Its packages come from the `web`, and what that has not, as a build backend, from where uv looks. Its images go when
+    the test is over.
+    """
+    name = _name()
+    options = ("--python", PYTHON, "--tool", wheel.name, "--builder", builder)
+
+    def make(text: str, files: Mapping[str, str] | None = None, *, folder: str = "project") -> Context:
+        made = Context(tmp_path / folder, name, options)
+        text = f'{dedent(text)}\n[[tool.uv.index]]\nname = "web"\nurl = "{web.index}"\n'
+        for file, content in {"pyproject.toml": text, **(files or {})}.items():
+            made.write(dedent(content), file)
+        shutil.copy(wheel, made.path)
+        made.lock()
+        return made
+
+    yield make
+    _remove(name)
 
 
 @pytest.fixture
