@@ -98,7 +98,15 @@ class Context:
         return self.uv_layers("dockerfile", *self.options, *arguments)
 
     def uv_layers(self, *arguments: str) -> str:
+        """Return what uv-layers prints in the folder."""
         return _run(sys.executable, "-m", "uv_layers", *arguments, cwd=self.path).stdout
+
+    def refused(self, *arguments: str) -> str:
+        """Return the error with which uv-layers ends in the folder."""
+        argv = [sys.executable, "-m", "uv_layers", *arguments]
+        done = subprocess.run(argv, cwd=self.path, capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stdout
+        return done.stderr
 
     def write(self, text: str, file: str = "Dockerfile") -> None:
         path = self.path / file
@@ -194,9 +202,9 @@ class Web:
         return f"{self.url}/private/simple"
 
     def wheel(self, name: str, version: str = "1.0", *, private: bool = False, **more: Any) -> Path:
-        """Put a wheel (see `pack_wheel`) into the index, and return its path."""
+        """Put a wheel (see `_pack`) into the index, and return its path."""
         root = self.folder / "private" if private else self.folder
-        file = pack_wheel(root / "files", name, version, **more)
+        file = _pack(root / "files", name, version, **more)
         self.list(name, file, root)
         return file
 
@@ -209,9 +217,7 @@ class Web:
             out.write(f'<a href="../../files/{file.name}#sha256={digest}">{file.name}</a>\n')
 
 
-def pack_wheel(
-    folder: Path, name: str, version: str = "1.0", *, requires: Iterable[str] = (), script: bool = False
-) -> Path:
+def _pack(folder: Path, name: str, version: str = "1.0", *, requires: Iterable[str] = (), script: bool = False) -> Path:
     """Write a wheel with a module that knows its version; its script, if it is to have one, prints the name."""
     info = f"{name}-{version}.dist-info"
     needs = "".join(f"Requires-Dist: {required}\n" for required in requires)
@@ -326,6 +332,28 @@ def web(tmp_path: Path):
         yield Web(server.folder, f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
         serving.join()
+
+
+@pytest.fixture
+def pack_wheel():
+    """Return a function that writes a wheel into a folder, and returns its path."""
+    return _pack
+
+
+@pytest.fixture
+def image_of(tmp_path: Path):
+    """Return a function that makes an image of the text of a Dockerfile, and returns its name."""
+    name = _name()
+    empty = tmp_path / "empty"
+    empty.mkdir()
+
+    def make(text: str) -> str:
+        context = Context(empty, name, ())
+        context.write(text)
+        return context.build().tag
+
+    yield make
+    _remove(name)
 
 
 @pytest.fixture
