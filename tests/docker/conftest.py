@@ -40,7 +40,7 @@ BASE = f"python:{PYTHON}-slim-bookworm"
 FASTAPI, NEXT_FASTAPI = "0.120.0", "0.121.0"
 BUILD_TIMEOUT, START_TIMEOUT = 600, 60  # seconds
 # What `private` indexes ask for.
-USER, PASSWORD = "alice", uuid.uuid4().hex
+USER, PASSWORD = f"user-{uuid.uuid4().hex}", f"password-{uuid.uuid4().hex}"
 _ALLOWED = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
 
@@ -344,16 +344,32 @@ def pack_wheel():
 def image_of(tmp_path: Path):
     """Return a function that makes an image of the text of a Dockerfile, and returns its name."""
     name = _name()
-    empty = tmp_path / "empty"
-    empty.mkdir()
 
     def make(text: str) -> str:
-        context = Context(empty, name, ())
+        context = Context(tmp_path / "empty", name, ())
         context.write(text)
         return context.build().tag
 
     yield make
     _remove(name)
+
+
+@pytest.fixture
+def credentials():
+    """Return the user and the password that private indexes ask for."""
+    return USER, PASSWORD
+
+
+@pytest.fixture(scope="session")
+def uv_image(_engine: None):
+    """Return a name of an image that has uv, of whatever name the engine has it under."""
+    known = _run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
+    found = [name for name in known if re.search(r"(^|/)uv:(?!<)", name)]
+    if not found:
+        pytest.skip("the engine has no image of uv, such as astral/uv")
+    _run("docker", "tag", found[0], name := f"{_name()}:latest")
+    yield name
+    _run("docker", "image", "rm", name)
 
 
 @pytest.fixture
