@@ -117,7 +117,8 @@ def bake(recipe: Recipe, name: str, dockerfile: str) -> str:
     document = {
         "variable": {
             "IMAGE": {"default": name},
-            **({"NETRC": {"default": "~/.netrc"}} if _NETRC in recipe.secrets else {}),
+            # A variable of the environment's is the value of one here; nothing else makes a path of `~`.
+            **({"HOME": {}, "NETRC": {"default": "${HOME}/.netrc"}} if _NETRC in recipe.secrets else {}),
         },
         "group": {"default": {"targets": ["image"]}, "layers": {"targets": list(stages)}},
         "target": {"image": image, **stages},
