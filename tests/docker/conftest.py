@@ -424,6 +424,19 @@ def docker():
 
 
 @pytest.fixture
+def bake():
+    """Return a function that builds what `uv-layers dockerfile --bake` prints for a context."""
+
+    def bake(context: Context, *arguments: str):
+        context.write(context.dockerfile("--bake"), "docker-bake.json")
+        context.write('{"target": {"image": {"network": "host"}}}', "host.json")
+        options = ("--file", "docker-bake.json", "--file", "host.json", "--allow", "network.host")
+        return _run("docker", "buildx", "bake", *options, *arguments, cwd=context.path)
+
+    return bake
+
+
+@pytest.fixture
 def versions():
     """Return the versions of fastapi between which a bump goes."""
     return FASTAPI, NEXT_FASTAPI

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
 import subprocess
 import tarfile
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -85,11 +87,30 @@ def test_without_its_secret_a_build_fails(private):
         private(*VARIABLES).build()
 
 
-def test_netrc(private, credentials, web, saved, tmp_path):
-    context = private("netrc")
+@pytest.fixture
+def netrc(credentials, web, tmp_path):
+    """Return a file that has the password of the private index."""
     user, password = credentials
-    netrc = tmp_path / "netrc"
-    netrc.write_text(f"machine {urlsplit(web.url).hostname}\nlogin {user}\npassword {password}\n", encoding="utf-8")
+    file = tmp_path / "home" / ".netrc"
+    file.parent.mkdir()
+    file.write_text(f"machine {urlsplit(web.url).hostname}\nlogin {user}\npassword {password}\n", encoding="utf-8")
+    return file
+
+
+def test_netrc(private, credentials, netrc, saved):
+    context = private("netrc")
     image, stage = (context.build(f"--secret=id=netrc,src={netrc}", *more) for more in ([], ["--target=all"]))
     assert image.run("python", "-c", "import secretive; print(secretive.VERSION)") == "1.0"
-    assert saved([password], image.tag, stage.tag) == set()
+    assert saved([credentials[1]], image.tag, stage.tag) == set()
+
+
+def test_bake_passes_variables_on(private, bake):
+    bake(private(*VARIABLES), "--set", "image.output=type=cacheonly")
+
+
+def test_bake_passes_the_netrc_at_home_on(private, bake, netrc, monkeypatch):
+    context = private("netrc")
+    # All that docker itself has there.
+    monkeypatch.setenv("DOCKER_CONFIG", os.environ.get("DOCKER_CONFIG", str(Path.home() / ".docker")))
+    monkeypatch.setenv("HOME", str(netrc.parent))
+    bake(context, "--allow", f"fs.read={netrc}", "--set", "image.output=type=cacheonly")
