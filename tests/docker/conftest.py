@@ -15,15 +15,17 @@ import threading
 import time
 import uuid
 import zipfile
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import tomli
@@ -39,6 +41,14 @@ BASE = f"python:{PYTHON}-slim-bookworm"
 # Any two will do; what else is in the lock stays as it is between them.
 FASTAPI, NEXT_FASTAPI = "0.120.0", "0.121.0"
 BUILD_TIMEOUT, START_TIMEOUT = 600, 60  # seconds
+REGISTRY = os.environ.get("UV_LAYERS_TEST_REGISTRY", "127.0.0.1:5000")
+MANIFESTS = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+]
+CHUNK = 1 << 20
 # What `private` indexes ask for.
 USER, PASSWORD = f"user-{uuid.uuid4().hex}", f"password-{uuid.uuid4().hex}"
 _ALLOWED = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
@@ -53,16 +63,17 @@ def _run(*argv: object, cwd: Path | None = None, timeout: float = BUILD_TIMEOUT)
 
 @dataclass(frozen=True)
 class Image:
-    """An image that was built, and what BuildKit said of it."""
+    """An image that was built, what BuildKit said of it, and the options of `docker` for the engine that has it."""
 
     tag: str
     progress: str
     base: str = BASE
+    engine: tuple[str, ...] = ()
 
     @property
     def layers(self) -> list[str]:
         """The digests of the layers above the base image: those of packages first, bottom to top."""
-        layers, base = (_layers(name) for name in (self.tag, self.base))
+        layers, base = (_layers(name, *self.engine) for name in (self.tag, self.base))
         assert layers[: len(base)] == base
         return layers[len(base) :]
 
@@ -75,11 +86,12 @@ class Image:
 
     def run(self, *command: str) -> str:
         """Return what a command prints in a container of the image."""
-        return _run("docker", "run", "--rm", "--network=host", self.tag, *command, timeout=START_TIMEOUT).stdout.strip()
+        argv = ("run", "--rm", "--network=host", self.tag, *command)
+        return _run("docker", *self.engine, *argv, timeout=START_TIMEOUT).stdout.strip()
 
 
-def _layers(name: str) -> list[str]:
-    return json.loads(_run("docker", "image", "inspect", "--format", "{{json .RootFS.Layers}}", name).stdout)
+def _layers(name: str, *engine: str) -> list[str]:
+    return json.loads(_run("docker", *engine, "image", "inspect", "--format", "{{json .RootFS.Layers}}", name).stdout)
 
 
 @dataclass(frozen=True)
@@ -113,9 +125,9 @@ class Context:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
-    def build(self, *options: str, base: str = BASE) -> Image:
-        argv = ["docker", "build", "--network=host", "--progress=plain", "--tag", tag := self.new_tag(), *options, "."]
-        return Image(tag, _run(*argv, cwd=self.path).stderr, base)
+    def build(self, *options: str, base: str = BASE, engine: tuple[str, ...] = ()) -> Image:
+        argv = ["build", "--network=host", "--progress=plain", "--tag", tag := self.new_tag(), *options, "."]
+        return Image(tag, _run("docker", *engine, *argv, cwd=self.path).stderr, base, engine)
 
     def new_tag(self) -> str:
         """Return a name for an image, which is removed with the context's other ones."""
@@ -125,8 +137,8 @@ class Context:
         """Return the context in another folder, which is made; its images go with this one's."""
         return replace(self, path=shutil.copytree(self.path, folder))
 
-    def check(self) -> subprocess.CompletedProcess[str]:
-        argv = ["docker", "build", "--check", "."]
+    def check(self, *options: str) -> subprocess.CompletedProcess[str]:
+        argv = ["docker", "build", "--check", *options, "."]
         return subprocess.run(argv, cwd=self.path, capture_output=True, text=True, check=False, timeout=START_TIMEOUT)
 
     def edit(self, old: str, new: str, file: str = "pyproject.toml") -> None:
@@ -161,6 +173,161 @@ class Example(Context):
     def lock(self, fastapi: str) -> None:
         """Lock the project with one version of fastapi, and what else the lock has as it is."""
         _lock(self.path, "--upgrade-package", f"fastapi=={fastapi}")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of an image in a registry: the digest of its tar, and the digest and size of the compressed blob."""
+
+    diff_id: str
+    digest: str
+    size: int
+
+
+class Proxy(ThreadingHTTPServer):
+    """Passes requests on to the registry, and counts the bytes of each blob that the registry took.
+
+    A blob is not mounted from another repository, as Docker asks for one that an earlier test pushed: a registry may
+    decline that, and then what this repository lacks is sent whatever the registry has elsewhere.
+    """
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Relay)
+        self._lock = threading.Lock()
+        self._sent: Counter[str] = Counter()
+        self._taken: Counter[str] = Counter()
+
+    def sent(self, target: str, size: int, status: int) -> None:
+        """Note a request to the blob uploads of a repository, its bytes, and what the registry said to it."""
+        url = urlsplit(target)
+        query = parse_qs(url.query)
+        with self._lock:
+            self._sent[url.path] += size
+            # A PATCH names no digest; the PUT which ends its upload does.
+            for digest in query.get("digest", []) if status == HTTPStatus.CREATED else ():
+                self._taken[digest] += self._sent.pop(url.path)
+
+    def take(self) -> dict[str, int]:
+        """Return the bytes of each blob that was taken since the last call."""
+        with self._lock:
+            assert not +self._sent, "an upload was begun and not ended"
+            taken = dict(self._taken)
+            self._taken.clear()
+        return taken
+
+
+class _Relay(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # What is no HTTP gets an answer that is: Docker tries TLS first, and plain HTTP only when the server speaks it.
+    default_request_version = "HTTP/1.1"
+    timeout = START_TIMEOUT
+    server: Proxy
+
+    def _pass_on(self) -> None:
+        size = 0
+        target = self.path.split("?")[0] if "mount=" in self.path else self.path
+
+        def body():
+            nonlocal size
+            for block in self._body():
+                size += len(block)
+                yield block
+
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in {"connection", "expect"}}
+        with closing(HTTPConnection(REGISTRY, timeout=START_TIMEOUT)) as upstream:
+            chunked = "Transfer-Encoding" in self.headers
+            # The Host header is the proxy's, so that the registry's answers point to the proxy.
+            upstream.request(self.command, target, body(), headers, encode_chunked=chunked)
+            answer = upstream.getresponse()
+            content = answer.read()
+        if "/blobs/uploads/" in target:
+            self.server.sent(target, size, answer.status)
+        self.send_response_only(answer.status, answer.reason)
+        for name, value in answer.getheaders():
+            if name.lower() not in {"connection", "content-length", "transfer-encoding"}:
+                self.send_header(name, value)
+        of_head = answer.getheader("Content-Length") if self.command == "HEAD" else None
+        self.send_header("Content-Length", of_head or str(len(content)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = _pass_on  # noqa: N815 - names of the base class's
+
+    def _body(self):
+        if "Transfer-Encoding" in self.headers:
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                yield self.rfile.read(size)
+                self.rfile.readline()
+            while self.rfile.readline().strip():
+                pass
+            return
+        left = int(self.headers.get("Content-Length", 0))
+        while left and (block := self.rfile.read(min(left, CHUNK))):
+            left -= len(block)
+            yield block
+
+    def log_message(self, *_):
+        pass
+
+
+def _ask(method: str, path: str):
+    """Return the status, headers and content of the registry's answer."""
+    with closing(HTTPConnection(REGISTRY, timeout=START_TIMEOUT)) as connection:
+        connection.request(method, path, headers={"Accept": ", ".join(MANIFESTS)})
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository of the registry's, pushed to through the proxy and read without it."""
+
+    name: str
+    proxy: Proxy
+
+    @property
+    def reference(self) -> str:
+        """The name of the repository, as the registry itself has it."""
+        return f"{REGISTRY}/{self.name}"
+
+    def push(self, image: Image, tag: str) -> dict[str, int]:
+        """Push an image and return the bytes of each blob that was sent."""
+        reference = f"127.0.0.1:{self.proxy.server_port}/{self.name}:{tag}"
+        engine = ["docker", *image.engine]
+        _run(*engine, "tag", image.tag, reference)
+        try:
+            _run(*engine, "push", reference)
+        finally:
+            _run(*engine, "image", "rm", reference)
+        return self.proxy.take()
+
+    def packages(self, tag: str) -> dict[str, Layer]:
+        """Return the package layers of a pushed image, by name, bottom to top."""
+        found = self._get(f"manifests/{tag}")
+        if "manifests" in found:  # an index: of the image, and of what attests where it comes from
+            (image,) = (each for each in found["manifests"] if each["platform"]["os"] != "unknown")
+            found = self._get(f"manifests/{image['digest']}")
+        config = self._get(f"blobs/{found['config']['digest']}")
+        steps = [step.get("created_by", "") for step in config["history"] if not step.get("empty_layer")]
+        layers = zip(steps, config["rootfs"]["diff_ids"], found["layers"], strict=True)
+        return {
+            copy[1]: Layer(diff_id, blob["digest"], blob["size"])
+            for step, diff_id, blob in layers
+            if (copy := re.match(r"COPY /build/layers/([^/]+)/ ", step))
+        }
+
+    def delete(self, *tags: str) -> None:
+        """Delete images, as far as the registry lets one; their blobs go when it next collects garbage."""
+        for tag in tags:
+            _, headers, _ = _ask("HEAD", f"/v2/{self.name}/manifests/{tag}")
+            if digest := headers["Docker-Content-Digest"]:
+                _ask("DELETE", f"/v2/{self.name}/manifests/{digest}")
+
+    def _get(self, path: str):
+        status, _, content = _ask("GET", f"/v2/{self.name}/{path}")
+        assert status == HTTPStatus.OK, content
+        return json.loads(content)
 
 
 class _Server(ThreadingHTTPServer):
@@ -421,6 +588,33 @@ def answer(context: Context):
 def docker():
     """Return a function that runs `docker` and returns what is known when it has ended well."""
     return partial(_run, "docker")
+
+
+@pytest.fixture(scope="session")
+def _registry(_engine: None) -> None:
+    """Skip without a registry; fail where there is to be one."""
+    try:
+        status, _, _ = _ask("GET", "/v2/")
+        reason = "" if status == HTTPStatus.OK else f"it answers {status}"
+    except (OSError, HTTPException) as error:
+        reason = str(error)
+    if reason and os.environ.get("UV_LAYERS_REQUIRE_DOCKER") == "1":
+        pytest.fail(f"UV_LAYERS_REQUIRE_DOCKER=1, but no registry at {REGISTRY}: {reason}")
+    if reason:
+        pytest.skip(f"no registry at {REGISTRY} (UV_LAYERS_TEST_REGISTRY): {reason}")
+
+
+@pytest.fixture
+def repository(_registry: None):
+    """Return a repository which the registry did not have before."""
+    with Proxy() as proxy:
+        serving = threading.Thread(target=proxy.serve_forever)
+        serving.start()
+        made = Repository(_name(), proxy)
+        yield made
+        made.delete("first", "second", "cache")
+        proxy.shutdown()
+        serving.join()
 
 
 @pytest.fixture
