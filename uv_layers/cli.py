@@ -603,6 +603,7 @@ def _keep(path: Path, old: str, new: str, options: Options, *, write: bool) -> N
     elif write:
         from uv_layers.fs import write_atomically  # noqa: PLC0415
 
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, new)
         _say(f"{path}: written", options)
     else:

@@ -126,7 +126,8 @@ def bake(recipe: Recipe, name: str, dockerfile: str) -> str:
     document = {
         "variable": {
             "IMAGE": {"default": name},
-            **({"NETRC": {"default": "~/.netrc"}} if _NETRC in recipe.secrets else {}),
+            # A variable of the environment's is the value of one here; nothing else makes a path of `~`.
+            **({"HOME": {}, "NETRC": {"default": "${HOME}/.netrc"}} if _NETRC in recipe.secrets else {}),
         },
         "group": {_DEFAULT: {"targets": [_IMAGE]}, _LAYERS: {"targets": list(stages)}},
         "target": {_IMAGE: image, **stages},
