@@ -446,7 +446,9 @@ class Shelf:
     """How to make what an index is stocked with."""
 
     wheel = Wheel
+    sdist = Sdist
     platforms = NATIVE
+    password = PASSWORD
 
     def backend(self) -> dict[str, bytes]:
         """Return the file of a build backend that is called as one is that pages name."""

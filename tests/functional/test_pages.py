@@ -29,7 +29,6 @@ STAND_INS = {
     "scipy": ("1.16.2",),
     "pytest": ("8.4.2",),
     "acme-auth": ("2.1.0",),
-    "markupsafe": ("3.0.3",),
 }
 PROGRAMS = {"uvicorn": {"uvicorn": "uvicorn:main"}}
 NATIVE = {"numpy", "scipy"}
@@ -45,7 +44,8 @@ def stocked(index, shelf):
             for tag in [f"py3-none-{p}" for p in shelf.platforms] if name in NATIVE else ["py3-none-any"]:
                 made = shelf.wheel(name, version, tag=tag, scripts=PROGRAMS.get(name, {}))
                 index.files[made.file_name] = made.content()
-    index.files |= shelf.backend()
+    source = shelf.sdist("markupsafe", "3.0.3")
+    index.files |= {source.file_name: source.content(), **shelf.backend()}
     yield index
     index.files.clear()
     index.files.update(before)
@@ -63,10 +63,11 @@ def at_home(environment, tmp_path):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_what_a_page_runs_does_what_it_says(walk, page, stocked, at_home, environment):
+def test_what_a_page_runs_does_what_it_says(walk, page, stocked, shelf, at_home, environment):
     environment.setenv("UV_DEFAULT_INDEX", stocked.url)
     replaced = {
         "https://packages.example.com/simple": stocked.private_url,
+        "correct-horse": shelf.password,
         "/home/you/app": str(at_home),
     }
     assert walk(page, at_home, replaced) > 0
