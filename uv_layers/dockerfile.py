@@ -126,7 +126,8 @@ def bake(recipe: Recipe, name: str, dockerfile: str) -> str:
     document = {
         "variable": {
             "IMAGE": {"default": name},
-            **({"NETRC": {"default": "~/.netrc"}} if _NETRC in recipe.secrets else {}),
+            # A variable of the environment's is the value of one here; nothing else makes a path of `~`.
+            **({"HOME": {}, "NETRC": {"default": "${HOME}/.netrc"}} if _NETRC in recipe.secrets else {}),
         },
         "group": {_DEFAULT: {"targets": [_IMAGE]}, _LAYERS: {"targets": list(stages)}},
         "target": {_IMAGE: image, **stages},
@@ -204,7 +205,9 @@ def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:
     if is_image:
         lines.append(f"COPY --from={_image(recipe.uv or '')} /uv /uvx /usr/local/bin/")
     venv, options = f"/opt/{_TOOL}", "--no-cache --no-python-downloads"
-    lines.append(_run([*mounts, f"uv venv {options} {venv} && uv pip install {options} --python {venv} {tool}"]))
+    # Compiled once here, and not at each start in each stage.
+    make = f"uv venv {options} {venv} && uv pip install {options} --compile-bytecode --python {venv} {tool}"
+    lines.append(_run([*mounts, make]))
     # Last on the path: that uv, and not the one that comes with the tool.
     return [*lines, f"ENV PATH=$PATH:{venv}/bin", f"WORKDIR {_WORK}"]
 

@@ -309,7 +309,8 @@ def with_layers(path: Path, layers: Sequence[LayerSpec], config: Config) -> str:
         before = "" if config.prefix == DEFAULT_PREFIX else f"prefix = {_quoted(config.prefix)}\n"
         return before + made + ("\n" + tomli_w.dumps({"dockerfile": config.dockerfile}) if config.dockerfile else "")
     rest = {key: value for key, value in _read(path).items() if key != "layers"}
-    text = path.read_text(encoding="utf-8")
+    text = path.read_bytes().decode()
+    made = made.replace("\n", "\r\n" if "\r\n" in text else "\n")
     lines = text.splitlines(keepends=True)
     start = next((n for n, line in enumerate(lines) if re.match(r"layers\s*=", line)), None)
     if start is None:

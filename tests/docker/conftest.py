@@ -1,7 +1,9 @@
-"""A real engine, the wheel of this project, and examples/fastapi as the context of a build."""
+"""A real engine, the wheel of this project, and what images are built from: projects of the tests, and the example."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import re
@@ -9,18 +11,29 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
+import zipfile
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import tomli
 import uv
 from packaging.markers import Marker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 ROOT = Path(__file__).parents[2]
 PYTHON = "3.12"
@@ -28,6 +41,17 @@ BASE = f"python:{PYTHON}-slim-bookworm"
 # Any two will do; what else is in the lock stays as it is between them.
 FASTAPI, NEXT_FASTAPI = "0.120.0", "0.121.0"
 BUILD_TIMEOUT, START_TIMEOUT = 600, 60  # seconds
+REGISTRY = os.environ.get("UV_LAYERS_TEST_REGISTRY", "127.0.0.1:5000")
+MANIFESTS = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+]
+CHUNK = 1 << 20
+# What `private` indexes ask for.
+USER, PASSWORD = f"user-{uuid.uuid4().hex}", f"password-{uuid.uuid4().hex}"
+_ALLOWED = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
 
 def _run(*argv: object, cwd: Path | None = None, timeout: float = BUILD_TIMEOUT):
@@ -39,15 +63,17 @@ def _run(*argv: object, cwd: Path | None = None, timeout: float = BUILD_TIMEOUT)
 
 @dataclass(frozen=True)
 class Image:
-    """An image that was built, and what BuildKit said of it."""
+    """An image that was built, what BuildKit said of it, and the options of `docker` for the engine that has it."""
 
     tag: str
     progress: str
+    base: str = BASE
+    engine: tuple[str, ...] = ()
 
     @property
     def layers(self) -> list[str]:
         """The digests of the layers above the base image: those of packages first, bottom to top."""
-        layers, base = (_layers(name) for name in (self.tag, BASE))
+        layers, base = (_layers(name, *self.engine) for name in (self.tag, self.base))
         assert layers[: len(base)] == base
         return layers[len(base) :]
 
@@ -60,56 +86,68 @@ class Image:
 
     def run(self, *command: str) -> str:
         """Return what a command prints in a container of the image."""
-        return _run("docker", "run", "--rm", "--network=host", self.tag, *command, timeout=START_TIMEOUT).stdout.strip()
+        argv = ("run", "--rm", "--network=host", self.tag, *command)
+        return _run("docker", *self.engine, *argv, timeout=START_TIMEOUT).stdout.strip()
 
 
-def _layers(name: str) -> list[str]:
-    return json.loads(_run("docker", "image", "inspect", "--format", "{{json .RootFS.Layers}}", name).stdout)
+def _layers(name: str, *engine: str) -> list[str]:
+    return json.loads(_run("docker", *engine, "image", "inspect", "--format", "{{json .RootFS.Layers}}", name).stdout)
 
 
 @dataclass(frozen=True)
 class Context:
-    """A copy of the example with its lock and a wheel of uv-layers, to build images from."""
+    """A folder with a locked project and a wheel of uv-layers, to build images from.
+
+    `name` is that of its images, and `options` are what `uv-layers dockerfile` is always given.
+    """
 
     path: Path
-    wheel: str
     name: str
-    port: int
-
-    @property
-    def command(self) -> str:
-        return f"uvicorn main:app --host 127.0.0.1 --port {self.port}"
+    options: tuple[str, ...]
 
     def dockerfile(self, *arguments: str) -> str:
         """Return what `uv-layers dockerfile` prints for the context."""
-        argv = (sys.executable, "-m", "uv_layers", "dockerfile", "--python", PYTHON, "--tool", self.wheel)
-        return _run(*argv, *arguments, cwd=self.path).stdout
+        return self.uv_layers("dockerfile", *self.options, *arguments)
 
-    def write(self, dockerfile: str) -> None:
-        (self.path / "Dockerfile").write_text(dockerfile, encoding="utf-8")
+    def uv_layers(self, *arguments: str) -> str:
+        """Return what uv-layers prints in the folder."""
+        return _run(sys.executable, "-m", "uv_layers", *arguments, cwd=self.path).stdout
 
-    def build(self, *options: str) -> Image:
-        tag = f"{self.name}:{uuid.uuid4().hex[:8]}"
-        done = _run("docker", "build", "--network=host", "--progress=plain", "--tag", tag, *options, ".", cwd=self.path)
-        return Image(tag, done.stderr)
+    def refused(self, *arguments: str) -> str:
+        """Return the error with which uv-layers ends in the folder."""
+        argv = [sys.executable, "-m", "uv_layers", *arguments]
+        done = subprocess.run(argv, cwd=self.path, capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stdout
+        return done.stderr
+
+    def write(self, text: str, file: str = "Dockerfile") -> None:
+        path = self.path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def build(self, *options: str, base: str = BASE, engine: tuple[str, ...] = ()) -> Image:
+        argv = ["build", "--network=host", "--progress=plain", "--tag", tag := self.new_tag(), *options, "."]
+        return Image(tag, _run("docker", *engine, *argv, cwd=self.path).stderr, base, engine)
+
+    def new_tag(self) -> str:
+        """Return a name for an image, which is removed with the context's other ones."""
+        return f"{self.name}:{uuid.uuid4().hex[:8]}"
 
     def copy(self, folder: Path) -> Context:
         """Return the context in another folder, which is made; its images go with this one's."""
         return replace(self, path=shutil.copytree(self.path, folder))
 
-    def check(self) -> subprocess.CompletedProcess[str]:
-        argv = ["docker", "build", "--check", "."]
+    def check(self, *options: str) -> subprocess.CompletedProcess[str]:
+        argv = ["docker", "build", "--check", *options, "."]
         return subprocess.run(argv, cwd=self.path, capture_output=True, text=True, check=False, timeout=START_TIMEOUT)
 
-    def edit(self, old: str, new: str) -> None:
-        file = self.path / "pyproject.toml"
-        text = file.read_text(encoding="utf-8")
+    def edit(self, old: str, new: str, file: str = "pyproject.toml") -> None:
+        text = (self.path / file).read_text(encoding="utf-8")
         assert old in text
-        file.write_text(text.replace(old, new), encoding="utf-8")
+        self.write(text.replace(old, new), file)
 
-    def lock(self, fastapi: str) -> None:
-        """Lock the project with one version of fastapi, and what else the lock has as it is."""
-        _lock(self.path, fastapi)
+    def lock(self, *arguments: str) -> None:
+        _lock(self.path, *arguments)
 
     def locked(self, name: str) -> str:
         """Return the version of a package that the lock has for the image's Python."""
@@ -122,6 +160,250 @@ class Context:
         return packages[0]["version"]
 
 
+@dataclass(frozen=True)
+class Example(Context):
+    """A copy of examples/fastapi, which listens at a port."""
+
+    port: int
+
+    @property
+    def command(self) -> str:
+        return f"uvicorn main:app --host 127.0.0.1 --port {self.port}"
+
+    def lock(self, fastapi: str) -> None:
+        """Lock the project with one version of fastapi, and what else the lock has as it is."""
+        _lock(self.path, "--upgrade-package", f"fastapi=={fastapi}")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of an image in a registry: the digest of its tar, and the digest and size of the compressed blob."""
+
+    diff_id: str
+    digest: str
+    size: int
+
+
+class Proxy(ThreadingHTTPServer):
+    """Passes requests on to the registry, and counts the bytes of each blob that the registry took.
+
+    A blob is not mounted from another repository, as Docker asks for one that an earlier test pushed: a registry may
+    decline that, and then what this repository lacks is sent whatever the registry has elsewhere.
+    """
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Relay)
+        self._lock = threading.Lock()
+        self._sent: Counter[str] = Counter()
+        self._taken: Counter[str] = Counter()
+
+    def sent(self, target: str, size: int, status: int) -> None:
+        """Note a request to the blob uploads of a repository, its bytes, and what the registry said to it."""
+        url = urlsplit(target)
+        query = parse_qs(url.query)
+        with self._lock:
+            self._sent[url.path] += size
+            # A PATCH names no digest; the PUT which ends its upload does.
+            for digest in query.get("digest", []) if status == HTTPStatus.CREATED else ():
+                self._taken[digest] += self._sent.pop(url.path)
+
+    def take(self) -> dict[str, int]:
+        """Return the bytes of each blob that was taken since the last call."""
+        with self._lock:
+            assert not +self._sent, "an upload was begun and not ended"
+            taken = dict(self._taken)
+            self._taken.clear()
+        return taken
+
+
+class _Relay(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # What is no HTTP gets an answer that is: Docker tries TLS first, and plain HTTP only when the server speaks it.
+    default_request_version = "HTTP/1.1"
+    timeout = START_TIMEOUT
+    server: Proxy
+
+    def _pass_on(self) -> None:
+        size = 0
+        target = self.path.split("?")[0] if "mount=" in self.path else self.path
+
+        def body():
+            nonlocal size
+            for block in self._body():
+                size += len(block)
+                yield block
+
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in {"connection", "expect"}}
+        with closing(HTTPConnection(REGISTRY, timeout=START_TIMEOUT)) as upstream:
+            chunked = "Transfer-Encoding" in self.headers
+            # The Host header is the proxy's, so that the registry's answers point to the proxy.
+            upstream.request(self.command, target, body(), headers, encode_chunked=chunked)
+            answer = upstream.getresponse()
+            content = answer.read()
+        if "/blobs/uploads/" in target:
+            self.server.sent(target, size, answer.status)
+        self.send_response_only(answer.status, answer.reason)
+        for name, value in answer.getheaders():
+            if name.lower() not in {"connection", "content-length", "transfer-encoding"}:
+                self.send_header(name, value)
+        of_head = answer.getheader("Content-Length") if self.command == "HEAD" else None
+        self.send_header("Content-Length", of_head or str(len(content)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = _pass_on  # noqa: N815 - names of the base class's
+
+    def _body(self):
+        if "Transfer-Encoding" in self.headers:
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                yield self.rfile.read(size)
+                self.rfile.readline()
+            while self.rfile.readline().strip():
+                pass
+            return
+        left = int(self.headers.get("Content-Length", 0))
+        while left and (block := self.rfile.read(min(left, CHUNK))):
+            left -= len(block)
+            yield block
+
+    def log_message(self, *_):
+        pass
+
+
+def _ask(method: str, path: str):
+    """Return the status, headers and content of the registry's answer."""
+    with closing(HTTPConnection(REGISTRY, timeout=START_TIMEOUT)) as connection:
+        connection.request(method, path, headers={"Accept": ", ".join(MANIFESTS)})
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository of the registry's, pushed to through the proxy and read without it."""
+
+    name: str
+    proxy: Proxy
+
+    @property
+    def reference(self) -> str:
+        """The name of the repository, as the registry itself has it."""
+        return f"{REGISTRY}/{self.name}"
+
+    def push(self, image: Image, tag: str) -> dict[str, int]:
+        """Push an image and return the bytes of each blob that was sent."""
+        reference = f"127.0.0.1:{self.proxy.server_port}/{self.name}:{tag}"
+        engine = ["docker", *image.engine]
+        _run(*engine, "tag", image.tag, reference)
+        try:
+            _run(*engine, "push", reference)
+        finally:
+            _run(*engine, "image", "rm", reference)
+        return self.proxy.take()
+
+    def packages(self, tag: str) -> dict[str, Layer]:
+        """Return the package layers of a pushed image, by name, bottom to top."""
+        found = self._get(f"manifests/{tag}")
+        if "manifests" in found:  # an index: of the image, and of what attests where it comes from
+            (image,) = (each for each in found["manifests"] if each["platform"]["os"] != "unknown")
+            found = self._get(f"manifests/{image['digest']}")
+        config = self._get(f"blobs/{found['config']['digest']}")
+        steps = [step.get("created_by", "") for step in config["history"] if not step.get("empty_layer")]
+        layers = zip(steps, config["rootfs"]["diff_ids"], found["layers"], strict=True)
+        return {
+            copy[1]: Layer(diff_id, blob["digest"], blob["size"])
+            for step, diff_id, blob in layers
+            if (copy := re.match(r"COPY /build/layers/([^/]+)/ ", step))
+        }
+
+    def delete(self, *tags: str) -> None:
+        """Delete images, as far as the registry lets one; their blobs go when it next collects garbage."""
+        for tag in tags:
+            _, headers, _ = _ask("HEAD", f"/v2/{self.name}/manifests/{tag}")
+            if digest := headers["Docker-Content-Digest"]:
+                _ask("DELETE", f"/v2/{self.name}/manifests/{digest}")
+
+    def _get(self, path: str):
+        status, _, content = _ask("GET", f"/v2/{self.name}/{path}")
+        assert status == HTTPStatus.OK, content
+        return json.loads(content)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # uv asks for much at once, and a connection that finds no room comes back in a second
+
+    def __init__(self, folder: Path):
+        folder.mkdir()
+        self.folder = folder
+        super().__init__(("127.0.0.1", 0), partial(_Handler, directory=folder))
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    def send_head(self):
+        if not self.path.startswith("/private/") or self.headers.get("Authorization") == _ALLOWED:
+            return super().send_head()
+        self.send_response(HTTPStatus.UNAUTHORIZED)
+        self.send_header("WWW-Authenticate", 'Basic realm="tests"')
+        self.end_headers()
+        return None
+
+    def log_message(self, *_):
+        pass
+
+
+@dataclass(frozen=True)
+class Web:
+    """A folder that is served at a URL, with indexes of packages (PEP 503); one below `private` asks for a password."""
+
+    folder: Path
+    url: str
+
+    @property
+    def index(self) -> str:
+        return f"{self.url}/simple"
+
+    @property
+    def private_index(self) -> str:
+        return f"{self.url}/private/simple"
+
+    def wheel(self, name: str, version: str = "1.0", *, private: bool = False, **more: Any) -> Path:
+        """Put a wheel (see `_pack`) into the index, and return its path."""
+        root = self.folder / "private" if private else self.folder
+        file = _pack(root / "files", name, version, **more)
+        self.list(name, file, root)
+        return file
+
+    def list(self, name: str, file: Path, root: Path | None = None) -> None:
+        """Put a file into the index as one of the package `name`."""
+        page = (root or self.folder) / "simple" / name / "index.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        with page.open("a", encoding="utf-8") as out:
+            out.write(f'<a href="../../files/{file.name}#sha256={digest}">{file.name}</a>\n')
+
+
+def _pack(folder: Path, name: str, version: str = "1.0", *, requires: Iterable[str] = (), script: bool = False) -> Path:
+    """Write a wheel with a module that knows its version; its script, if it is to have one, prints the name."""
+    info = f"{name}-{version}.dist-info"
+    needs = "".join(f"Requires-Dist: {required}\n" for required in requires)
+    files = {
+        f"{name}.py": f"VERSION = {version!r}\n\n\ndef main():\n    print({name!r}, VERSION)\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.3\nName: {name}\nVersion: {version}\n{needs}",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    if script:
+        files[f"{info}/entry_points.txt"] = f"[console_scripts]\n{name} = {name}:main\n"
+    files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
+    folder.mkdir(parents=True, exist_ok=True)
+    made = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(made, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(zipfile.ZipInfo(path), text)
+    return made
+
+
 def _get(port: int) -> bytes | None:
     """Return what a server on loopback answers, or None while it does not."""
     with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
@@ -132,8 +414,8 @@ def _get(port: int) -> bytes | None:
             return None
 
 
-def _lock(folder: Path, fastapi: str) -> None:
-    _run(uv.find_uv_bin(), "lock", "--python", sys.executable, "--upgrade-package", f"fastapi=={fastapi}", cwd=folder)
+def _lock(folder: Path, *arguments: str) -> None:
+    _run(uv.find_uv_bin(), "lock", "--python", sys.executable, *arguments, cwd=folder)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -166,7 +448,7 @@ def _example(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     for name in ("main.py", "pyproject.toml"):
         shutil.copyfile(ROOT / "examples" / "fastapi" / name, folder / name)
-    _lock(folder, FASTAPI)
+    _lock(folder, "--upgrade-package", f"fastapi=={FASTAPI}")
     shutil.copy(wheel, folder)
     return folder
 
@@ -178,14 +460,106 @@ def context(_example: Path, wheel: Path, tmp_path: Path):
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    made = Context(folder, wheel.name, f"uv-layers-test-{uuid.uuid4().hex[:12]}", port)
+    made = Example(folder, _name(), ("--python", PYTHON, "--tool", wheel.name), port)
     made.write(made.dockerfile("--cmd", made.command))
     # No build before this one had such a lock, so what comes from the cache now comes from it whatever the lock is.
     made.edit('version = "0.0.0"', f'version = "0.0.{time.time_ns()}"')
     made.lock(FASTAPI)
     yield made
-    if tags := _run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", made.name).stdout.split():
+    _remove(made.name)
+
+
+def _name() -> str:
+    return f"uv-layers-test-{uuid.uuid4().hex[:12]}"
+
+
+def _remove(name: str) -> None:
+    """Remove the images of a name."""
+    if tags := _run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", name).stdout.split():
         _run("docker", "image", "rm", "--force", *tags)
+
+
+@pytest.fixture(scope="session")
+def builder(wheel: Path):
+    """Return an image that has uv-layers, so that a builder's stage on it downloads nothing."""
+    name = _name()
+    install = f"RUN --mount=type=bind,target=/dist pip install --no-cache-dir /dist/{wheel.name}\n"
+    (wheel.parent / "Dockerfile").write_text(f"FROM {BASE}\n{install}", encoding="utf-8")
+    _run("docker", "build", "--network=host", "--tag", name, ".", cwd=wheel.parent)
+    yield f"{name}:latest"
+    _remove(name)
+
+
+@pytest.fixture
+def web(tmp_path: Path):
+    """Return a folder that is served on loopback."""
+    with _Server(tmp_path / "web") as server:
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        serving.start()
+        yield Web(server.folder, f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+        serving.join()
+
+
+@pytest.fixture
+def pack_wheel():
+    """Return a function that writes a wheel into a folder, and returns its path."""
+    return _pack
+
+
+@pytest.fixture
+def image_of(tmp_path: Path):
+    """Return a function that makes an image of the text of a Dockerfile, and returns its name."""
+    name = _name()
+
+    def make(text: str) -> str:
+        context = Context(tmp_path / "empty", name, ())
+        context.write(text)
+        return context.build().tag
+
+    yield make
+    _remove(name)
+
+
+@pytest.fixture
+def credentials():
+    """Return the user and the password that private indexes ask for."""
+    return USER, PASSWORD
+
+
+@pytest.fixture(scope="session")
+def uv_image(_engine: None):
+    """Return a name of an image that has uv, of whatever name the engine has it under."""
+    known = _run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
+    found = [name for name in known if re.search(r"(^|/)uv:(?!<)", name)]
+    if not found:
+        pytest.skip("the engine has no image of uv, such as astral/uv")
+    _run("docker", "tag", found[0], name := f"{_name()}:latest")
+    yield name
+    _run("docker", "image", "rm", name)
+
+
+@pytest.fixture
+def project(tmp_path: Path, web: Web, wheel: Path, builder: str):
+    """Return a function that makes a locked project of the text of its `pyproject.toml` and of other files by name.
+
+    Its packages come from the `web`, and what that has not, as a build backend, from where uv looks. Its images go when
+    the test is over.
+    """
+    name = _name()
+    options = ("--python", PYTHON, "--tool", wheel.name, "--builder", builder)
+
+    def make(text: str, files: Mapping[str, str] | None = None, *, folder: str = "project") -> Context:
+        made = Context(tmp_path / folder, name, options)
+        text = f'{dedent(text)}\n[[tool.uv.index]]\nname = "web"\nurl = "{web.index}"\n'
+        for file, content in {"pyproject.toml": text, **(files or {})}.items():
+            made.write(dedent(content), file)
+        shutil.copy(wheel, made.path)
+        made.lock()
+        return made
+
+    yield make
+    _remove(name)
 
 
 @pytest.fixture
@@ -214,6 +588,46 @@ def answer(context: Context):
 def docker():
     """Return a function that runs `docker` and returns what is known when it has ended well."""
     return partial(_run, "docker")
+
+
+@pytest.fixture(scope="session")
+def _registry(_engine: None) -> None:
+    """Skip without a registry; fail where there is to be one."""
+    try:
+        status, _, _ = _ask("GET", "/v2/")
+        reason = "" if status == HTTPStatus.OK else f"it answers {status}"
+    except (OSError, HTTPException) as error:
+        reason = str(error)
+    if reason and os.environ.get("UV_LAYERS_REQUIRE_DOCKER") == "1":
+        pytest.fail(f"UV_LAYERS_REQUIRE_DOCKER=1, but no registry at {REGISTRY}: {reason}")
+    if reason:
+        pytest.skip(f"no registry at {REGISTRY} (UV_LAYERS_TEST_REGISTRY): {reason}")
+
+
+@pytest.fixture
+def repository(_registry: None):
+    """Return a repository which the registry did not have before."""
+    with Proxy() as proxy:
+        serving = threading.Thread(target=proxy.serve_forever)
+        serving.start()
+        made = Repository(_name(), proxy)
+        yield made
+        made.delete("first", "second", "cache")
+        proxy.shutdown()
+        serving.join()
+
+
+@pytest.fixture
+def bake():
+    """Return a function that builds what `uv-layers dockerfile --bake` prints for a context."""
+
+    def bake(context: Context, *arguments: str):
+        context.write(context.dockerfile("--bake"), "docker-bake.json")
+        context.write('{"target": {"image": {"network": "host"}}}', "host.json")
+        options = ("--file", "docker-bake.json", "--file", "host.json", "--allow", "network.host")
+        return _run("docker", "buildx", "bake", *options, *arguments, cwd=context.path)
+
+    return bake
 
 
 @pytest.fixture

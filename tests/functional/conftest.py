@@ -124,6 +124,30 @@ def build_editable(*arguments):
 BUILD = '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
 
 
+# Stands in for a build backend that is on PyPI: the packages below src, and the scripts that pyproject.toml has.
+STAND_IN_BACKEND = """\
+import pathlib, re, zipfile
+
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    text = pathlib.Path("pyproject.toml").read_text()
+    name, version = (re.search(f'^{key} = "(.*)"$', text, re.M)[1] for key in ("name", "version"))
+    info = f"{name}-{version}.dist-info"
+    files = {p.relative_to("src").as_posix(): p.read_text() for p in sorted(pathlib.Path("src").rglob("*.py"))}
+    files[f"{info}/METADATA"] = f"Metadata-Version: 2.3\\nName: {name}\\nVersion: {version}\\n"
+    files[f"{info}/WHEEL"] = "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
+    scripts = re.search(r"^\\[project.scripts]\\n((?:.+\\n)*)", text, re.M)
+    if scripts:
+        files[f"{info}/entry_points.txt"] = "[console_scripts]\\n" + scripts[1].replace('"', "")
+    files[f"{info}/RECORD"] = "".join(f"{path},,\\n" for path in [*files, f"{info}/RECORD"])
+    made = f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(pathlib.Path(wheel_directory, made), "w") as archive:
+        for path, content in files.items():
+            archive.writestr(path, content)
+    return made
+"""
+
+
 @dataclass(frozen=True)
 class Wheel:
     """A wheel to be: a module that knows its version, and whatever else is given."""
@@ -496,6 +520,26 @@ def packaged(
 def _packaged():
     """Return the function that writes a package into a folder."""
     return packaged
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """How to make what an index is stocked with."""
+
+    wheel = Wheel
+    sdist = Sdist
+    platforms = NATIVE
+    password = PASSWORD
+
+    def backend(self) -> dict[str, bytes]:
+        """Return the file of a build backend that is called as one is that pages name."""
+        made = Wheel("hatchling", "1.27.0", files={"build.py": STAND_IN_BACKEND})
+        return {made.file_name: made.content()}
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 import uv_layers
 
-COMMANDS = ("plan", "export", "install", "dockerfile", "verify", "env")
+COMMANDS = ("plan", "export", "install", "dockerfile", "diff", "suggest", "verify", "env")
 VERSION = f"uv-layers {uv_layers.__version__}\n"
 
 

@@ -51,7 +51,23 @@ def test_the_command_line_does_not_load_what_is_costly(loaded, module):
     assert module not in loaded
 
 
-@pytest.mark.parametrize("module", ["plan", "dockerfile", "output", "shell", "project", "uv", "target", "pylock", "fs"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "plan",
+        "layering",
+        "suggest",
+        "dockerfile",
+        "output",
+        "shell",
+        "project",
+        "uv",
+        "target",
+        "pylock",
+        "history",
+        "fs",
+    ],
+)
 def test_a_module_loads_neither_rich_nor_packaging_before_it_uses_them(module):
     command = [sys.executable, "-I", "-c", LOADED.format(module=f"uv_layers.{module}")]
     names = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

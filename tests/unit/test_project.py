@@ -512,6 +512,13 @@ def test_the_rest_of_a_file_stays_as_it_is(tmp_path, before, after):
     assert _read_back(path, text).layers == MADE
 
 
+def test_the_ends_of_lines_are_those_of_the_file(tmp_path):
+    path = tmp_path / "uv-layers.toml"
+    path.write_bytes(b'# ours\r\nlayers = [\r\n]\r\nprefix = "/opt"\r\n')
+    text = project.with_layers(path, MADE, Config("", "/usr/local"))
+    assert text == f'# ours\n{WRITTEN}prefix = "/opt"\n'.replace("\n", "\r\n")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -1,0 +1,83 @@
+"""Writes docs/reference/commands.md from the commands themselves: `python docs/commands.py`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer.main
+
+from uv_layers.cli import app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGE = Path(__file__).parent / "reference/commands.md"
+INTRODUCTION = """\
+# Commands
+
+Made from the commands themselves: `uv-layers COMMAND --help` says the same. Data goes to standard output, all else to
+standard error. An option wins over its environment variable, and of several variables the first that is set counts.
+An option that can be given several times takes a list, separated by spaces, from its variable.
+How it ends is in [exit codes and errors](exit-codes.md), what `--json` prints in [JSON output](json.md).
+"""
+
+
+def page() -> str:
+    """Return the text of the page."""
+    return "\n".join(
+        [INTRODUCTION, *(_section(name, command) for name, command in _commands(typer.main.get_command(app)))]
+    )
+
+
+def _commands(group: Any, path: str = "uv-layers") -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def _section(name: str, command: Any) -> str:
+    parameters = [p for p in command.params if p.name != "help"]
+    arguments = [p for p in parameters if p.param_type_name == "argument"]
+    options = [p for p in parameters if p.param_type_name == "option"]
+    usage = " ".join([name, *(["[OPTIONS]"] if options else []), *(a.metavar for a in arguments)])
+    lines = [f"## `{name}`", "", command.help, "", "```text", usage, "```", ""]
+    if arguments:
+        lines += ["| argument | meaning |", "|---|---|"]
+        lines += [f"| {_code(a.metavar)} | {_cell(a.help)} |" for a in arguments] + [""]
+    if options:
+        lines += ["| option | meaning | default | environment |", "|---|---|---|---|"]
+        lines += [_row(option) for option in options] + [""]
+    return "\n".join([*lines, f"{command.epilog.replace('Example: ', 'Example: `')}`", ""])
+
+
+def _row(option: Any) -> str:
+    metavar = "" if option.is_flag else f" {_metavar(option)}"
+    names = ", ".join(_code(f"{name}{metavar}") for name in option.opts)
+    # What stands in brackets at the end of the help is the default that the code finds out.
+    meaning, default = re.fullmatch(r"(.*?)(?: \[(.*)\])?", option.help).groups()
+    if default is None and not option.is_flag and option.default is not None:
+        default = _code(str(getattr(option.default, "value", option.default)))
+    variables = [option.envvar] if isinstance(option.envvar, str) else option.envvar
+    several = " Can be given several times." if option.multiple else ""
+    cells = [names, _cell(meaning + several), _cell(default or ""), ", ".join(map(_code, variables))]
+    return f"| {' | '.join(cells)} |"
+
+
+def _metavar(option: Any) -> str:
+    return option.metavar or "|".join(getattr(option.type, "choices", ())) or option.type.name.upper()
+
+
+def _code(text: str) -> str:
+    return f"`{_cell(text)}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

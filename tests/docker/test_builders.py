@@ -1,0 +1,127 @@
+"""Two builders that share a registry: the second, which is cold, has of the first what a remote cache gives it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.docker
+
+PROJECT = """
+    [project]
+    name = "app"
+    version = "1.0"
+    requires-python = ">=3.10"
+
+    [dependency-groups]
+    heavy = ["numbers"]
+    light = ["web"]
+
+    [tool.uv]
+    default-groups = ["heavy", "light"]
+"""
+BRIDGE, ADDRESS = "uvl-test0", "172.31.77.1/24"
+START_TIMEOUT = 60  # seconds
+
+
+@pytest.fixture(scope="module")
+def second(_engine, builder, tmp_path_factory):
+    """Return the options of `docker` for a second engine, which has the images that builds here start from."""
+    dockerd = os.environ.get("UV_LAYERS_TEST_DOCKERD") or shutil.which("dockerd")
+    if dockerd is None:
+        pytest.skip("no dockerd for a second engine on PATH, nor in UV_LAYERS_TEST_DOCKERD")
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("a second engine needs root, and `ip`")
+    folder = tmp_path_factory.mktemp("engine")
+    engine = ("--host", f"unix://{folder}/docker.sock")
+    config = folder / "daemon.json"
+    config.write_text('{"features": {"containerd-snapshotter": true}}', encoding="utf-8")
+    argv = [dockerd, "--config-file", config, *engine, "--bridge", BRIDGE, "--iptables=false", "--ip6tables=false"]
+    argv += [f"--{name}={folder / name}" for name in ("data-root", "exec-root", "pidfile")]
+    # Beside it may be what it starts.
+    here = Path(dockerd).parent
+    path = os.pathsep.join([str(here), str(here.parent / "bin"), os.environ["PATH"]])
+    # A bridge of its own: an engine without one removes that of the other.
+    _run("ip", "link", "add", BRIDGE, "type", "bridge")
+    try:
+        _run("ip", "address", "add", ADDRESS, "dev", BRIDGE)
+        _run("ip", "link", "set", BRIDGE, "up")
+        with (folder / "log").open("w") as log:
+            process = subprocess.Popen(argv, env=os.environ | {"PATH": path}, stdout=log, stderr=log)
+        try:
+            _wait_for(engine, process, folder / "log")
+            save = ("docker", "save", "python:3.12-slim-bookworm", builder)
+            with subprocess.Popen(save, stdout=subprocess.PIPE) as images:
+                subprocess.run(["docker", *engine, "load"], stdin=images.stdout, check=True, capture_output=True)
+            assert images.returncode == 0
+            yield engine
+        finally:
+            process.terminate()
+            process.wait(START_TIMEOUT)
+    finally:
+        _run("ip", "link", "delete", BRIDGE)
+        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
+        for mount in mounts:
+            if mount.startswith(f"{folder}/"):
+                _run("umount", mount)
+        shutil.rmtree(folder)
+
+
+def _run(*argv):
+    subprocess.run(argv, check=True, capture_output=True)
+
+
+def _wait_for(engine, process, log):
+    deadline = time.monotonic() + START_TIMEOUT
+    while subprocess.run(["docker", *engine, "info"], capture_output=True, check=False).returncode:
+        if process.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"no second engine\n{log.read_text(encoding='utf-8')}")
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def context(project, web):
+    web.wheel("numbers")
+    web.wheel("web")
+    made = project(PROJECT)
+    made.write(made.dockerfile())
+    return made
+
+
+def bump(context, web):
+    web.wheel("web", "2.0")
+    context.lock("--upgrade")
+
+
+VERSION = ("python", "-c", "import web; print(web.VERSION)")
+
+
+def test_a_remote_cache_spares_the_stage_that_did_not_change(context, repository, second, web):
+    cache = f"type=registry,ref={repository.reference}:cache"
+    context.build(f"--cache-to={cache},mode=max")
+    bump(context, web)
+    there = context.build(f"--cache-from={cache}", engine=second)
+    assert there.run(*VERSION) == "2.0"
+    assert there.cached("uv-layers install heavy")
+    assert not there.cached("uv-layers install light")
+
+
+def test_a_builder_without_a_cache_sends_the_layer_that_changed_alone(context, repository, second, web):
+    first = context.build()
+    repository.push(first, "first")
+    before = repository.packages("first")
+
+    bump(context, web)
+    there = context.build("--no-cache", engine=second)
+    assert not there.cached("uv-layers install heavy")
+    sent = repository.push(there, "second")
+    after = repository.packages("second")
+    assert after["heavy"] == before["heavy"]
+    assert after["light"] != before["light"]
+    assert after["heavy"].digest not in sent
+    assert after["light"].digest in sent

@@ -1,0 +1,169 @@
+"""The project itself as a layer: installed from its sources, which only its own stage sees."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.docker
+
+BACKENDS = {"setuptools": "setuptools.build_meta", "hatchling": "hatchling.build"}
+MAIN = "import hello\n\n\ndef main():\n    print('app says', hello.VERSION)\n"
+
+
+def pyproject(name="app", backend="hatchling", dependencies=("hello",), more=""):
+    return f"""
+[build-system]
+requires = ["{backend}"]
+build-backend = "{BACKENDS[backend]}"
+
+[project]
+name = "{name}"
+version = "1.0"
+requires-python = ">=3.10"
+dependencies = {list(dependencies)}
+
+[project.scripts]
+{name} = "{name}:main"
+
+{more}
+"""
+
+
+LAYERS = """
+[tool.uv-layers]
+layers = [
+  { name = "below", dependencies = true },
+  { name = "app", project = true },
+]
+"""
+
+
+@pytest.fixture
+def packaged(project, web):
+    """Return a function that makes a project that is a package, and its Dockerfile."""
+    web.wheel("hello")
+
+    def make(backend="hatchling"):
+        made = project(pyproject(backend=backend, more=LAYERS), {"src/app/__init__.py": MAIN})
+        made.write(made.dockerfile("--cmd", "app"))
+        return made
+
+    return make
+
+
+def naming_the_builder(image, *names):
+    """Return those files of packages, and of their scripts, that tell where they were built."""
+    places = [f"/usr/local/{place}/{name}*" for name in names for place in ("bin", "lib/python3.12/site-packages")]
+    return image.run("sh", "-c", f"grep -rl /build {' '.join(places)} 2>/dev/null || true")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_image_has_the_package_and_not_its_sources(packaged, backend):
+    image = packaged(backend).build()
+    assert image.run() == "app says 1.0"
+    assert len(image.layers) == 3  # what it depends on, itself, and WORKDIR
+    where = "import app; print(app.__file__)"
+    assert image.run("python", "-c", where) == "/usr/local/lib/python3.12/site-packages/app/__init__.py"
+    assert image.run("ls", "-A", "/app") == ""
+    assert image.run("sh", "-c", "ls -d /build || true") == ""
+    assert naming_the_builder(image, "app") == ""
+
+
+def test_an_edit_of_the_sources_runs_the_stage_of_the_project_alone(packaged):
+    context = packaged()
+    before = context.build()
+    context.edit("app says", "the app says", "src/app/__init__.py")
+    after = context.build()
+    assert after.run() == "the app says 1.0"
+    assert after.cached("uv-layers export")
+    assert after.cached("uv-layers install below")
+    assert not after.cached("uv-layers install app")
+    assert after.layers[0] == before.layers[0]
+    assert after.layers[1] != before.layers[1]
+
+
+def test_the_layer_of_the_project_is_the_same_wherever_it_is_built(packaged, tmp_path):
+    context = packaged()
+    first = context.build()
+    second = context.copy(tmp_path / "elsewhere").build("--no-cache")
+    assert second.layers[:2] == first.layers[:2]
+
+
+WORKSPACE = f"""
+[project]
+name = "whole"
+version = "1.0"
+requires-python = ">=3.10"
+dependencies = []
+
+[tool.uv.workspace]
+members = ["members/*"]
+
+[tool.uv.sources]
+lib = {{ workspace = true }}
+{LAYERS}
+"""
+
+
+@pytest.fixture
+def workspace(project, web):
+    """Return a workspace of `one`, which needs the member `lib`, and of `two`, which does not."""
+    web.wheel("hello")
+    web.wheel("other")
+    members = {"lib": ["hello"], "one": ["lib"], "two": ["other"]}
+    mains = {
+        "lib": "VERSION = 'of lib'\n\n\ndef main():\n    pass\n",
+        "one": "import lib\n\n\ndef main():\n    print('one', lib.VERSION)\n",
+        "two": "import other\n\n\ndef main():\n    print('two', other.VERSION)\n",
+    }
+    files = {
+        f"members/{name}/pyproject.toml": pyproject(name, dependencies=needs, more=LAYERS)
+        for name, needs in members.items()
+    }
+    files |= {f"members/{name}/src/{name}/__init__.py": text for name, text in mains.items()}
+    return project(WORKSPACE, files)
+
+
+def has(image, *names):
+    known = ("hello", "other", "lib", "one", "two")
+    code = f"import importlib.util as u; print(*[n for n in {known} if u.find_spec(n)])"
+    return image.run("python", "-c", code).split() == list(names)
+
+
+def test_a_member_comes_with_the_member_that_it_depends_on(workspace):
+    workspace.write(workspace.dockerfile("--package", "one", "--cmd", "one"))
+    image = workspace.build()
+    assert image.run() == "one of lib"
+    assert has(image, "hello", "lib", "one")
+    assert naming_the_builder(image, "lib", "one") == ""
+
+
+def test_two_members_share_an_image(workspace):
+    workspace.write(workspace.dockerfile("--package", "one", "--package", "two"))
+    image = workspace.build()
+    assert has(image, "hello", "other", "lib", "one", "two")
+    assert image.run("sh", "-c", "one && two").splitlines() == ["one of lib", "two 1.0"]
+
+
+def test_a_version_that_a_file_tells(packaged):
+    context = packaged()
+    context.edit('version = "1.0"', 'dynamic = ["version"]')
+    context.edit("[tool.uv-layers]", '[tool.hatch.version]\npath = "src/app/__init__.py"\n\n[tool.uv-layers]')
+    context.edit("import hello", "__version__ = '3.4'\nimport hello", "src/app/__init__.py")
+    context.lock()
+    context.write(text := context.dockerfile("--cmd", "app"))
+    assert "uv-layers export\n" in text
+    version = "import importlib.metadata as m; print(m.version('app'))"
+    assert context.build().run("python", "-c", version) == "3.4"
+
+
+def test_dependencies_that_a_file_tells_are_taken_from_the_lock_as_it_is(packaged):
+    context = packaged("setuptools")
+    context.edit("""dependencies = ['hello']""", 'dynamic = ["dependencies"]')
+    dynamic = '[tool.setuptools.dynamic]\ndependencies = { file = ["requirements.txt"] }\n\n[tool.uv-layers]'
+    context.edit("[tool.uv-layers]", dynamic)
+    context.write("hello\n", "requirements.txt")
+    context.lock()
+    context.write(text := context.dockerfile("--cmd", "app"))
+    assert "# --frozen: the dependencies of app are dynamic, and only its sources tell them.\n" in text
+    assert context.build().run() == "app says 1.0"

@@ -1,0 +1,78 @@
+"""What `uv-layers dockerfile` writes beside a new Dockerfile: blocks in one that is there, and a file for bake."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.docker
+
+PROJECT = """
+    [project]
+    name = "app"
+    version = "1.0"
+    requires-python = ">=3.10"
+    dependencies = ["hello", "other"]
+
+    [tool.uv-layers]
+    layers = [
+      { name = "low", packages = ["hello"] },
+      { name = "high", dependencies = true },
+    ]
+"""
+# Its stages have the names of a layer and of what uv-layers calls its own.
+BY_HAND = """\
+FROM debian:bookworm-slim AS low
+RUN echo 'from a stage of its own' > /said
+
+# >>> uv-layers stages
+# <<< uv-layers stages
+
+FROM low AS plan
+
+FROM python:3.12-slim-bookworm
+# >>> uv-layers copies
+# <<< uv-layers copies
+COPY --from=plan /said /said
+CMD ["sh", "-c", "cat /said && hello && other"]
+"""
+SAID = ["from a stage of its own", "hello 1.0", "other 1.0"]
+
+
+@pytest.fixture
+def context(project, web):
+    web.wheel("hello", script=True)
+    web.wheel("other", script=True)
+    return project(PROJECT)
+
+
+def test_blocks_in_a_dockerfile_that_is_there(context):
+    context.write(BY_HAND)
+    context.dockerfile("--write", "Dockerfile")
+    assert context.build().run().splitlines() == SAID
+
+    # A layer comes: the blocks are stale until they are written again.
+    context.edit('  { name = "high"', '  { name = "middle", packages = ["other"] },\n  { name = "high"')
+    with pytest.raises(AssertionError, match="Dockerfile is stale"):
+        context.dockerfile("--check", "Dockerfile")
+    context.dockerfile("--write", "Dockerfile")
+    context.dockerfile("--check", "Dockerfile")
+    image = context.build()
+    assert len(image.layers) == 4  # three layers, and what was said
+    assert image.run().splitlines() == SAID
+
+
+def test_a_build_from_another_folder(context, docker, tmp_path):
+    context.dockerfile("--cmd", "hello", "--write", "docker/Dockerfile")
+    tag, place = context.new_tag(), context.path
+    docker("build", "--network=host", "--tag", tag, "-f", place / "docker" / "Dockerfile", place, cwd=tmp_path)
+    assert docker("run", "--rm", "--network=host", tag).stdout == "hello 1.0\n"
+
+
+def test_bake(context, bake, docker):
+    context.dockerfile("--cmd", "hello", "--write", "Dockerfile")
+    tag = context.new_tag()
+    bake(context, "--set", f"image.tags={tag}")
+    assert docker("run", "--rm", "--network=host", tag).stdout == "hello 1.0\n"
+    said = bake(context, "layers", "--set", "*.output=type=cacheonly").stderr
+    assert "uv-layers install low" in said
+    assert "uv-layers install high" in said
