@@ -603,9 +603,9 @@ def _keep(path: Path, old: str, new: str, options: Options, *, write: bool) -> N
     elif write:
         from uv_layers.fs import write_atomically  # noqa: PLC0415
 
-        whole = path.resolve()
-        whole.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(whole, new)
+        place = path.resolve()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(place, new)
         _say(f"{path}: written", options)
     else:
         from difflib import unified_diff  # noqa: PLC0415
