@@ -130,6 +130,8 @@ def install(
         return fresh, _clashes_between(fresh, strict=True) if strict else ()
     uv = Uv.find(options.environ)
     locks, at, hints = place.gather(uv)
+    if options.platform is not None:
+        pylock.check_wheels(locks, at)
     # uv's progress bars are for one uv at a time.
     workers = 1 if show_progress else os.cpu_count() or 1
     trees = _parallel([partial(build.make, uv, lock, at, stamp) for lock in locks], workers)

@@ -140,13 +140,16 @@ class TwoVersionsError(LayersError):
 class NoWheelError(LayersError):
     code = "no-wheel"
 
-    def __init__(self, package: str, version: str, target: str, *, build_forbidden: bool) -> None:
-        step = (
-            "its source distribution may not be built (no-build); allow the build or change the version"
-            if build_forbidden
-            else "and it has no source distribution; choose another version, Python or platform"
-        )
-        super().__init__(f"{package} {version} has no wheel for {target}, {step}")
+    def __init__(
+        self, package: str, version: str | None, target: str, *, build_forbidden: bool = False, elsewhere: bool = False
+    ) -> None:
+        if elsewhere:
+            step = "and nothing is built for a platform that is not here; make its layer there, or a wheel of it"
+        elif build_forbidden:
+            step = "its source distribution may not be built (no-build); allow the build or change the version"
+        else:
+            step = "and it has no source distribution; choose another version, Python or platform"
+        super().__init__(f"{' '.join(filter(None, (package, version)))} has no wheel for {target}, {step}")
 
 
 class UnsupportedSourceError(LayersError):

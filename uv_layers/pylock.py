@@ -15,7 +15,7 @@ from uv_layers import errors
 from uv_layers.model import DEFAULT_PREFIX, Closure, Layer, LayerLock, Member, Package, normalised
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from uv_layers.model import Target
@@ -106,14 +106,14 @@ def _narrowed(table: Mapping[str, Any], target: Target, settings: Mapping[str, A
     forbidden = _listed(name, settings, "no-build")
     if vcs := table.get("vcs"):
         if forbidden:
-            raise errors.NoWheelError(name, str(version), str(target), build_forbidden=True)
+            raise errors.NoWheelError(name, version, str(target), build_forbidden=True)
         # What was asked for (a branch, a tag) moves while the commit stands.
         kept["vcs"] = _without_credentials({k: v for k, v in vcs.items() if k != "requested-revision"})
         return Package(name, version, None, built=True, table=kept)
     if archive := table.get("archive"):
         wheel = _base_name(archive).endswith(".whl")
         if (wheel and _rank(archive, target) is None) or (forbidden and not wheel):
-            raise errors.NoWheelError(name, str(version), str(target), build_forbidden=not wheel)
+            raise errors.NoWheelError(name, version, str(target), build_forbidden=not wheel)
         kept["archive"] = _file(name, archive, root)
         return Package(name, version, archive.get("size"), built=not wheel, table=kept)
     wheels = [] if _listed(name, settings, "no-binary") else table.get("wheels", [])
@@ -123,7 +123,7 @@ def _narrowed(table: Mapping[str, Any], target: Target, settings: Mapping[str, A
         return Package(name, version, best[1].get("size"), index=index, table=kept)
     sdist = table.get("sdist")
     if sdist is None or forbidden:
-        raise errors.NoWheelError(name, str(version), str(target), build_forbidden=forbidden and sdist is not None)
+        raise errors.NoWheelError(name, version, str(target), build_forbidden=forbidden and sdist is not None)
     kept["sdist"] = _file(name, sdist, root)
     return Package(name, version, sdist.get("size"), built=True, index=index, table=kept)
 
@@ -342,6 +342,15 @@ def read_layer_lock(path: Path, layer: str) -> LayerLock:
         raise errors.LayerLockError(path, f"it is the lock of layer {own['layer']!r}, not of {layer!r}")
     kind = "environment" if own.get("environment") is True else "packages"
     return replace(_lock(layer, prefix, text, document.get("packages", []), settings), kind=kind)
+
+
+def check_wheels(locks: Iterable[LayerLock], target: Target) -> None:
+    """Raise NoWheelError where a package can only be built, which is not done for a target that is not here."""
+    for lock in locks:
+        for table in tomli.loads(lock.text).get("packages", ()):
+            archive = table.get("archive")
+            if not table.get("wheels") and not (archive and _base_name(archive).endswith(".whl")):
+                raise errors.NoWheelError(table["name"], table.get("version"), str(target), elsewhere=True)
 
 
 def check_target(lock: LayerLock, path: Path, target: Target) -> None:
