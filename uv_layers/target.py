@@ -134,7 +134,9 @@ def _platform(platform: str) -> tuple[str, str, list[str]]:
     """Return uv's name of a platform, its machine, and the tags of its C library, best first."""
     platform = _ALIASES.get(platform, platform)
     if platform.startswith("linux/") and (machine := _MACHINES.get(platform.split("/")[1])):
-        return f"{machine}-manylinux_2_{_GLIBC}", machine, list(_manylinux(machine, _GLIBC))
+        # Of this one uv has no name with a version of glibc.
+        name = "riscv64-unknown-linux" if machine == "riscv64" else f"{machine}-manylinux_2_{_GLIBC}"
+        return name, machine, list(_manylinux(machine, _GLIBC))
     if match := _TRIPLE.fullmatch(platform):
         machine, glibc, legacy, libc = match.groups()
         if libc == "musl":

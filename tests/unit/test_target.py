@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import sysconfig
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -176,3 +178,49 @@ def test_the_names_of_uv_for_linux_are_known(platform):
 def test_a_machine_that_there_is_not_is_an_unknown_platform():
     with pytest.raises(TargetError):
         target.of_platform("amd64-unknown-linux-gnu", "3.12")
+
+
+@pytest.mark.parametrize(
+    ("platform", "name"),
+    [
+        ("linux", "x86_64-manylinux_2_28"),
+        ("linux/amd64", "x86_64-manylinux_2_28"),
+        ("linux/arm64/v8", "aarch64-manylinux_2_28"),
+        ("linux/riscv64", "riscv64-unknown-linux"),
+        ("riscv64-unknown-linux", "riscv64-unknown-linux"),
+        ("aarch64-unknown-linux-musl", "aarch64-unknown-linux-musl"),
+        ("x86_64-manylinux2014", "x86_64-manylinux2014"),
+        ("x86_64-manylinux_2_36", "x86_64-manylinux_2_36"),
+    ],
+)
+def test_uv_is_told_of_a_platform_by_its_own_name(platform, name):
+    assert target.of_platform(platform, "3.12").platform == name
+
+
+def test_a_platform_is_equipped_with_the_interpreter_here_and_stays_what_it_is():
+    there, here = target.of_platform("linux/arm64", "3.12"), target.of_platform("linux/amd64", "3.12")
+    here = replace(here, executable="/opt/python3.12", platform="")
+    here = replace(
+        here, cache_tag="cpython-312", magic="cb0d0d0a", local_site="/usr/local/lib/python3.12/dist-packages"
+    )
+    made = target.equipped(there, here)
+    assert made == replace(there, executable="/opt/python3.12", cache_tag="cpython-312", magic="cb0d0d0a")
+    # Whether Debian's scheme is that of the other platform's image, nobody knows here.
+    assert (made.platform, made.local_site) == ("aarch64-manylinux_2_28", "")
+
+
+@pytest.mark.parametrize(
+    ("schemes", "site"), [(("posix_prefix",), ""), (("posix_local", "posix_prefix"), "/base/local")]
+)
+def test_the_scheme_of_debian_says_where_local_packages_are(monkeypatch, schemes, site):
+    real = sysconfig.get_path
+    monkeypatch.setattr(sysconfig, "get_scheme_names", lambda: schemes)
+
+    def get_path(name, scheme="posix_prefix", more=None):
+        if scheme == "posix_local":
+            assert (name, more) == ("purelib", {"base": sys.base_prefix})
+            return "/base/local"
+        return real(name, scheme, more)
+
+    monkeypatch.setattr(sysconfig, "get_path", get_path)
+    assert target.of_running().local_site == site
