@@ -115,7 +115,7 @@ class Build:
             if lock.kind == "environment":
                 self._make_environment(at, tree / lock.prefix.lstrip("/"), lock.prefix)
             elif lock.versions:
-                with _in_local_site(tree, lock.prefix, at):
+                with in_local_site(tree, lock.prefix, at):
                     self._install(uv, lock, at, staging / "work", tree)
         found = installed.distributions(tree)
         clashes = installed.clashes(found)
@@ -239,7 +239,7 @@ class Build:
 
 
 @contextmanager
-def _in_local_site(tree: Path, prefix: str, at: Target) -> Iterator[None]:
+def in_local_site(tree: Path, prefix: str, at: Target) -> Iterator[None]:
     """Have uv put packages where Debian's own Python looks for them, which is not where uv puts them.
 
     Raises TargetError where that is elsewhere below the prefix.

@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from uv_layers.build import Build, image_interpreter
+from uv_layers.build import Build, image_interpreter, in_local_site
+from uv_layers.errors import TargetError
 from uv_layers.fs import LayersFolder
 from uv_layers.model import Clash, Options, Selection, Tree
 
@@ -156,3 +157,56 @@ def test_a_record_that_is_damaged_makes_the_tree_again(build, tmp_path):
     for text in ("", "{", "[]", json.dumps({"key": "key"})):
         (tmp_path / "layers/.uv-layers/some.json").write_text(text, encoding="utf-8")
         assert build.unchanged("some", "stamp") is None
+
+
+# Debian's own Python looks for local packages in dist-packages.
+
+
+def _debian(target, site="/usr/local/lib/python3.12/dist-packages"):
+    return dataclasses.replace(target, executable="/usr/bin/python3.12", local_site=site)
+
+
+@pytest.mark.parametrize("prefix", ["/usr/local", "/"])
+def test_packages_are_put_where_debians_python_looks(target, tmp_path, prefix):
+    lib = tmp_path / prefix.lstrip("/") / "lib/python3.12"
+    with in_local_site(tmp_path, prefix, _debian(target)):
+        (lib / "site-packages/a.py").write_text("", encoding="utf-8")
+    assert sorted(path.relative_to(lib).as_posix() for path in lib.rglob("*")) == [
+        "dist-packages",
+        "dist-packages/a.py",
+    ]
+    assert not (lib / "site-packages").is_symlink()
+
+
+def test_the_link_goes_though_the_installation_fails(target, tmp_path):
+    with pytest.raises(KeyError), in_local_site(tmp_path, "/usr/local", _debian(target)):
+        raise KeyError
+    assert not (tmp_path / "usr/local/lib/python3.12/site-packages").is_symlink()
+
+
+def test_what_is_there_already_stays(target, tmp_path):
+    place = tmp_path / "usr/local/lib/python3.12/dist-packages"
+    place.mkdir(parents=True)
+    (place / "restored.pyc").touch()
+    with in_local_site(tmp_path, "/usr/local", _debian(target)):
+        assert (place.with_name("site-packages") / "restored.pyc").is_file()
+
+
+@pytest.mark.parametrize(
+    ("prefix", "site"),
+    [
+        ("/usr/local", ""),
+        ("/app/.venv", "/app/.venv/lib/python3.12/dist-packages"),
+        ("/opt", "/usr/local/lib/python3.12/dist-packages"),
+        ("/usr/loc", "/usr/local/lib/python3.12/dist-packages"),
+    ],
+)
+def test_elsewhere_uv_has_its_way(target, tmp_path, prefix, site):
+    with in_local_site(tmp_path, prefix, _debian(target, site)):
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_is_deeper_in_the_prefix_is_an_error_that_names_the_right_one(target, tmp_path):
+    message = r"^/usr/bin/python3\.12 has no place for packages in /usr; use the prefix /usr/local$"
+    with pytest.raises(TargetError, match=message), in_local_site(tmp_path, "/usr", _debian(target)):
+        pass

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from uv_layers.errors import (
     UnknownGroupError,
     UnknownLayerError,
 )
-from uv_layers.model import Closure, Config, LayerSpec, Package, Project, Selection
+from uv_layers.model import Closure, Config, Layer, LayerSpec, Member, Package, Project, Selection
 
 GROUPS = ("heavy", "docs", "dev", "light")
 
@@ -327,3 +328,89 @@ def test_a_package_may_have_no_version():
     assert plan.check_versions({"a": [Closure("", {"x": None})], "b": [Closure("", {"x": None})]}) is None
     with pytest.raises(TwoVersionsError):
         plan.check_versions({"a": [Closure("", {"x": None})], "b": [Closure("", {"x": "1"})]})
+
+
+# The environment, the project itself, and layers that are too large.
+
+
+def _whole(target, prefix="/usr/local", own=None, layers=()):
+    return plan.make(
+        image=_packages("a"),
+        known={"a"},
+        layers=layers,
+        closures={},
+        prefix=prefix,
+        target=target,
+        source="uv-layers.toml",
+        own=own,
+    )
+
+
+@pytest.mark.parametrize("prefix", ["/app/.venv", "/venv", "/opt/my-venv"])
+def test_an_environment_is_a_layer_below_all_others(target, prefix):
+    made = _whole(target, prefix, layers=[LayerSpec("all")])
+    assert [(layer.name, layer.kind) for layer in made.layers] == [("venv", "environment"), ("all", "packages")]
+    assert made.layers[0] == Layer("venv", kind="environment")
+    assert made.hints == ()
+    assert plan.names(_project(LayerSpec("all")), [LayerSpec("all")], prefix) == ("venv", "all")
+
+
+@pytest.mark.parametrize("prefix", ["/usr/local", "/", "/venv/lib", "/app/venvs"])
+def test_elsewhere_there_is_none(target, prefix):
+    assert [layer.name for layer in _whole(target, prefix, layers=[LayerSpec("venv")]).layers] == ["venv"]
+    assert plan.names(_project(LayerSpec("all")), [LayerSpec("all")], prefix) == ("all",)
+
+
+def test_a_layer_of_packages_has_not_the_name_of_the_environment(target):
+    with pytest.raises(DuplicateLayerError, match=r"^prefix /app/\.venv: two layers are named 'venv'; rename one$"):
+        _whole(target, "/app/.venv", layers=[LayerSpec("venv")])
+
+
+def test_the_project_is_a_layer_above_all_others(target):
+    own = LayerSpec("app", project=True), [Package("app", None, built=True), Package("lib", None, built=True)]
+    made = _whole(target, "/app/.venv", own)
+    assert [(layer.name, layer.kind) for layer in made.layers] == [
+        ("venv", "environment"),
+        ("project", "packages"),
+        ("app", "project"),
+    ]
+    assert [(m.package.name, m.reason, m.also) for m in made.layers[-1].members] == [
+        ("app", "project", ()),
+        ("lib", "project", ()),
+    ]
+    assert made.hints == ()
+    config = dataclasses.replace(_project().config, project=own[0])
+    with_own = dataclasses.replace(_project(), config=config)
+    assert plan.names(with_own, [LayerSpec("all")], "/app/.venv") == ("venv", "all", "app")
+
+
+def test_a_project_that_is_no_package_is_said_to_be_none(target):
+    made = _whole(target, own=(LayerSpec("app", project=True), []))
+    assert [layer.name for layer in made.layers] == ["project", "app"]
+    what = "neither the project nor what it needs of its workspace is a package (see tool.uv.package)"
+    assert made.hints == (f"layer 'app' is empty: {what}",)
+
+
+def test_a_project_may_be_all_that_there_is():
+    config = dataclasses.replace(_project().config, project=LayerSpec("app", project=True))
+    empty = dataclasses.replace(
+        _project(), config=config, groups=(), default_groups=(), extras=(), has_dependencies=False
+    )
+    assert plan.specs(empty, Selection()) == ()
+
+
+def _sized(*sizes):
+    members = tuple(Member(Package(f"p{n}", "1", size), "group a") for n, size in enumerate(sizes))
+    return Layer("heavy", members)
+
+
+def test_a_layer_that_is_too_large_is_told_with_its_largest_packages():
+    layers = [_sized(600, 1_000_000_000, None, 900_000_000, 100_000_000, 0), _sized(10)]
+    [hint] = plan.too_large(layers, 1_999_999_999)
+    assert hint == (
+        "layer 'heavy' has 2.00 GB, which BuildKit compresses on one core, and a registry may refuse; "
+        "split it (p1 50%, p3 45%, p4 5%), as `uv-layers suggest` does"
+    )
+    assert list(plan.too_large(layers, 2_000_000_600)) == []
+    assert list(plan.too_large([Layer("venv", kind="environment"), _sized(None, 0)], 0)) == []
+    assert len(list(plan.too_large([_sized(1)], 0))) == 1

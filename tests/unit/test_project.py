@@ -219,6 +219,38 @@ def test_a_file_that_is_named_wins_over_both(tmp_path):
         ("layers = [{name='a', packages=[1]}]", "layers[0].packages: must be a list of strings, not [1]"),
         ("layers = [{name='a', extras=1}]", "layers[0].extras: must be a list of strings, not 1"),
         ("layers = [{name='a', dependencies='yes'}]", "layers[0].dependencies: must be true or false, not 'yes'"),
+        ("layers = [{name='a', project=1}]", "layers[0].project: must be true or false, not 1"),
+        (
+            "layers = [{name='a', project=true, dependencies=true}]",
+            "layers[0].project: is the project alone; let a layer below claim packages",
+        ),
+        (
+            "layers = [{name='a', project=true, packages=['x']}]",
+            "layers[0].project: is the project alone; let a layer below claim packages",
+        ),
+        (
+            "layers = [{name='a', project=true}, {name='b'}]",
+            "layers: 'a' is the project, and so has to be the last",
+        ),
+        (
+            "layers = [{name='a', project=true}, {name='b', project=true}]",
+            "layers: 'a' is the project, and so has to be the last",
+        ),
+        ("layers = [{name='a', image=1}]", "layers[0].image: must be a string, not 1"),
+        (
+            "layers = [{name='a', system-packages='g++'}]",
+            "layers[0].system-packages: must be a list of strings, not 'g++'",
+        ),
+        ("dockerfile = 1", "dockerfile: must be a table"),
+        (
+            "dockerfile.bas = 'a'",
+            "dockerfile.bas: unknown setting; known: base, builder, cmd, copy, link, secrets, tool, uv",
+        ),
+        ("dockerfile.base = 1", "dockerfile.base: must be a string, not 1"),
+        ("dockerfile.cmd = ['a']", "dockerfile.cmd: must be a string, not ['a']"),
+        ("dockerfile.copy = 'src'", "dockerfile.copy: must be a list of strings, not 'src'"),
+        ("dockerfile.secrets = [1]", "dockerfile.secrets: must be a list of strings, not [1]"),
+        ("dockerfile.link = 'no'", "dockerfile.link: must be true or false, not 'no'"),
         ("prefix = 'usr'", "prefix: must be an absolute path such as \"/usr/local\", not 'usr'"),
         ("prefix = 1", 'prefix: must be an absolute path such as "/usr/local", not 1'),
         ('prefix = "/a\\nb"', "prefix: must be an absolute path such as \"/usr/local\", not '/a\\nb'"),
@@ -288,6 +320,7 @@ def test_two_layers_of_one_name_are_refused(tmp_path):
         ("tool.uv-layers = 1", "pyproject.toml: tool.uv-layers: must be a table"),
         ("project.optional-dependencies = 1", "pyproject.toml: project.optional-dependencies: must be a table"),
         ("tool.uv.workspace = 1", "pyproject.toml: tool.uv.workspace: must be a table"),
+        ("tool.uv.sources = 1", "pyproject.toml: tool.uv.sources: must be a table"),
     ],
 )
 def test_a_pyproject_of_the_wrong_types_is_an_error_that_names_the_setting(tmp_path, text, message):
@@ -565,3 +598,170 @@ def test_a_new_file_has_all_else_that_pyproject_has_and_the_project_stays_on_top
     read = project.load(tmp_path).config
     assert (read.prefix, read.layers, read.project) == (config.prefix, MADE, own)
     assert dict(read.dockerfile) == {**config.dockerfile, "secrets": ("netrc",)}
+
+
+# The project as a layer, and what a Dockerfile is told.
+
+
+@pytest.mark.parametrize("own_file", [True, False])
+def test_the_layer_of_the_project_is_apart_from_those_of_packages(tmp_path, own_file):
+    layers = "layers = [{name='all', image='cuda', system-packages=['g++', 'Make']}, {name='app', project=true}]\n"
+    if own_file:
+        found = _load(tmp_path, "", uv__layers_toml=layers).config
+    else:
+        found = _load(tmp_path, f"[tool.uv-layers]\n{layers}").config
+    assert found.layers == (LayerSpec("all", image="cuda", system_packages=("g++", "Make")),)
+    assert found.project == LayerSpec("app", project=True)
+    assert found.dockerfile == {}
+
+
+def test_a_layer_may_say_that_it_is_not_the_project(tmp_path):
+    found = _load(tmp_path, "[tool.uv-layers]\nlayers = [{name='a', project=false, dependencies=true}]").config
+    assert (found.layers, found.project) == ((LayerSpec("a", dependencies=True),), None)
+
+
+def test_no_two_layers_have_one_name_the_project_included(tmp_path):
+    with pytest.raises(DuplicateLayerError):
+        _load(tmp_path, "[tool.uv-layers]\nlayers = [{name='a'}, {name='a', project=true}]")
+
+
+def test_a_dockerfile_is_told_what_its_table_has_and_no_more(tmp_path):
+    table = """
+    [tool.uv-layers.dockerfile]
+    base = "a"
+    builder = "b"
+    cmd = "c d"
+    tool = "1"
+    uv = "2"
+    copy = ["src", "data"]
+    secrets = []
+    link = false
+    """
+    assert _load(tmp_path, table).config.dockerfile == {
+        "base": "a",
+        "builder": "b",
+        "cmd": "c d",
+        "tool": "1",
+        "uv": "2",
+        "copy": ("src", "data"),
+        "secrets": (),
+        "link": False,
+    }
+    assert _load(tmp_path, "[tool.uv-layers.dockerfile]\nlink = true").config.dockerfile == {"link": True}
+
+
+# Local files and folders.
+
+
+SOURCES = """
+[tool.uv.sources]
+folder = { path = "libs/folder", editable = true }
+bare = { path = "libs/bare" }
+gone = { path = "libs/gone" }
+wheel = { path = "vendor/./a-1-py3-none-any.whl" }
+again = [{ path = "vendor/a-1-py3-none-any.whl", marker = "x" }, { index = "here" }]
+index = { index = "here" }
+git = { git = "https://example/x" }
+odd = { path = 3 }
+"""
+
+
+def test_local_files_and_folders_are_found_in_the_sources(tmp_path):
+    _write(tmp_path / "libs/folder/pyproject.toml", "[project]\nname = 'folder'\n")
+    _write(tmp_path / "libs/bare/setup.py")
+    _write(tmp_path / "vendor/a-1-py3-none-any.whl")
+    found = _load(tmp_path, f"[project]\nname = 'demo'\n{SOURCES}")
+    assert _relative(found.inputs, tmp_path) == ["pyproject.toml", "uv.lock", "libs/folder/pyproject.toml"]
+    # What is not there is no folder, and uv says so better.
+    assert _relative(found.files, tmp_path) == ["libs/gone", "vendor/a-1-py3-none-any.whl"]
+    assert found.unchecked == "bare has no [project] table, and only its sources tell what it needs"
+
+
+def test_sources_of_members_and_of_the_root_count_too(tmp_path):
+    _write(tmp_path / "pyproject.toml", WORKSPACE + "[tool.uv.sources]\nx = { path = 'vendor/x.whl' }\n")
+    _write(tmp_path / "uv.lock")
+    member = "[project]\nname = 'a'\n[tool.uv.sources]\ny = { path = '../../vendor/y.whl' }\nz = { path = '../z' }\n"
+    _write(tmp_path / "packages/a/pyproject.toml", member)
+    _write(tmp_path / "packages/z/pyproject.toml", "[project]\nname = 'z'\n")
+    for folder in (tmp_path, tmp_path / "packages/a", tmp_path / "packages/z"):
+        found = project.load(folder)
+        assert sorted(_relative(found.files, tmp_path)) == ["vendor/x.whl", "vendor/y.whl"]
+        assert _relative(found.inputs, tmp_path).count("packages/z/pyproject.toml") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[project]\nname = 'thing'", ""),
+        ("[project]\nname = 'thing'\ndynamic = ['version']", ""),
+        (
+            "[project]\nname = 'thing'\ndynamic = ['version', 'dependencies']",
+            "the dependencies of thing are dynamic, and only its sources tell them",
+        ),
+        (
+            "[project]\nname = 'thing'\ndynamic = ['optional-dependencies']",
+            "the optional-dependencies of thing are dynamic, and only its sources tell them",
+        ),
+        (
+            "[project]\ndynamic = ['dependencies']",
+            "the dependencies of {folder} are dynamic, and only its sources tell them",
+        ),
+    ],
+)
+@pytest.mark.parametrize("where", ["the project", "a member", "a folder"])
+def test_where_only_sources_tell_what_is_needed_the_lock_cannot_be_checked(tmp_path, text, why, where):
+    folder = tmp_path / "demo" if where == "the project" else tmp_path / "demo/inner"
+    head = {
+        "the project": "",
+        "a member": "[tool.uv.workspace]\nmembers = ['inner']\n",
+        "a folder": "[tool.uv.sources]\nthing = { path = 'inner' }\n",
+    }
+    _write(tmp_path / "demo/pyproject.toml", head[where])
+    _write(folder / "pyproject.toml", text)
+    assert project.load(tmp_path / "demo").unchecked == why.format(folder=folder.name)
+
+
+def test_a_project_without_a_project_table_can_be_checked_and_a_folder_without_one_cannot(tmp_path):
+    assert _load(tmp_path, "[dependency-groups]\na = []\n").unchecked == ""
+    _write(tmp_path / "inner/pyproject.toml", "[build-system]\nrequires = []\n")
+    found = _load(tmp_path, "[tool.uv.sources]\nthing = { path = 'inner' }\n")
+    assert found.unchecked == "inner has no [project] table, and only its sources tell what it needs"
+
+
+# Several members at once.
+
+
+def test_several_members_are_one_project_with_what_each_of_them_has(tmp_path):
+    _workspace(tmp_path)
+    a = """
+    [project]
+    name = "a"
+    dependencies = ["x"]
+    optional-dependencies = { fast = [] }
+    [dependency-groups]
+    one = []
+    two = []
+    [tool.uv]
+    default-groups = ["one"]
+    """
+    _write(tmp_path / "packages/a/pyproject.toml", a)
+    b = "[project]\nname='b'\ndynamic=['dependencies']\n[dependency-groups]\ntwo=[]\nthree=[]\n[tool.uv]\n"
+    _write(tmp_path / "packages/b/pyproject.toml", f"{b}default-groups='all'\n")
+    _write(tmp_path / "packages/a/uv-layers.toml", "prefix = '/a'\n")
+    _write(tmp_path / "uv-layers.toml", "prefix = '/root'\n")
+    root = project.load(tmp_path)
+    a, b = (project.load(tmp_path / "packages" / name) for name in "ab")
+    both = project.of_members(root, [a, b])
+    assert (both.directory, both.lock, both.name, both.config.prefix) == (tmp_path, root.lock, "Root", "/root")
+    assert (both.groups, both.default_groups, both.extras) == (
+        ("one", "two", "three"),
+        ("one", "two", "three"),
+        ("fast",),
+    )
+    assert both.has_dependencies
+    assert both.unchecked == "the dependencies of b are dynamic, and only its sources tell them"
+    assert both.parts == both.chosen == (a, b)
+    assert set(both.inputs) == {*root.inputs, tmp_path / "packages/a/uv-layers.toml"}
+    assert len(set(both.inputs)) == len(both.inputs)
+    assert project.of_members(root, [project.load(tmp_path / "apps/web")]).has_dependencies is False
+    assert root.parts == (root,)

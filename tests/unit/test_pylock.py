@@ -804,3 +804,102 @@ def test_a_lock_for_another_python_alone_says_so(tmp_path, target):
     text = 'lock-version = "1.0"\ncreated-by = "x"\nrequires-python = ">=3.13"\npackages = []\n'
     with pytest.raises(PythonMismatchError, match=r"needs Python >=3\.13 where any platform"):
         pylock.check_target(LayerLock("heavy", "/usr/local", text), tmp_path, target)
+
+
+# Several exports, locks of an environment and of the project, and another platform.
+
+
+def test_several_exports_are_taken_together(target):
+    one = _text(_package("a", wheels=_wheels("py3-none-any", name="a")), **{"requires-python": ">=3.10"})
+    other = _text(
+        _package("a", wheels=_wheels("py3-none-any", name="a")),
+        _package("b", wheels=_wheels("py3-none-any", name="b")),
+        _package("c", marker="sys_platform == 'win32'"),
+        **{"requires-python": ">=3.11"},
+    )
+    export = pylock.Export([one, other], target, ROOT)
+    assert export.names == {"a", "b", "c"}
+    assert [package.name for package in export.packages({})] == ["a", "b"]
+    assert export.closure("group x").versions == {"a": "1.0", "b": "1.0"}
+    assert pylock.Export([], target, ROOT).packages({}) == []
+
+
+@pytest.mark.parametrize(("python", "refused"), [("3.12.4", None), ("3.10.1", ">=3.11"), ("3.9.0", ">=3.10")])
+def test_the_python_of_the_target_is_held_against_that_of_each_project(python, refused):
+    texts = [_text(**{"requires-python": wanted}) for wanted in (">=3.10", ">=3.11")]
+    export = pylock.Export([*texts, _text()], of_platform("linux/amd64", python), ROOT)
+    if refused is None:
+        assert export.check_python("demo") is None
+        return
+    with pytest.raises(PythonMismatchError, match=f"^demo needs Python {refused}, the target is Python {python}; "):
+        export.check_python("demo")
+
+
+def test_two_versions_in_two_exports_are_an_error(target):
+    export = pylock.Export([_text(_package("a", "1.0")), _text(_package("a", "2.0"))], target, ROOT)
+    with pytest.raises(TwoVersionsError):
+        export.closure("group x")
+
+
+def test_the_lock_of_an_environment_has_no_packages_and_is_read_as_one(target, tmp_path):
+    lock = pylock.layer_lock(Layer("venv", kind="environment"), "/app/.venv", target, {"no-binary": True})
+    assert tomli.loads(lock.text) == {
+        "lock-version": "1.0",
+        "environments": [
+            "implementation_name == 'cpython' and platform_machine == 'x86_64' and sys_platform == 'linux'"
+        ],
+        "requires-python": "==3.12.*",
+        "created-by": "uv-layers",
+        "packages": [],
+        "tool": {"uv-layers": {"layer": "venv", "prefix": "/app/.venv", "environment": True}},
+    }
+    assert (lock.kind, lock.versions) == ("environment", {})
+    path = tmp_path / "pylock.venv.toml"
+    path.write_text(lock.text, encoding="utf-8")
+    assert pylock.read_layer_lock(path, "venv") == lock
+    # Only true is true: other tools may have other tables of that name.
+    path.write_text(lock.text.replace("environment = true", 'environment = "yes"'), encoding="utf-8")
+    assert pylock.read_layer_lock(path, "venv").kind == "packages"
+
+
+def test_the_lock_of_the_project_knows_its_folders_and_is_read_by_nobody(target, tmp_path):
+    table = {"name": "demo", "directory": {"path": "."}}
+    layer = Layer("app", (Member(Package("demo", None, built=True, table=table), "project"),), kind="project")
+    lock = pylock.layer_lock(layer, "/usr/local", target, {"config-settings": {"a": "b"}})
+    assert (lock.kind, lock.versions, lock.wheels) == ("project", {"demo": None}, {})
+    # What the project says of builds holds for its own, too.
+    assert lock.settings == {"config-settings": {"a": "b"}}
+    path = tmp_path / "pylock.app.toml"
+    path.write_text(lock.text, encoding="utf-8")
+    with pytest.raises(LayerLockError, match="demo comes from a local folder, which has no hash"):
+        pylock.read_layer_lock(path, "app")
+
+
+def _locked(*tables):
+    return LayerLock("heavy", "/usr/local", _text(*tables))
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (_package(wheels=_wheels("py3-none-any")), None),
+        (_package(archive=_file("demo-1.0-py3-none-any.whl")), None),
+        (_package(wheels=_wheels("py3-none-any"), sdist=_file("demo-1.0.tar.gz")), None),
+        (_package(sdist=_file("demo-1.0.tar.gz")), "demo 1.0"),
+        (_package(archive=_file("demo-1.0.zip")), "demo 1.0"),
+        (_package(version=None, vcs={"type": "git", "url": "https://a", "commit-id": COMMIT}), "demo"),
+        (_package(version=None, directory={"path": "."}), "demo"),
+    ],
+)
+def test_for_another_platform_nothing_is_built(table, message):
+    at = of_platform("linux/arm64", "3.12")
+    locks = [_locked(), _locked(table)]
+    if message is None:
+        assert pylock.check_wheels(locks, at) is None
+        return
+    with pytest.raises(NoWheelError) as caught:
+        pylock.check_wheels(locks, at)
+    assert str(caught.value) == (
+        f"{message} has no wheel for CPython 3.12 on linux aarch64, "
+        "and nothing is built for a platform that is not here; make its layer there, or a wheel of it"
+    )

@@ -297,3 +297,20 @@ def test_a_uv_that_is_named_and_not_there_is_an_error_even_with_another_on_path(
 def test_an_empty_variable_names_no_uv(tmp_path):
     on_path = _executable(tmp_path / "uv")
     assert Uv.find({"UV_LAYERS_UV": "", "UV": "", "PATH": str(tmp_path)}).path == on_path
+
+
+def test_folders_are_installed_and_never_linked_to(tmp_path):
+    (tmp_path / "lib").mkdir()
+    what = [tmp_path, tmp_path / "lib"]
+    argv = install_argv(what, Path("tree"), "python", settings=Path("uv.toml"), environ={})
+    plain = install_argv([], Path("tree"), "python", settings=Path("uv.toml"), environ={})
+    assert argv == [*plain, str(tmp_path), str(tmp_path / "lib")]
+
+
+def test_for_another_platform_only_wheels_are_installed():
+    given = {"settings": Path("uv.toml"), "environ": {"UV_NO_BUILD_PACKAGE": "one"}}
+    plain = install_argv([Path("lock")], Path("tree"), "python", **given)
+    argv = install_argv([Path("lock")], Path("tree"), "python", **given, platform="aarch64-manylinux_2_28")
+    at = plain.index("--only-binary")
+    words = ["--python-platform", "aarch64-manylinux_2_28", "--only-binary", ":all:"]
+    assert argv == [*plain[:at], *words, *plain[at:]]
