@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uv_layers.dockerfile import Recipe, Stage, complete, stage_names
+from uv_layers.dockerfile import Recipe, Stage, complete, stage_names, updated
+from uv_layers.errors import UsageError
 
 # What BuildKit takes for the name of a stage.
 STAGE = re.compile(r"[a-z][a-z0-9-_.]*")
@@ -50,3 +53,77 @@ def test_every_stage_is_made_before_it_is_used_and_the_final_one_is_made_from_th
     assert {base for base, _ in made[1:-1]} == {tool}
     trees = [(stage, path) for stage, path in copied if stage != plan]
     assert trees == [(stage, f"/build/layers/{layer}/") for stage, layer in zip(stages, layers, strict=True)]
+
+
+# What is configured, some of it by people who may write to the project and not to its Dockerfile.
+
+PLAIN = Recipe(
+    layers=(Stage("heavy", "debian", ("make",)), Stage("app", project=("--project", "project"))),
+    inputs=("pyproject.toml",),
+    tool="0.1.0",
+    image="python",
+    files=("a.whl",),
+    prefix="/app/.venv",
+    builder="python",
+    uv="0.9",
+    export=("--frozen",),
+    why="because",
+    secrets=("TOKEN",),
+    sources=("src",),
+    command=("run",),
+)
+SET = {
+    "image of a layer": lambda text: replace(PLAIN, layers=(Stage("heavy", text, ("make",)), PLAIN.layers[1])),
+    "packages of the system": lambda text: replace(PLAIN, layers=(Stage("heavy", "debian", (text,)), PLAIN.layers[1])),
+    "arguments": lambda text: replace(PLAIN, layers=(PLAIN.layers[0], Stage("app", project=("--project", text)))),
+    "inputs": lambda text: replace(PLAIN, inputs=(text,)),
+    "tool": lambda text: replace(PLAIN, tool=text),
+    "wheel": lambda text: replace(PLAIN, tool=f"{text}.whl"),
+    "image": lambda text: replace(PLAIN, image=text),
+    "builder": lambda text: replace(PLAIN, builder=text),
+    "files": lambda text: replace(PLAIN, files=(text,)),
+    "prefix": lambda text: replace(PLAIN, prefix=f"/{text}/venv"),
+    "uv": lambda text: replace(PLAIN, uv=text),
+    "export": lambda text: replace(PLAIN, export=("--config", text)),
+    "why": lambda text: replace(PLAIN, why=text or "x"),
+    "secrets": lambda text: replace(PLAIN, secrets=(text,)),
+    "sources": lambda text: replace(PLAIN, sources=(text,)),
+    "command": lambda text: replace(PLAIN, command=(text,)),
+}
+hostile = st.one_of(
+    st.text(max_size=30),
+    st.text(st.sampled_from("a\n\r\\'\"$(){}`;&|<># -=,:/\u2028\x85RUN"), max_size=12),
+    st.sampled_from(["a\nRUN evil", "a\\\nRUN evil", "<<EOF", "a <<EOF", "# >>> uv-layers copies", "x" * 99]),
+)
+
+
+def _instructions(text):
+    """Return the first word of each instruction, as BuildKit reads them: lines that end in a backslash go on."""
+    found, goes_on = [], False
+    for line in text.split("\n"):
+        if line.lstrip().startswith("#") or not line.strip():
+            continue
+        if not goes_on:
+            found.append(line.split()[0])
+        goes_on = line.rstrip().endswith("\\")
+    return found
+
+
+@pytest.mark.parametrize("what", SET)
+@given(text=hostile)
+@settings(deadline=None)
+def test_no_text_makes_an_instruction_or_ends_a_block(what, text):
+    if what == "prefix" and not text.isprintable():
+        return  # which no configuration can have
+    try:
+        made = complete(SET[what](text))
+    except UsageError:
+        return
+    known = _instructions(complete(PLAIN))
+    if what in {"image of a layer", "builder", "uv"}:
+        # uv's own image has no pip, and one that is named for uv is copied from; no more than that.
+        venv = ["COPY", "FROM", "ENV"]
+        assert [word for word in _instructions(made) if word not in venv] == [w for w in known if w not in venv]
+    else:
+        assert _instructions(made) == known
+    assert updated(made, SET[what](text), "Dockerfile") == made
