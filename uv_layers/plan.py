@@ -165,7 +165,8 @@ def diff(old: Sequence[Layer], new: Sequence[Layer]) -> tuple[LayerChange, ...]:
     for layer in new:
         found = [c for m in layer.members if (c := _arrived(layer.name, m.package, before.get(m.package.name)))]
         found += _left(layer.name, before, after)
-        if layer.members:
+        # An empty tree is the same however it is made; an environment has files all the same.
+        if layer.members or layer.kind == "environment":
             found += _settings(names.get(layer.name, layer.settings), layer.settings)
         if layer.name in names and not found:
             changes.append(LayerChange(layer.name, "same"))

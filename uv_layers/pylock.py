@@ -311,7 +311,7 @@ def layer_of(lock: LayerLock) -> Layer:
         members.append(Member(package, ""))
     settings = {"prefix": lock.prefix, "python": document.get("requires-python", "")}
     settings |= {key: json.dumps(value) for key, value in lock.settings.items() if key not in _INDEX_SETTINGS}
-    return Layer(lock.layer, tuple(members), settings)
+    return Layer(lock.layer, tuple(members), settings, lock.kind)
 
 
 def read_layer_lock(path: Path, layer: str) -> LayerLock:

@@ -232,3 +232,23 @@ def test_an_interpreter_that_makes_none_is_an_error_with_its_last_line(project, 
     assert not (folder / "layers/venv").exists()
     python.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
     assert "makes no virtual environment: no message\n" in run(*words, cwd=folder).stderr
+
+
+def test_an_environment_at_another_place_is_another_layer(project, run, tmp_path):
+    folder = project(APP)
+    for name, prefix in (
+        ("one", "/app/.venv"),
+        ("same", "/app/.venv"),
+        ("other", "/srv/.venv"),
+        ("none", "/usr/local"),
+    ):
+        assert run("export", "--prefix", prefix, "-o", tmp_path / name, cwd=folder).status == 0
+
+    def changes(new):
+        found = run("diff", "--json", tmp_path / "one", tmp_path / new, cwd=folder).result["layers"]
+        return {layer["name"]: (layer["status"], [c["package"] for c in layer["changes"]]) for layer in found}
+
+    assert changes("same") == {"heavy": ("same", []), "project": ("same", []), "venv": ("same", [])}
+    other = {name: ("changed", ["prefix"]) for name in ("heavy", "project", "venv")}
+    assert changes("other") == other
+    assert changes("none") == {**other, "venv": ("removed", [])}
