@@ -260,3 +260,28 @@ def test_a_layer_of_packages_is_up_to_date_without_uv_though_the_project_is_made
     no_uv = {"UV_LAYERS_UV": str(tmp_path / "nowhere")}
     assert "up to date" in run("install", "packages", cwd=folder, **no_uv).stderr
     assert "error[no-uv]" in run("install", "app", cwd=folder, **no_uv).stderr
+
+
+def test_a_diff_has_it_and_knows_nothing_of_its_sources(app, run, git):
+    folder = app()
+    git(folder, "init", "-q")
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "one")
+    (folder / "app/main.py").write_text("X = 2\n", encoding="utf-8")
+    folder.edit('"web"', '"web", "speed"')
+    folder.lock()
+    outcome = run("diff", "--json", "HEAD", cwd=folder)
+    assert outcome.status == 0, outcome.stderr
+    assert {layer["name"]: layer["status"] for layer in outcome.result["layers"]} == {
+        "packages": "changed",
+        "app": "same",
+    }
+
+
+def test_a_layer_that_is_large_is_pointed_out(app, run):
+    outcome = run("plan", "--warn-size", "1kB", cwd=app())
+    [hint] = [line for line in outcome.stderr.splitlines() if line.startswith("hint: ")]
+    assert hint.startswith("hint: layer 'packages' has 0.00 GB, which BuildKit compresses on one core, ")
+    assert "split it (web 51%, shared 49%), as `uv-layers suggest` does" in hint
+    assert run("plan", cwd=app(name="other")).stderr == ""
+    assert "hint: layer 'packages'" in run("export", "--warn-size", "1kB", cwd=app(name="third")).stderr
