@@ -512,10 +512,10 @@ def image_of(tmp_path: Path):
     """Return a function that makes an image of the text of a Dockerfile, and returns its name."""
     name = _name()
 
-    def make(text: str) -> str:
+    def make(text: str, *options: str) -> str:
         context = Context(tmp_path / "empty", name, ())
         context.write(text)
-        return context.build().tag
+        return context.build(*options).tag
 
     yield make
     _remove(name)
@@ -615,6 +615,16 @@ def repository(_registry: None):
         made.delete("first", "second", "cache")
         proxy.shutdown()
         serving.join()
+
+
+@pytest.fixture
+def copy_of(tmp_path: Path):
+    """Return a function that makes a context, which nothing is built from, of a copy of a folder."""
+
+    def copy(folder: Path) -> Context:
+        return Context(shutil.copytree(folder, tmp_path / folder.name), "", ())
+
+    return copy
 
 
 @pytest.fixture
