@@ -26,7 +26,9 @@ How it ends is in [exit codes and errors](exit-codes.md), what `--json` prints i
 
 def page() -> str:
     """Return the text of the page."""
-    return "\n".join([INTRODUCTION, *(_section(name, command) for name, command in _commands(typer.main.get_command(app)))])
+    return "\n".join(
+        [INTRODUCTION, *(_section(name, command) for name, command in _commands(typer.main.get_command(app)))]
+    )
 
 
 def _commands(group: Any, path: str = "uv-layers") -> Iterator[tuple[str, Any]]:
