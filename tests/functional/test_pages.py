@@ -70,6 +70,32 @@ def test_what_a_page_runs_does_what_it_says(walk, page, stocked, shelf, at_home,
     assert walk(page, at_home, replaced) > 0
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        "```console\n$ echo one\ntwo\n```\n",
+        "```console\n$ false\n```\n",
+        "<!-- exit 1 -->\n```console\n$ true\n```\n",
+        "```console\n$ exit 0\n$ echo one\none\n```\n",
+        "```console\n$ echo one; echo two\none\n```\n",
+    ],
+)
+def test_a_page_that_says_something_else_fails(walk, tmp_path, block):
+    (tmp_path / "page.md").write_text(block, encoding="utf-8")
+    with pytest.raises(AssertionError, match=r"\$ (echo|false|true|exit)"):
+        walk(tmp_path / "page.md", tmp_path, {})
+
+
+def test_a_page_is_held_to_all_but_numbers(walk, tmp_path):
+    (tmp_path / "page.md").write_text(
+        '```text title="notes/some.txt"\none\n```\n```console\n$ cat notes/some.txt\none\n'
+        "$ echo 7 packages, 1.2 kB, 3.4 s; \\\n  echo and more\n12 packages, 3 MB, 20 ms\n…\n```\n"
+        "<!-- exit 3 -->\n```console\n$ (exit 3)\n```\n<!-- engine -->\n```console\n$ false\n```\n",
+        encoding="utf-8",
+    )
+    assert walk(tmp_path / "page.md", tmp_path, {}) == 3
+
+
 def test_the_reference_of_commands_is_that_of_the_commands():
     spec = importlib.util.spec_from_file_location("commands_page", DOCS / "commands.py")
     module = importlib.util.module_from_spec(spec)
