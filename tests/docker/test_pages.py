@@ -133,10 +133,8 @@ def test_a_cold_builder_installs_what_the_remote_cache_has_not(context, docker, 
     writing = words[words.index("--cache-to") :][:2]
     assert writing[1].endswith(",mode=max")
 
-    # As on the page: it pushes the image and the cache; the cache is not there before.
-    pushed = [*writing, "--tag", f"{place}:1", "--push"]
-    first = context.build(*pushed)
-    assert not first.cached(f"uv-layers install {HEAVY}")
+    # Only the cache is pushed: pushing an image has tests of its own.
+    context.build(*writing)
 
     # A cold builder: nothing is left of what was built.
     docker("builder", "prune", "--all", "--force")
