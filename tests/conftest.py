@@ -1,9 +1,8 @@
 """The pages of docs/ as what they are: files to write and commands to run, in the order in which a reader meets them.
 
 A fence with a title, as in ```toml title="pyproject.toml", is a file. A `console` fence has commands after `$ `, and
-after a command what it prints, which may be left out; `…` in it stands for anything. A comment before a fence says what else holds of it:
-`<!-- exit 1 -->` how its last command ends, `<!-- engine -->` that it needs an engine, `<!-- not run: why -->` that
-nothing here can run it.
+after a command what it prints, which may be left out; `…` in it stands for anything. A comment before a fence says what
+else holds of it: `<!-- exit 1 -->` how its last command ends, `<!-- engine -->` that it needs an engine.
 """
 
 from __future__ import annotations
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parents[1] / "docs"
 _FENCE = re.compile(
-    r"^( *)(?:<!-- (?P<note>[^>]*) -->\n+ *)?```(?P<language>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^ *```$",
+    r"^(?:<!-- (?P<note>[^>]*) -->\n+)?"
+    r"```(?P<language>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
 _END = "@@ended "
@@ -67,24 +67,22 @@ class Walk:
         self._engine = engine
         for old, new in {"3.12": f"3.{sys.version_info[1]}", **replaced}.items():
             self._text = self._text.replace(old, new)
-        assert self._text.count("\n```") % 2 == 0
 
     def take(self, environ: Mapping[str, str]) -> int:
         """Do all that the page says, and return the number of commands that ran."""
         script, expected = [], []
         for number, fence in enumerate(_FENCE.finditer(self._text)):
             note = fence["note"] or ""
-            if note.startswith("not run") or (note.startswith("engine") and not self._engine):
+            if note.startswith("engine") and not self._engine:
                 continue
-            text = re.sub(rf"^{fence[1]}", "", fence["text"], flags=re.MULTILINE)
             if fence["title"]:
                 # Kept beside, and put in place when its turn comes.
                 kept = self._folder.parent / f"{self._folder.name}-{number}"
-                kept.write_text(text, encoding="utf-8")
+                kept.write_text(fence["text"], encoding="utf-8")
                 script.append(f'mkdir -p "$(dirname {fence["title"]})" && cp {kept} {fence["title"]}')
             elif fence["language"] == "console":
                 status = re.fullmatch(r"exit (\d+)", note)
-                for command in _commands(text, int(status[1]) if status else 0):
+                for command in _commands(fence["text"], int(status[1]) if status else 0):
                     expected.append(command)
                     script.append(f"{command.words}\nprintf '\\n{_END}%s\\n' $?")
         if not expected:

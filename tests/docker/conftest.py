@@ -24,7 +24,7 @@ from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from textwrap import dedent
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -33,7 +33,7 @@ import uv
 from packaging.markers import Marker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 ROOT = Path(__file__).parents[2]
 PYTHON = "3.12"
@@ -368,10 +368,10 @@ class Web:
     def private_index(self) -> str:
         return f"{self.url}/private/simple"
 
-    def wheel(self, name: str, version: str = "1.0", *, private: bool = False, **more: Any) -> Path:
-        """Put a wheel (see `_pack`) into the index, and return its path."""
+    def wheel(self, name: str, version: str = "1.0", *, private: bool = False, script: bool = False) -> Path:
+        """Put a wheel into the index, and return its path."""
         root = self.folder / "private" if private else self.folder
-        file = _pack(root / "files", name, version, **more)
+        file = _pack(root / "files", name, version, script=script)
         self.list(name, file, root)
         return file
 
@@ -384,13 +384,12 @@ class Web:
             out.write(f'<a href="../../files/{file.name}#sha256={digest}">{file.name}</a>\n')
 
 
-def _pack(folder: Path, name: str, version: str = "1.0", *, requires: Iterable[str] = (), script: bool = False) -> Path:
+def _pack(folder: Path, name: str, version: str = "1.0", *, script: bool = False) -> Path:
     """Write a wheel with a module that knows its version; its script, if it is to have one, prints the name."""
     info = f"{name}-{version}.dist-info"
-    needs = "".join(f"Requires-Dist: {required}\n" for required in requires)
     files = {
         f"{name}.py": f"VERSION = {version!r}\n\n\ndef main():\n    print({name!r}, VERSION)\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.3\nName: {name}\nVersion: {version}\n{needs}",
+        f"{info}/METADATA": f"Metadata-Version: 2.3\nName: {name}\nVersion: {version}\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     if script:
@@ -512,10 +511,10 @@ def image_of(tmp_path: Path):
     """Return a function that makes an image of the text of a Dockerfile, and returns its name."""
     name = _name()
 
-    def make(text: str) -> str:
+    def make(text: str, *options: str) -> str:
         context = Context(tmp_path / "empty", name, ())
         context.write(text)
-        return context.build().tag
+        return context.build(*options).tag
 
     yield make
     _remove(name)
@@ -549,8 +548,8 @@ def project(tmp_path: Path, web: Web, wheel: Path, builder: str):
     name = _name()
     options = ("--python", PYTHON, "--tool", wheel.name, "--builder", builder)
 
-    def make(text: str, files: Mapping[str, str] | None = None, *, folder: str = "project") -> Context:
-        made = Context(tmp_path / folder, name, options)
+    def make(text: str, files: Mapping[str, str] | None = None) -> Context:
+        made = Context(tmp_path / "project", name, options)
         text = f'{dedent(text)}\n[[tool.uv.index]]\nname = "web"\nurl = "{web.index}"\n'
         for file, content in {"pyproject.toml": text, **(files or {})}.items():
             made.write(dedent(content), file)
@@ -615,6 +614,16 @@ def repository(_registry: None):
         made.delete("first", "second", "cache")
         proxy.shutdown()
         serving.join()
+
+
+@pytest.fixture
+def copy_of(tmp_path: Path):
+    """Return a function that makes a context, which nothing is built from, of a copy of a folder."""
+
+    def copy(folder: Path) -> Context:
+        return Context(shutil.copytree(folder, tmp_path / folder.name), "", ())
+
+    return copy
 
 
 @pytest.fixture

@@ -43,30 +43,32 @@ def packaged(project, web):
     """Return a function that makes a project that is a package, and its Dockerfile."""
     web.wheel("hello")
 
-    def make(backend="hatchling"):
+    def make(backend="hatchling", prefix="/usr/local"):
         made = project(pyproject(backend=backend, more=LAYERS), {"src/app/__init__.py": MAIN})
-        made.write(made.dockerfile("--cmd", "app"))
+        made.write(made.dockerfile("--cmd", "app", "--prefix", prefix))
         return made
 
     return make
 
 
-def naming_the_builder(image, *names):
+def naming_the_builder(image, *names, prefix="/usr/local"):
     """Return those files of packages, and of their scripts, that tell where they were built."""
-    places = [f"/usr/local/{place}/{name}*" for name in names for place in ("bin", "lib/python3.12/site-packages")]
+    places = [f"{prefix}/{place}/{name}*" for name in names for place in ("bin", "lib/python3.12/site-packages")]
     return image.run("sh", "-c", f"grep -rl /build {' '.join(places)} 2>/dev/null || true")
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_the_image_has_the_package_and_not_its_sources(packaged, backend):
-    image = packaged(backend).build()
+@pytest.mark.parametrize(
+    ("backend", "prefix", "layers"),
+    [("setuptools", "/usr/local", 2), ("hatchling", "/app/.venv", 3)],
+)
+def test_the_image_has_the_package_and_not_its_sources(backend, prefix, layers, packaged):
+    image = packaged(backend, prefix).build()
     assert image.run() == "app says 1.0"
-    assert len(image.layers) == 3  # what it depends on, itself, and WORKDIR
+    assert len(image.layers) == layers + 1  # WORKDIR makes one
     where = "import app; print(app.__file__)"
-    assert image.run("python", "-c", where) == "/usr/local/lib/python3.12/site-packages/app/__init__.py"
-    assert image.run("ls", "-A", "/app") == ""
-    assert image.run("sh", "-c", "ls -d /build || true") == ""
-    assert naming_the_builder(image, "app") == ""
+    assert image.run("python", "-c", where) == f"{prefix}/lib/python3.12/site-packages/app/__init__.py"
+    assert image.run("sh", "-c", "ls -A /app | grep -v venv; ls -d /build; true") == ""
+    assert naming_the_builder(image, "app", prefix=prefix) == ""
 
 
 def test_an_edit_of_the_sources_runs_the_stage_of_the_project_alone(packaged):
@@ -130,8 +132,9 @@ def has(image, *names):
     return image.run("python", "-c", code).split() == list(names)
 
 
-def test_a_member_comes_with_the_member_that_it_depends_on(workspace):
-    workspace.write(workspace.dockerfile("--package", "one", "--cmd", "one"))
+@pytest.mark.parametrize("chosen", [("--package", "one"), ("--project", "members/one")], ids=" ".join)
+def test_a_member_comes_with_the_member_that_it_depends_on(chosen, workspace):
+    workspace.write(workspace.dockerfile(*chosen, "--cmd", "one"))
     image = workspace.build()
     assert image.run() == "one of lib"
     assert has(image, "hello", "lib", "one")
