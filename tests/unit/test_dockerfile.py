@@ -334,7 +334,7 @@ def test_a_layer_may_have_an_image_of_its_own():
 
 UV_BUILDER = """\
 {copy}RUN {mount}uv venv --no-cache --no-python-downloads /opt/uv-layers && \
-uv pip install --no-cache --no-python-downloads --python /opt/uv-layers {tool}
+uv pip install --no-cache --no-python-downloads --compile-bytecode --python /opt/uv-layers {tool}
 ENV PATH=$PATH:/opt/uv-layers/bin
 WORKDIR /build"""
 
@@ -597,7 +597,12 @@ def test_bake_has_a_target_for_the_image_and_one_for_each_layer():
 def test_bake_passes_secrets_on():
     made = json.loads(bake(_recipe(secrets=("UV_INDEX_PASSWORD", "netrc")), "demo", "Dockerfile"))
     assert made["target"]["image"]["secret"] == ["type=env,id=UV_INDEX_PASSWORD", "type=file,id=netrc,src=${NETRC}"]
-    assert made["variable"] == {"IMAGE": {"default": "demo"}, "NETRC": {"default": "~/.netrc"}}
+    assert made["variable"] == {
+        "IMAGE": {"default": "demo"},
+        # The variable of the environment: bake makes no path of `~`.
+        "HOME": {},
+        "NETRC": {"default": "${HOME}/.netrc"},
+    }
     made = json.loads(bake(_recipe(secrets=("UV_INDEX_PASSWORD",)), "demo", "Dockerfile"))
     assert made["target"]["image"]["secret"] == ["type=env,id=UV_INDEX_PASSWORD"]
     assert "NETRC" not in made["variable"]
