@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sysconfig
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,16 @@ def _parts(snippet: str) -> tuple[str, str]:
     """Return the stages and the COPY lines of what `uv-layers dockerfile --snippet` prints."""
     stages, copies = snippet.split("\n# In the final stage")
     return stages, copies.split("\n", 1)[1]
+
+
+def _delete(repository: str, tag: str) -> None:
+    """Delete what a tag of the registry names, as far as the registry lets one."""
+    name = tag
+    for method in ("HEAD", "DELETE"):
+        with closing(HTTPConnection(REGISTRY, timeout=60)) as connection:
+            accepted = {"Accept": "application/vnd.oci.image.index.v1+json"}
+            connection.request(method, f"/v2/{repository}/manifests/{name}", headers=accepted)
+            name = connection.getresponse().headers["Docker-Content-Digest"]
 
 
 def _python() -> str | None:
@@ -124,7 +136,7 @@ def test_the_bake_file_is_one(context, docker):
     os.environ.get("UV_LAYERS_PRUNE_BUILDER") != "1",
     reason="drops the engine's whole build cache (docker builder prune -af); set UV_LAYERS_PRUNE_BUILDER=1",
 )
-def test_a_cold_builder_installs_what_the_remote_cache_has_not(context, docker, versions):
+def test_a_cold_builder_installs_what_the_remote_cache_has_not(context, docker, versions, request):
     words = _block("how-to/remote-caches.md", "sh", "docker buildx build").replace("\\\n", " ").split()
     place = f"{REGISTRY}/{context.name}"
     words = [word.replace("registry.example.com/shop", place) for word in words]
@@ -133,6 +145,7 @@ def test_a_cold_builder_installs_what_the_remote_cache_has_not(context, docker, 
     writing = words[words.index("--cache-to") :][:2]
     assert writing[1].endswith(",mode=max")
 
+    request.addfinalizer(lambda: _delete(context.name, "cache"))
     # Only the cache is pushed: pushing an image has tests of its own.
     context.build(*writing)
 

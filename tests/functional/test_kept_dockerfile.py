@@ -250,9 +250,9 @@ def test_variables_stand_for_its_options(run, folder):
 def test_a_layer_may_have_its_image_and_packages_of_the_system(project, run):
     layers = '{ name = "a", groups = ["heavy"], image = "nvidia/cuda", system-packages = ["g++"] }, { name = "b" }'
     folder = project(f"{APP}[tool.uv-layers]\nlayers = [{layers}]\n")
-    text = run("dockerfile", *BASE, "--uv", "ghcr.io/astral-sh/uv:0.9", cwd=folder).stdout
+    text = run("dockerfile", *BASE, "--uv", "registry.example/astral/uv:0.9", cwd=folder).stdout
     stage = text.partition("FROM nvidia/cuda AS a\n")[2].partition("\n\n")[0].splitlines()
-    assert stage[0] == "COPY --from=ghcr.io/astral-sh/uv:0.9 /uv /uvx /usr/local/bin/"
+    assert stage[0] == "COPY --from=registry.example/astral/uv:0.9 /uv /uvx /usr/local/bin/"
     assert stage[4:7] == [
         "RUN apt-get update && \\",
         "    apt-get install --yes --no-install-recommends g++ && \\",

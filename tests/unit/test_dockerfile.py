@@ -339,7 +339,9 @@ ENV PATH=$PATH:/opt/uv-layers/bin
 WORKDIR /build"""
 
 
-@pytest.mark.parametrize("uv", ["ghcr.io/astral-sh/uv:0.9.1", "registry.example/uv@sha256:0", "my/tools", "latest"])
+@pytest.mark.parametrize(
+    "uv", ["registry.example/astral/uv:0.9.1", "registry.example/uv@sha256:0", "my/tools", "latest"]
+)
 def test_uv_may_come_from_an_image(uv):
     copy = f"COPY --from={uv} /uv /uvx /usr/local/bin/\n"
     made = UV_BUILDER.format(copy=copy, mount="", tool="uv-layers==0.1.0")
@@ -349,7 +351,7 @@ def test_uv_may_come_from_an_image(uv):
 @pytest.mark.parametrize(
     ("image", "has_uv"),
     [
-        ("ghcr.io/astral-sh/uv:python3.12-bookworm", True),
+        ("registry.example/astral/uv:python3.12-bookworm", True),
         ("uv", True),
         ("registry.example/uv@sha256:0", True),
         ("my/uv-tools:1", False),
