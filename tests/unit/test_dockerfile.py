@@ -340,7 +340,7 @@ WORKDIR /build"""
 
 
 @pytest.mark.parametrize(
-    "uv", ["registry.example/astral/uv:0.9.1", "registry.example/uv@sha256:0", "my/tools", "latest"]
+    "uv", ["registry.example/uv:0.9.1", "registry.example/uv@sha256:0", "my/tools", "latest"]
 )
 def test_uv_may_come_from_an_image(uv):
     copy = f"COPY --from={uv} /uv /uvx /usr/local/bin/\n"
