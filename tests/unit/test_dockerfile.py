@@ -339,9 +339,7 @@ ENV PATH=$PATH:/opt/uv-layers/bin
 WORKDIR /build"""
 
 
-@pytest.mark.parametrize(
-    "uv", ["registry.example/uv:0.9.1", "registry.example/uv@sha256:0", "my/tools", "latest"]
-)
+@pytest.mark.parametrize("uv", ["registry.example/uv:0.9.1", "registry.example/uv@sha256:0", "my/tools", "latest"])
 def test_uv_may_come_from_an_image(uv):
     copy = f"COPY --from={uv} /uv /uvx /usr/local/bin/\n"
     made = UV_BUILDER.format(copy=copy, mount="", tool="uv-layers==0.1.0")
