@@ -252,3 +252,20 @@ def test_an_environment_at_another_place_is_another_layer(project, run, tmp_path
     other = {name: ("changed", ["prefix"]) for name in ("heavy", "project", "venv")}
     assert changes("other") == other
     assert changes("none") == {**other, "venv": ("removed", [])}
+
+
+def test_env_leaves_the_skeleton_out_of_the_shell_and_a_strict_run_takes_it(project, run):
+    folder = project(APP)
+    words = ("--prefix", "/app/.venv")
+    assert run("install", "--all", "--strict", *words, cwd=folder).status == 0
+    found = run("env", "--json", cwd=folder, UV_LAYERS_PREFIX="/usr/local")
+    assert list(folder.path.glob("layers/venv")) != []
+    assert [layer["name"] for layer in found.result["layers"]] == ["heavy", "project"]
+    folder.edit("[tool.uv]", '[tool.uv-layers]\nprefix = "/app/.venv"\n[tool.uv]')
+    found = run("env", "--json", cwd=folder)
+    assert [layer["name"] for layer in found.result["layers"]] == ["venv", "heavy", "project"]
+    # Its `python` is that of the image, and would stand before the one here.
+    assert found.result["PATH"] == [str(folder / "layers/project/app/.venv/bin")]
+    assert found.result["PYTHONPATH"] == [
+        str(folder / f"layers/{layer}/app/.venv/lib/{PYTHON}/site-packages") for layer in ("project", "heavy")
+    ]
