@@ -526,14 +526,20 @@ def credentials():
     return USER, PASSWORD
 
 
+def _has_uv(image: str) -> bool:
+    """Tell whether an image has uv where the official one has it."""
+    argv, text = ["docker", "build", "--output=type=cacheonly", "-"], f"FROM scratch\nCOPY --from={image} /uv /uvx /\n"
+    return subprocess.run(argv, input=text, capture_output=True, text=True, check=False).returncode == 0
+
+
 @pytest.fixture(scope="session")
 def uv_image(_engine: None):
     """Return a name of an image that has uv, of whatever name the engine has it under."""
     known = _run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
-    found = [name for name in known if re.search(r"(^|/)uv:(?!<)", name)]
-    if not found:
+    found = next(filter(_has_uv, (name for name in known if re.search(r"(^|/)uv:(?!<)", name))), None)
+    if found is None:
         pytest.skip("the engine has no image of uv, such as astral/uv")
-    _run("docker", "tag", found[0], name := f"{_name()}:latest")
+    _run("docker", "tag", found, name := f"{_name()}:latest")
     yield name
     _run("docker", "image", "rm", name)
 
