@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tarfile
+from importlib.metadata import version
 
 import pytest
 
@@ -67,9 +68,9 @@ def needing(name, source="", **layer):
     """
 
 
-def version_of(name, context):
+def version_of(name, context, *options):
     """Return the version of a package in the image that the context makes."""
-    context.write(context.dockerfile())
+    context.write(context.dockerfile(*options))
     return context.build().run("python", "-c", f"import {name}; print({name}.VERSION)")
 
 
@@ -145,4 +146,5 @@ def test_a_compiler_that_only_the_stage_has(compiled, project):
 def test_an_image_that_only_the_stage_has(compiled, project, image_of, builder):
     install = "apt-get install --yes --no-install-recommends gcc libc6-dev"
     image = image_of(f"FROM {builder}\nRUN apt-get update && {install}\n")
-    assert version_of("compiled", project(needing("compiled", image=image))) == "of C"
+    context = project(needing("compiled", image=image))
+    assert version_of("compiled", context, "--uv", version("uv")) == "of C"
