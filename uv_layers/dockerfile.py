@@ -82,11 +82,13 @@ def snippet(recipe: Recipe) -> str:
 
 def complete(recipe: Recipe) -> str:
     """Return a whole Dockerfile: the stages and the final image."""
-    lines = ["WORKDIR /app", *(f"COPY {_operands(source, f'./{source}')}" for source in recipe.sources)]
+    lines = [f"{_copy(recipe)} {_operands(source, f'./{source}')}" for source in recipe.sources]
     if recipe.command:
         lines.append(f"CMD {json.dumps(recipe.command)}")
     _check_layers(len(recipe.layers) + len(recipe.sources) + 1)
-    final = f"FROM {_image(recipe.image)}\n{_marked(_COPIES, _copies(recipe))}" + "".join(f"{li}\n" for li in lines)
+    # What comes after a linked layer and is none itself makes BuildKit put all files of the image together first.
+    top = f"FROM {_image(recipe.image)}\nWORKDIR /app\n"
+    final = top + _marked(_COPIES, _copies(recipe)) + "".join(f"{line}\n" for line in lines)
     return f"{_marked(_STAGES, _stages(recipe))}\n{final}"
 
 
@@ -233,13 +235,16 @@ def _copies(recipe: Recipe) -> str:
     # A flat tree (prefix "/") is copied to where the interpreter of the official images looks.
     place = "/usr/local/" if recipe.prefix == "/" else "/"
     pairs = zip(recipe.layers, stage_names(recipe)[2:], strict=True)
-    copy = "COPY --link" if recipe.link else "COPY"
-    lines = [f"{copy} --from={stage} {_WORK}/layers/{layer.layer}/ {place}" for layer, stage in pairs]
+    lines = [f"{_copy(recipe)} --from={stage} {_WORK}/layers/{layer.layer}/ {place}" for layer, stage in pairs]
     if is_environment(recipe.prefix):
         # Within double quotes an instruction reads these three as more than themselves.
         prefix = re.sub(r'(["\\$])', r"\\\1", recipe.prefix)
         lines.append(f'ENV VIRTUAL_ENV="{prefix}" PATH="{prefix}/bin:$PATH"')
     return "".join(f"{line}\n" for line in lines)
+
+
+def _copy(recipe: Recipe) -> str:
+    return "COPY --link" if recipe.link else "COPY"
 
 
 def _check_layers(count: int) -> None:

@@ -72,10 +72,15 @@ class Image:
 
     @property
     def layers(self) -> list[str]:
-        """The digests of the layers above the base image: those of packages first, bottom to top."""
+        """The digests of the layers above the base image, bottom to top."""
         layers, base = (_layers(name, *self.engine) for name in (self.tag, self.base))
         assert layers[: len(base)] == base
         return layers[len(base) :]
+
+    @property
+    def packages(self) -> list[str]:
+        """The same above that of WORKDIR, which a whole Dockerfile begins with: those of packages first."""
+        return self.layers[1:]
 
     def cached(self, step: str) -> bool:
         """Tell whether the one step of the build that `step`, a part of its line, names came from the cache."""

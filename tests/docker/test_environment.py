@@ -44,19 +44,19 @@ def test_the_image_has_an_environment_that_works(context):
 
 def test_the_skeleton_is_the_lowest_layer_and_outlives_a_bump(context, web):
     before = context.build()
-    assert len(before.layers) == 3  # the environment, its packages, and WORKDIR
+    assert len(before.packages) == 2  # the environment, and its packages
 
     web.wheel("hello", "2.0", script=True)
     context.lock("--upgrade")
     after = context.build()
     assert after.run("hello") == "hello 2.0"
     assert after.cached("uv-layers install venv")
-    assert after.layers[0] == before.layers[0]
-    assert after.layers[1] != before.layers[1]
+    assert after.packages[0] == before.packages[0]
+    assert after.packages[1] != before.packages[1]
 
 
 def test_builders_elsewhere_make_the_same_environment(context, tmp_path):
     first = context.build("--no-cache")
     second = context.copy(tmp_path / "another" / "place").build("--no-cache")
     assert not second.cached("uv-layers install venv")
-    assert second.layers[:2] == first.layers[:2]
+    assert second.packages[:2] == first.packages[:2]

@@ -24,7 +24,7 @@ def test_a_bump_changes_the_layer_that_it_is_in(context, versions):
     context.lock(fastapi=new)
     after = context.build()
     assert after.run("python", "-c", VERSIONS) == f"{new} {context.locked('numpy')}"
-    (heavy, light), (heavy_after, light_after) = before.layers[:2], after.layers[:2]
+    (heavy, light), (heavy_after, light_after) = before.packages[:2], after.packages[:2]
     assert heavy_after == heavy
     assert light_after != light
     assert not after.cached(EXPORT)
@@ -46,7 +46,7 @@ def test_layers_that_are_built_again_are_the_same(context):
     after = context.build("--no-cache")
     assert not after.cached(HEAVY)
     assert not after.cached(LIGHT)
-    assert after.layers[:2] == before.layers[:2]
+    assert after.packages[:2] == before.packages[:2]
 
 
 def test_the_snippet_builds_in_a_dockerfile_written_by_hand(context):

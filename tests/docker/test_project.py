@@ -64,7 +64,7 @@ def naming_the_builder(image, *names, prefix="/usr/local"):
 def test_the_image_has_the_package_and_not_its_sources(backend, prefix, layers, packaged):
     image = packaged(backend, prefix).build()
     assert image.run() == "app says 1.0"
-    assert len(image.layers) == layers + 1  # WORKDIR makes one
+    assert len(image.packages) == layers
     where = "import app; print(app.__file__)"
     assert image.run("python", "-c", where) == f"{prefix}/lib/python3.12/site-packages/app/__init__.py"
     assert image.run("sh", "-c", "ls -A /app | grep -v venv; ls -d /build; true") == ""
@@ -80,15 +80,15 @@ def test_an_edit_of_the_sources_runs_the_stage_of_the_project_alone(packaged):
     assert after.cached("uv-layers export")
     assert after.cached("uv-layers install below")
     assert not after.cached("uv-layers install app")
-    assert after.layers[0] == before.layers[0]
-    assert after.layers[1] != before.layers[1]
+    assert after.packages[0] == before.packages[0]
+    assert after.packages[1] != before.packages[1]
 
 
 def test_the_layer_of_the_project_is_the_same_wherever_it_is_built(packaged, tmp_path):
     context = packaged()
     first = context.build()
     second = context.copy(tmp_path / "elsewhere").build("--no-cache")
-    assert second.layers[:2] == first.layers[:2]
+    assert second.packages[:2] == first.packages[:2]
 
 
 WORKSPACE = f"""

@@ -96,7 +96,7 @@ def test_a_member_of_a_workspace_is_built_from_the_root(project, run, tmp_path):
     for number, (words, cwd) in enumerate(((("--package", "api"), root), ((), member))):
         outcome = run("dockerfile", *words, cwd=cwd)
         assert (outcome.status, outcome.stderr) == (0, "")
-        assert outcome.stdout.endswith("COPY packages/api/api ./packages/api/api\n")
+        assert outcome.stdout.endswith("COPY --link packages/api/api ./packages/api/api\n")
         locks = _built(outcome.stdout, root.path, tmp_path / f"plan-{number}", run)
         assert _packages(locks) == {"project": ["speed"]}
 
@@ -116,7 +116,7 @@ def test_the_project_itself_is_copied_last(project, run, files, copied):
         (app / name).parent.mkdir(parents=True, exist_ok=True)
         (app / name).touch()
     text = run("dockerfile", cwd=app).stdout
-    assert text.rpartition("WORKDIR /app\n")[2].splitlines() == [f"COPY {line}" for line in copied]
+    assert text.rpartition("copies\n")[2].splitlines() == [f"COPY --link {line}" for line in copied]
 
 
 @pytest.mark.parametrize("request_", ["3.11", "3.11.4", "cpython@3.11", "cpython3.11"])

@@ -222,11 +222,11 @@ def test_the_table_says_what_no_option_says(project, run):
     assert "    --mount=type=secret,id=TOKEN,required=true \\" in lines
     assert lines[-8:] == [
         "FROM debian:12",
+        "WORKDIR /app",
         "# >>> uv-layers copies, kept by `uv-layers dockerfile --write`",
         "COPY --from=heavy /build/layers/heavy/ /",
         "COPY --from=project /build/layers/project/ /",
         "# <<< uv-layers copies",
-        "WORKDIR /app",
         "COPY pyproject.toml ./pyproject.toml",
         'CMD ["python", "-m", "my app"]',
     ]

@@ -59,16 +59,15 @@ def test_the_snippet_has_the_stages_and_then_the_copies_bottom_first():
 def test_a_whole_dockerfile_ends_with_the_project_and_its_command():
     recipe = _recipe(sources=("app", "main.py"), command=("uvicorn", "main:app"))
     rest = """\
-WORKDIR /app
-COPY app ./app
-COPY main.py ./main.py
+COPY --link app ./app
+COPY --link main.py ./main.py
 CMD ["uvicorn", "main:app"]
 """
-    assert complete(recipe) == f"{STAGES}\nFROM python:3.12-slim-bookworm\n{COPIES}{rest}"
+    assert complete(recipe) == f"{STAGES}\nFROM python:3.12-slim-bookworm\nWORKDIR /app\n{COPIES}{rest}"
 
 
 def test_without_sources_or_a_command_there_are_no_lines_for_them():
-    assert complete(RECIPE).endswith(f"{COPIES}WORKDIR /app\n")
+    assert complete(RECIPE).endswith(f"WORKDIR /app\n{COPIES}")
 
 
 def test_there_is_no_syntax_line_and_no_stray_space():
@@ -121,11 +120,11 @@ def test_a_tree_is_copied_to_the_root_and_a_flat_one_to_where_the_interpreter_lo
 @pytest.mark.parametrize(
     ("source", "line"),
     [
-        ("src", "COPY src ./src"),
-        ("apps/web-1.0/*.py", "COPY apps/web-1.0/*.py ./apps/web-1.0/*.py"),
-        ("my app", 'COPY ["my app", "./my app"]'),
-        ('a"b', 'COPY ["a\\"b", "./a\\"b"]'),
-        ("--link", 'COPY ["./--link", "./--link"]'),
+        ("src", "COPY --link src ./src"),
+        ("apps/web-1.0/*.py", "COPY --link apps/web-1.0/*.py ./apps/web-1.0/*.py"),
+        ("my app", 'COPY --link ["my app", "./my app"]'),
+        ('a"b', 'COPY --link ["a\\"b", "./a\\"b"]'),
+        ("--link", 'COPY --link ["./--link", "./--link"]'),
     ],
 )
 def test_a_path_that_the_shell_form_would_split_is_written_as_json(source, line):
@@ -234,12 +233,12 @@ def _stage(recipe, name):
 def test_an_environment_is_the_first_layer_and_the_final_image_uses_it():
     text = complete(_recipe(layers=(Stage("venv"), Stage("heavy")), prefix="/app/.venv"))
     assert text.partition("\nFROM python:3.12-slim-bookworm\n")[2] == dedent("""\
+        WORKDIR /app
         # >>> uv-layers copies, kept by `uv-layers dockerfile --write`
         COPY --link --from=venv /build/layers/venv/ /
         COPY --link --from=heavy /build/layers/heavy/ /
         ENV VIRTUAL_ENV="/app/.venv" PATH="/app/.venv/bin:$PATH"
         # <<< uv-layers copies
-        WORKDIR /app
         """)
 
 
@@ -464,7 +463,7 @@ def test_neither_sources_nor_the_command_break_their_lines(text):
     recipe = _recipe(sources=(text,), command=("run", text))
     assert complete(recipe).splitlines()[:-2] == complete(RECIPE).splitlines()
     copy, command = complete(recipe).splitlines()[-2:]
-    assert json.loads(copy.removeprefix("COPY ")) == [text, f"./{text}"]
+    assert json.loads(copy.removeprefix("COPY --link ")) == [text, f"./{text}"]
     assert json.loads(command.removeprefix("CMD ")) == ["run", text]
 
 
@@ -474,7 +473,7 @@ def test_neither_sources_nor_the_command_break_their_lines(text):
 def test_an_image_has_no_more_layers_than_engines_take():
     layers = tuple(Stage(f"layer{number}") for number in range(112))
     assert snippet(_recipe(layers=layers[:111])).count("COPY --link") == 111
-    assert complete(_recipe(layers=layers[:109], sources=("src",))).count("COPY --link") == 109
+    assert complete(_recipe(layers=layers[:109], sources=("src",))).count("COPY --link") == 110
     message = (
         "112 layers are too many: an image can have 127, and 16 of them are left for the base image; "
         "put packages together until there are 111"
