@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import __version__, errors, process
-from uv_layers.model import Clash, Tree, is_environment
+from uv_layers.model import Clash, Tree, below, is_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -104,7 +104,7 @@ class Build:
         from uv_layers import bytecode, installed, seal  # noqa: PLC0415 - an up-to-date tree needs none of it
 
         tree, scratch = staging / "tree", staging / "scratch"
-        (tree / lock.prefix.lstrip("/")).mkdir(parents=True)
+        below(tree, lock.prefix).mkdir(parents=True)
         scratch.mkdir()
         mode = bytecode.Mode(self.sources, self.invalidation)
         cache = bytecode.Cache(staging) if self.sources == "none" else bytecode.Cache.of(self.environ)
@@ -113,7 +113,7 @@ class Build:
             # What the cache has is written while uv copies: each waits for the disk more than it computes.
             restored = pool.submit(compiler.restore, {} if self.sources == "none" else lock.wheels)
             if lock.kind == "environment":
-                self._make_environment(at, tree / lock.prefix.lstrip("/"), lock.prefix)
+                self._make_environment(at, below(tree, lock.prefix), lock.prefix)
             elif lock.versions:
                 with in_local_site(tree, lock.prefix, at):
                     self._install(uv, lock, at, staging / "work", tree)
@@ -160,7 +160,7 @@ class Build:
             file.write_text(placed(lock, self.root, only), encoding="utf-8")
         argv = install_argv(
             lock.folders or (file,),
-            tree / lock.prefix.lstrip("/"),
+            below(tree, lock.prefix),
             str(at.executable),
             settings=settings,
             environ=self.environ,
@@ -251,7 +251,7 @@ def in_local_site(tree: Path, prefix: str, at: Target) -> Iterator[None]:
     folder, _, name = at.local_site.removeprefix(f"{place}/").rpartition("/")
     if folder != f"lib/python{at.python}":
         raise errors.TargetError(f"{at.executable} has no place for packages in {prefix}; use the prefix /usr/local")
-    parent = tree / prefix.lstrip("/") / folder
+    parent = below(tree, prefix) / folder
     (parent / name).mkdir(parents=True, exist_ok=True)
     link = parent / "site-packages"
     link.symlink_to(name)

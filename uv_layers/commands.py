@@ -397,7 +397,7 @@ def dockerfile(
 
     `told` has what the configuration's table `dockerfile` may have, and wins over it.
     """
-    recipe = _recipe(options, named, told or {})
+    recipe = _recipe(options, _project(options), named, told or {})
     return rendering.snippet(recipe) if snippet else rendering.complete(recipe)
 
 
@@ -405,7 +405,7 @@ def kept_dockerfile(
     options: Options, path: Path, named: Sequence[str] = (), told: Mapping[str, Any] | None = None
 ) -> tuple[str, str]:
     """Return the text of a Dockerfile as it is and as it should be; one that is not there yet is empty."""
-    recipe = _recipe(options, named, told or {})
+    recipe = _recipe(options, _project(options), named, told or {})
     if not path.exists():
         return "", rendering.complete(recipe)
     text = _text(path)
@@ -417,12 +417,11 @@ def bake(options: Options, path: Path, named: Sequence[str] = (), told: Mapping[
     current = _project(options)
     # A folder may have a name that no image can have.
     name = re.sub(r"[^a-z0-9]+", "-", normalised(current.name or current.directory.name)).strip("-") or "image"
-    recipe = rendering.beside(_recipe(options, named, told or {}), _text(path) if path.exists() else "")
+    recipe = rendering.beside(_recipe(options, current, named, told or {}), _text(path) if path.exists() else "")
     return rendering.bake(recipe, name, _in_context(path, current.lock_root))
 
 
-def _recipe(options: Options, named: Sequence[str], told: Mapping[str, Any]) -> Recipe:
-    current = _project(options)
+def _recipe(options: Options, current: Project, named: Sequence[str], told: Mapping[str, Any]) -> Recipe:
     specs = planning.specs(current, options.selection, named)
     own = current.config.project
     prefix = _prefix(options, current.config.prefix)
@@ -607,7 +606,8 @@ def _plan(options: Options, current: Project, named: Sequence[str], uv: Uv | Non
             raise
     alone = {part.name or "": pylock.Export([text], at, root) for part, text in zip(current.parts, texts, strict=True)}
     planning.check_versions({name: [replace(export.closure(name), reason="")] for name, export in alone.items()})
-    packages, closures = pylock.Export(texts, at, root), _closures(layers, exports)
+    packages = pylock.Export(texts, at, root) if len(texts) > 1 else next(iter(alone.values()))
+    closures = _closures(layers, exports)
     packages.check_python(current.name or "the project")
     settings = current.uv_settings
     everything = packages.packages(settings)

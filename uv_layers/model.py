@@ -29,6 +29,11 @@ def is_environment(prefix: str) -> bool:
     return prefix.rpartition("/")[2].endswith("venv")
 
 
+def below(tree: Path, prefix: str) -> Path:
+    """Return the folder of a tree that is the prefix in the image."""
+    return tree / prefix.lstrip("/")
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What markers and wheel tags are evaluated for.

@@ -51,7 +51,6 @@ def load(directory: Path, config_file: Path | None = None) -> Project:
     configuration = config_file or directory / CONFIG_FILE
     candidates = (settings, lock_root / "pyproject.toml", configuration, *member_files)
     inputs = dict.fromkeys([pyproject, lock_root / "uv.lock", *(path for path in candidates if path.is_file())])
-    root_uv = uv if lock_root == directory else _table(_read(lock_root / "pyproject.toml"), "tool.uv")
     dynamic = _strings(meta.get("dynamic", []), "pyproject.toml", "project.dynamic")
     documents = {path: document if path == pyproject else _read(path) for path in inputs if path.name == pyproject.name}
     local = _local(documents)
@@ -63,7 +62,7 @@ def load(directory: Path, config_file: Path | None = None) -> Project:
         inputs=tuple(inputs),
         files=tuple(path for path in local if not path.is_dir()),
         unchecked=_unchecked(documents, local),
-        members={name: path.parent for path in member_files if (name := _name(path))},
+        members={name: path.parent for path in member_files if (name := _name(documents[path]))},
         name=_string(meta, "name"),
         requires_python=_string(meta, "requires-python"),
         python_request=_python_request(directory, lock_root),
@@ -72,7 +71,7 @@ def load(directory: Path, config_file: Path | None = None) -> Project:
         default_groups=tuple(g for g in groups if default == "all" or g in default),
         extras=tuple(normalised(extra) for extra in _table(document, "project.optional-dependencies")),
         # uv reads one of the two and not both: uv.toml wins.
-        uv_settings=_read(settings) if settings.is_file() else root_uv,
+        uv_settings=_read(settings) if settings.is_file() else _table(documents[lock_root / pyproject.name], "tool.uv"),
     )
 
 
@@ -168,8 +167,8 @@ def _members(root: Path, uv: Mapping[str, Any]) -> list[Path]:
     return sorted(path for path in folders if path.is_file())
 
 
-def _name(pyproject: Path) -> str | None:
-    name = _string(_table(_read(pyproject), "project"), "name")
+def _name(document: Mapping[str, Any]) -> str | None:
+    name = _string(_table(document, "project"), "name")
     return None if name is None else normalised(name)
 
 

@@ -8,6 +8,8 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from uv_layers.model import below
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -23,7 +25,7 @@ def seal(tree: Path, prefix: str, epoch: int) -> tuple[int, int, list[str]]:
     Symlinks keep their target and get the time. Returns the number of files, their size in bytes, and the sorted
     paths of those that are executable.
     """
-    (tree / prefix.lstrip("/") / _STRAY).unlink(missing_ok=True)
+    (below(tree, prefix) / _STRAY).unlink(missing_ok=True)
     files = size = 0
     executable = []
     for folder, _, names in os.walk(tree, topdown=False):
