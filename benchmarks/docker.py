@@ -10,7 +10,8 @@ What differs from the post is the same for all: no gcc (nothing is built from so
 version, one setting of bytecode for every way (the post leaves it to the tool, but in `uv single`), and pip gets the
 versions of uv.lock. A cache mount is where the post has one: in `uv single`. `uv multi` resolves anew in its builder,
 as in the post. `uv-layers` is what `uv-layers dockerfile` prints, with the wheel of this checkout and uv from the image
-that the post's ways have it from; `uv-layers finer` has a third layer, for the small packages of the heavy group.
+that the post's ways have it from; `uv-layers suggest` has four layers, those that the command proposes for the first
+lock, from sizes alone.
 
 A round takes every way once, with and without bytecode. For each: all is forgotten, then a cold build and its push; a
 build with fastapi bumped, and its push; one with a small package of the heavy group moved, and its push; all is
@@ -51,6 +52,8 @@ PYTHON = "3.12"
 BASE = f"python:{PYTHON}-slim-bookworm"
 NAME = "uv-layers-bench"  # of every image that is made here, and of no other
 CHUNK = 1 << 20
+TOOL = (sys.executable, "-m", "uv_layers")
+LAYERS = 4  # that are asked of `suggest`
 
 PROJECT = """
 [project]
@@ -69,13 +72,6 @@ default-groups = ["dev", "heavy-rarely-updated", "light-frequently-updated"]
 # Not in uv.lock alone, which `uv pip compile` does not read.
 constraint-dependencies = ["{small}"]
 environments = ["sys_platform == 'linux'"]
-"""
-FINER = """
-layers = [
-  {{ name = "heaviest", packages = {packages} }},
-  {{ name = "heavy-rarely-updated", groups = ["heavy-rarely-updated"] }},
-  {{ name = "light-frequently-updated", groups = ["light-frequently-updated"] }},
-]
 """
 MAIN = "from fastapi import FastAPI\n\napp = FastAPI()\n"
 # What an image has: versions of the packages that are named, and whether there is bytecode.
@@ -158,7 +154,8 @@ COPY --from=generator /packages/requirements-light.txt .
 RUN uv pip install --prefix=./light --no-deps -r requirements-light.txt
 {MULTI}"""
 POST = {"pip single": PIP_SINGLE, "pip multi": PIP_MULTI, "uv single": UV_SINGLE, "uv multi": UV_MULTI}
-OURS = {"uv-layers": (), "uv-layers finer": ("--config", "finer.toml")}
+SUGGESTED = "suggested.toml"
+OURS = {"uv-layers": (), "uv-layers suggest": ("--config", SUGGESTED)}
 WAYS = (*POST, *OURS)
 
 MEASURES = (
@@ -190,25 +187,23 @@ AIMS = (
     ("uv-layers", "hot pull bytes", 1.0, 1.0),
     ("uv-layers", "hot push bytes, cold builder", 0.02, 0.02),
     ("uv-layers", "same again push bytes, cold builder", 0.02, 0.02),
-    ("uv-layers finer", "small bump push bytes", 0.05, 0.05),
-    ("uv-layers finer", "small bump pull bytes", 0.05, 0.05),
+    ("uv-layers suggest", "small bump push bytes", 0.05, 0.05),
+    ("uv-layers suggest", "small bump pull bytes", 0.05, 0.05),
 )
 
 
 class Heavy(NamedTuple):
-    """What is in the heavy group; a small package under it and the versions it moves between; what is heaviest."""
+    """What is in the heavy group; a small package under it and the versions it moves between."""
 
     group: tuple[str, ...]
     small: tuple[str, str, str]
-    heaviest: tuple[str, ...]
 
 
 SCIENCE = Heavy(
     ("numpy==2.2.6", "scipy==1.15.3", "pandas==2.2.3", "scikit-learn==1.6.1"),
     ("threadpoolctl", "3.5.0", "3.6.0"),
-    ("numpy", "scipy", "pandas", "scikit-learn"),
 )
-TORCH = Heavy(("torch==2.7.0",), ("fsspec", "2025.3.2", "2025.5.1"), ("torch", "nvidia-*", "triton"))
+TORCH = Heavy(("torch==2.7.0",), ("fsspec", "2025.3.2", "2025.5.1"))
 
 
 class Proxy(ThreadingTCPServer):
@@ -379,7 +374,6 @@ def lock(work: Path, heavy: Heavy) -> Path:
         if state == "first":
             (folder / "src").mkdir(parents=True)
             (folder / "src" / "main.py").write_text(MAIN, encoding="utf-8")
-            (folder / "finer.toml").write_text(FINER.format(packages=json.dumps(heavy.heaviest)), encoding="utf-8")
             shutil.copy(wheel, folder)
         else:
             shutil.copytree(contexts / "first", folder)
@@ -396,6 +390,10 @@ def lock(work: Path, heavy: Heavy) -> Path:
             file.write_text("\n".join(pins) + "\n", encoding="utf-8")
             versions |= dict(pin.split("==") for pin in pins)
         (folder / "versions.json").write_text(json.dumps(versions), encoding="utf-8")
+    (contexts / "first" / SUGGESTED).write_text("layers = []\n", encoding="utf-8")
+    run(*TOOL, "suggest", "--budget", LAYERS, "--config", SUGGESTED, "--write", cwd=contexts / "first")
+    for state in ("bumped", "small"):
+        shutil.copy(contexts / "first" / SUGGESTED, contexts / state)
     return contexts
 
 
@@ -406,7 +404,7 @@ def dockerfile(way: str, compiled: bool, contexts: Path, uv_image: str) -> str: 
         return POST[way].format(base=BASE, uv=uv_image, pip=pip, compile=int(compiled))
     folder = contexts / "first"
     (wheel,) = folder.glob("*.whl")
-    argv = (sys.executable, "-m", "uv_layers", "dockerfile", "--python", PYTHON, "--tool", wheel.name, "--uv", uv_image)
+    argv = (*TOOL, "dockerfile", "--python", PYTHON, "--tool", wheel.name, "--uv", uv_image)
     text = run(*argv, "--copy", "src", "--cmd", "uvicorn src.main:app", *OURS[way], cwd=folder)
     # By default no bytecode is made of packages' tests; the other ways make it.
     setting = f"ENV UV_LAYERS_COMPILE={'all' if compiled else 'none'}\n"

@@ -207,9 +207,9 @@ def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:
     if is_image:
         lines.append(f"COPY --from={_image(recipe.uv or '')} /uv /uvx /usr/local/bin/")
     venv, options = f"/opt/{_TOOL}", "--no-cache --no-python-downloads"
-    # Compiled once here, and not at each start in each stage.
-    make = f"uv venv {options} {venv} && uv pip install {options} --compile-bytecode --python {venv} {tool}"
-    lines.append(_run([*mounts, make]))
+    # Compiled once here, and not at each start in each stage; what colours the help of commands is not worth the wait.
+    make = f"uv venv {options} {venv} &&", f"uv pip install {options} --python {venv} {tool} &&"
+    lines.append(_run([*mounts, *make, f"{venv}/bin/python -m compileall -q -x 'markdown|pygments|rich' {venv}"]))
     # Last on the path: that uv, and not the one that comes with the tool.
     return [*lines, f"ENV PATH=$PATH:{venv}/bin", f"WORKDIR {_WORK}"]
 

@@ -332,8 +332,9 @@ def test_a_layer_may_have_an_image_of_its_own():
 
 
 UV_BUILDER = """\
-{copy}RUN {mount}uv venv --no-cache --no-python-downloads /opt/uv-layers && \
-uv pip install --no-cache --no-python-downloads --compile-bytecode --python /opt/uv-layers {tool}
+{copy}RUN {mount}uv venv --no-cache --no-python-downloads /opt/uv-layers && \\
+    uv pip install --no-cache --no-python-downloads --python /opt/uv-layers {tool} && \\
+    /opt/uv-layers/bin/python -m compileall -q -x 'markdown|pygments|rich' /opt/uv-layers
 ENV PATH=$PATH:/opt/uv-layers/bin
 WORKDIR /build"""
 
@@ -453,9 +454,9 @@ def test_no_argument_breaks_its_line(text):
 @pytest.mark.parametrize("tool", ["0.1 && evil", "0.1;evil", "$(evil)", "`evil`", "0.1 --index evil", "<<EOF", "*"])
 def test_the_version_of_the_tool_is_one_word_of_the_shell(tool):
     for recipe in (_recipe(tool=tool), _recipe(tool=tool, builder="uv")):
-        line = _stage(recipe, "uv-layers").splitlines()[1]
-        assert shlex.split(line)[-1] == f"uv-layers=={tool}"
-        assert shlex.quote(f"uv-layers=={tool}") in line
+        stage = _stage(recipe, "uv-layers")
+        assert f"uv-layers=={tool}" in shlex.split(stage)
+        assert shlex.quote(f"uv-layers=={tool}") in stage
 
 
 @pytest.mark.parametrize("text", HOSTILE)
