@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from uv_layers import __version__, errors, process, project, pylock, target
+from uv_layers import __version__, documents, errors, process, project, pylock, target
 from uv_layers import dockerfile as rendering
 from uv_layers import plan as planning
 from uv_layers.build import Build
@@ -336,6 +336,7 @@ def _side(options: Options, side: str | None) -> list[LayerLock]:
         return [pylock.read_layer_lock(_lock_file(path, name), name) for name in names]
     current = _project(options)
     if path.is_file():
+        _check_size(path)
         requests = (folder / ".python-version" for folder in (current.directory, current.lock_root))
         texts = {file: _text(file) for file in (*current.inputs, *requests) if file.is_file()}
         return _locks_of(options, current, texts | {current.lock: _text(path)})
@@ -434,6 +435,10 @@ def _recipe(options: Options, current: Project, named: Sequence[str], told: Mapp
         stages.append(Stage(own.name, own.image, own.system_packages, tuple(_install_arguments(options, current))))
     settings = {**current.config.dockerfile, **told}
     sources = settings.get("copy", _sources(current) if own is None else ())
+    try:
+        command = tuple(shlex.split(settings.get("cmd", "")))
+    except ValueError as error:
+        raise errors.UsageError(f"the command {errors.shown(settings['cmd'])} is none: {error}") from None
     return Recipe(
         layers=tuple(stages),
         inputs=tuple(_in_context(path, current.lock_root) for path in current.inputs),
@@ -448,14 +453,15 @@ def _recipe(options: Options, current: Project, named: Sequence[str], told: Mapp
         secrets=tuple(settings.get("secrets", ())),
         link=settings.get("link", True),
         sources=tuple(sources),
-        command=tuple(shlex.split(settings.get("cmd", ""))),
+        command=command,
     )
 
 
 def _in_context(path: Path, root: Path) -> str:
     """Return a path as the build context has it; the context is the folder of uv.lock."""
     try:
-        return path.resolve().relative_to(root.resolve()).as_posix()
+        # Not Path.resolve: that fails for a link to itself.
+        return Path(os.path.realpath(path)).relative_to(os.path.realpath(root)).as_posix()
     except ValueError:
         raise errors.UsageError(f"{path} is outside of the build context {root}; move it there") from None
 
@@ -529,7 +535,13 @@ def _project(options: Options) -> Project:
         current = chosen[0] if len(chosen) == 1 else project.of_members(root, chosen)
     if not current.lock.is_file():
         raise errors.LockNotFoundError(current.lock_root)
+    _check_size(current.lock)
     return current
+
+
+def _check_size(lock: Path) -> None:
+    if lock.stat().st_size > documents.LARGEST_LOCK:
+        raise errors.UnreadableFileError(lock, f"it has more than {documents.LARGEST_LOCK} bytes")
 
 
 def _prefix(options: Options, configured: str) -> str:
