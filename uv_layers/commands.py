@@ -459,11 +459,11 @@ def _recipe(options: Options, current: Project, named: Sequence[str], told: Mapp
 
 def _in_context(path: Path, root: Path) -> str:
     """Return a path as the build context has it; the context is the folder of uv.lock."""
-    try:
-        # Not Path.resolve: that fails for a link to itself.
-        return Path(os.path.realpath(path)).relative_to(os.path.realpath(root)).as_posix()
-    except ValueError:
-        raise errors.UsageError(f"{path} is outside of the build context {root}; move it there") from None
+    # Not Path.resolve: that fails for a link to itself.
+    place, top = os.path.realpath(path), os.path.join(os.path.realpath(root), "")  # noqa: PTH118
+    if not f"{place}/".startswith(top):
+        raise errors.UsageError(f"{path} is outside of the build context {root}; move it there")
+    return place[len(top) :] or "."
 
 
 def _image_python(current: Project, options: Options) -> str:

@@ -11,7 +11,6 @@ import stat
 import subprocess
 import sys
 import tarfile
-import threading
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,23 +42,29 @@ class Used:
     megabytes: float
 
 
+# Starts a program and writes down what that took. A program begins with the size of the one that starts it, and tests
+# are large.
+LAUNCHER = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+_, status, usage = os.wait4(os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ), 0)
+with open(sys.argv[1], "w") as file:
+    print(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss, file=file)
+"""
+
+
 @pytest.fixture
 def measured(tmp_path):
     """Return a function that runs uv-layers in a folder, in a process of its own that is measured."""
 
     def call(*words, cwd):
-        out, err = tmp_path / "out", tmp_path / "err"
-        with out.open("w") as stdout, err.open("w") as stderr:
-            argv = [sys.executable, "-m", "uv_layers", *words]
-            child = subprocess.Popen(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
-        guard = threading.Timer(120, child.kill)
-        guard.start()
-        _, status, usage = os.wait4(child.pid, 0)
-        guard.cancel()
-        child.returncode = os.waitstatus_to_exitcode(status)
-        unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-        used = usage.ru_maxrss / unit
-        return Used(child.returncode, out.read_text(), err.read_text(), usage.ru_utime + usage.ru_stime, used)
+        report = tmp_path.parent / f"{tmp_path.name}-used"
+        program = [sys.executable, "-m", "uv_layers", *words]
+        argv = [sys.executable, "-S", "-c", LAUNCHER, report, *program]
+        done = subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+        status, seconds, size = report.read_text().split()
+        megabytes = int(size) / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+        return Used(int(status), done.stdout, done.stderr, float(seconds), megabytes)
 
     return call
 
@@ -76,7 +81,7 @@ def _many(line, room):
 
 
 DOCUMENTS = {
-    "a file without end": lambda room: "#" * 100 * room,
+    "a file without end": lambda room: "#" * 20 * room,
     "tables": lambda room: _many("[@]\n", room),
     "keys": lambda room: _many("@={}\n", room),
     "lists": lambda room: f"a=[{_many('[],', room)}]\n",
@@ -407,9 +412,9 @@ WHEELS = {
 }
 
 
-@pytest.mark.parametrize("prefix", ["/usr/local", "/app/.venv"])
 @pytest.mark.parametrize("name", WHEELS)
-def test_a_wheel_writes_nothing_out_of_its_tree(stage, run, cold, tmp_path, site, name, prefix):
+def test_a_wheel_writes_nothing_out_of_its_tree(stage, run, tmp_path, site, name):
+    prefix = "/app/.venv"  # where scripts are written again
     (tmp_path / "bin").mkdir()
     victim = tmp_path / "bin/victim.py"
     victim.write_text(_shebang())
