@@ -396,17 +396,18 @@ WHEELS = {
         ("{{info}}/entry_points.txt", FILE, "[console_scripts]\n{out}/escaped = a:b\n")
     ],
     "has the RECORD of another": [
-        ("{{data}}/purelib/other-1.0.dist-info/METADATA", FILE, "Name: other\nVersion: 1.0\n"),
-        (
-            "{{data}}/purelib/other-1.0.dist-info/RECORD",
-            FILE,
-            "{out}/bin/victim.py,sha256=abc,1\n{up}/bin/victim.py,,\nother-1.0.dist-info/RECORD,,\n",
-        ),
-        (
-            "{{data}}/purelib/third-1.0.dist-info/RECORD",
-            FILE,
-            "{out}/bin/victim.py,sha256=def,1\n{up}/bin/victim.py,,\nthird-1.0.dist-info/RECORD,,\n",
-        ),
+        ("{{data}}/purelib/other-1.0.dist-info/RECORD", FILE, "{out}/bin/victim.py,,\n{up}/bin/victim.py,,\n"),
+    ],
+    "has the RECORDs of two others": [
+        ("{{data}}/purelib/other-1.0.dist-info/RECORD", FILE, "{out}/bin/victim.py,sha256=a,1\n"),
+        ("{{data}}/purelib/third-1.0.dist-info/RECORD", FILE, "{out}/bin/victim.py,sha256=a,1\n"),
+    ],
+    "has RECORDs that name themselves": [
+        ("{{data}}/purelib/other-1.0.dist-info/RECORD", FILE, "gone.py,,\nother-1.0.dist-info/RECORD,,\n"),
+        ("{{data}}/purelib/third-1.0.dist-info/RECORD", FILE, "gone.py,sha256=a,1\nthird-1.0.dist-info/RECORD,,\n"),
+    ],
+    "has the RECORD of a package of the lock": [
+        ("{{data}}/purelib/good-1.0.dist-info/RECORD", FILE, "{out}/bin/victim.py,,\n{up}/bin/victim.py,,\n"),
     ],
     "has names for terminals": [("pkg/\x1b[31mred.py", FILE, "X = 1\n"), ("pkg/a\nb.py", FILE, "Y = 1\n")],
 }
@@ -424,7 +425,8 @@ def test_a_wheel_writes_nothing_out_of_its_tree(stage, run, tmp_path, site, name
     entries = [
         (path.format(out=tmp_path, up=up), mode, text.format(out=tmp_path, up=up)) for path, mode, text in WHEELS[name]
     ]
-    stage.lock("some", _wheel(stage.files, "evil", entries), prefix=prefix)
+    wheels = [_wheel(stage.files, "evil", entries), stage.wheel("good", files={"good.py": "X = 1\n"})]
+    stage.lock("some", *wheels, prefix=prefix)
     caches = {"UV_CACHE_DIR": str(tmp_path / "uv-cache"), "UV_LAYERS_CACHE_DIR": str(tmp_path / "bytecode")}
     before = _described(tmp_path)
     ended = run("install", "some", cwd=stage, **caches)
