@@ -212,7 +212,7 @@ def changed(draw, document):
     return made
 
 
-def _written(document):
+def written(document):
     data = tomli_w.dumps(document).encode()
     for name, raw in RAW.items():
         data = data.replace(f'"{name}"'.encode(), raw)
@@ -232,8 +232,8 @@ pieces = st.one_of(
 def spoiled(draw, document):
     """The bytes of a document that was changed as one, or as bytes."""
     if draw(st.booleans()):
-        return _written(draw(changed(document)))
-    data = _written(document)
+        return written(draw(changed(document)))
+    data = written(document)
     for _ in range(draw(st.integers(1, 3))):
         start, end = sorted((draw(st.integers(0, len(data))), draw(st.integers(0, len(data)))))
         kind = draw(st.sampled_from(["insert", "cut", "twice", "end"]))
@@ -259,15 +259,19 @@ def one_line(call, *arguments):
         return None
 
 
+def make_project(folder):
+    """Write a project with all that its `pyproject.toml` speaks of."""
+    for name in ("src", "vendor", "packages/one"):
+        (folder / name).mkdir(parents=True)
+    (folder / "vendor/web.whl").touch()
+    (folder / "packages/one/pyproject.toml").write_text('[project]\nname = "one"\n', encoding="utf-8")
+    (folder / "uv.lock").write_text("version = 1\n", encoding="utf-8")
+    (folder / "pyproject.toml").write_bytes(written(PYPROJECT))
+
+
 @pytest.fixture
 def folder(tmp_path):
-    """A project with all that its `pyproject.toml` speaks of."""
-    for name in ("src", "vendor", "packages/one"):
-        (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "vendor/web.whl").touch()
-    (tmp_path / "packages/one/pyproject.toml").write_text('[project]\nname = "one"\n', encoding="utf-8")
-    (tmp_path / "uv.lock").write_text("version = 1\n", encoding="utf-8")
-    (tmp_path / "pyproject.toml").write_bytes(_written(PYPROJECT))
+    make_project(tmp_path)
     return tmp_path
 
 
@@ -279,7 +283,7 @@ def _listed(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-def _read_project(folder):
+def read_project(folder):
     """Do with a project all that is done without uv."""
     before = _listed(folder)
     for snippet in (True, False):
@@ -298,17 +302,17 @@ def _read_project(folder):
 
 def test_what_is_changed_is_understood_as_it_is(folder):
     assert "COPY --from=plan" in commands.dockerfile(_options(folder), snippet=True)
-    (folder / "uv-layers.toml").write_bytes(_written(CONFIG))
+    (folder / "uv-layers.toml").write_bytes(written(CONFIG))
     assert "COPY --from=plan" in commands.dockerfile(_options(folder))
     for name in ("pylock.some.toml", "valid.toml"):
-        (folder / name).write_bytes(_written(LOCK))
-    assert list(_read_lock(folder).versions) == ["web", "built", "tool", "one"]
+        (folder / name).write_bytes(written(LOCK))
+    assert list(read_lock(folder).versions) == ["web", "built", "tool", "one"]
 
 
 def _project(groups=None, *, project=None, uv=None, own=None):
     """A project that has something for a layer, and one thing that is odd."""
     tool = {"uv": uv or {}, "uv-layers": own or {}}
-    return _written({"project": project or PYPROJECT["project"], "dependency-groups": groups or {}, "tool": tool})
+    return written({"project": project or PYPROJECT["project"], "dependency-groups": groups or {}, "tool": tool})
 
 
 @thorough
@@ -331,24 +335,24 @@ def _project(groups=None, *, project=None, uv=None, own=None):
 @example(data=_project(own={"layers": DEEPER}))
 def test_pyproject(folder, data):
     (folder / "pyproject.toml").write_bytes(data)
-    _read_project(folder)
+    read_project(folder)
 
 
 @thorough
 @given(data=spoiled(CONFIG))
-@example(data=_written({"layers": [{"name": LONG_HEX}]}))
-@example(data=_written({"layers": [{"name": "a", "image": "\x7f"}]}))
+@example(data=written({"layers": [{"name": LONG_HEX}]}))
+@example(data=written({"layers": [{"name": "a", "image": "\x7f"}]}))
 @example(data=b"layers = [\n" + b"\n" * 2000)
 @example(data=b'layers = [] # ]\n[dockerfile]\ncopy = [\n\']\', # [\n\'\'\'\n]\'\'\', """\\"""]"""\n]\n')
 def test_configuration(folder, data):
     (folder / "uv-layers.toml").write_bytes(data)
-    _read_project(folder)
+    read_project(folder)
 
 
 AT = target.of_platform("linux/amd64", "3.12.4")
 
 
-def _read_lock(folder):
+def read_lock(folder):
     path = folder / "pylock.some.toml"
     lock = pylock.read_layer_lock(path, "some")
     one_line(pylock.check_target, lock, path, AT)
@@ -367,26 +371,26 @@ def _read_lock(folder):
 
 @thorough
 @given(data=spoiled(LOCK))
-@example(data=_written({**LOCK, "requires-python": "==" + "9" * 5000}))
-@example(data=_written({**LOCK, "environments": ["os_name ~= 'x'"]}))
-@example(data=_written({**LOCK, "environments": ["extra == 'x'"]}))
-@example(data=_written({**LOCK, "environments": ["(" * 300 + "os_name == 'a'" + ")" * 300]}))
-@example(data=_written({**LOCK, "tool": {"uv-layers": {"prefix": dt.date(2026, 1, 1)}}}))
-@example(data=_written({**LOCK, "tool": {"uv-layers": {"layer": LONG_HEX}}}))
-@example(data=_written({**LOCK, "tool": {"uv-layers": {"uv": {"config-settings": dt.date(2026, 1, 1)}}}}))
-@example(data=_written({**LOCK, "tool": {"other": DEEPER}}))
-@example(data=_written({**LOCK, "packages": [{**LOCK["packages"][0], "version": "\n1.0\x1c"}]}))
-@example(data=_written({**LOCK, "packages": [{**LOCK["packages"][3], "archive": {"path": "", "url": "a"}}]}))
+@example(data=written({**LOCK, "requires-python": "==" + "9" * 5000}))
+@example(data=written({**LOCK, "environments": ["os_name ~= 'x'"]}))
+@example(data=written({**LOCK, "environments": ["extra == 'x'"]}))
+@example(data=written({**LOCK, "environments": ["(" * 300 + "os_name == 'a'" + ")" * 300]}))
+@example(data=written({**LOCK, "tool": {"uv-layers": {"prefix": dt.date(2026, 1, 1)}}}))
+@example(data=written({**LOCK, "tool": {"uv-layers": {"layer": LONG_HEX}}}))
+@example(data=written({**LOCK, "tool": {"uv-layers": {"uv": {"config-settings": dt.date(2026, 1, 1)}}}}))
+@example(data=written({**LOCK, "tool": {"other": DEEPER}}))
+@example(data=written({**LOCK, "packages": [{**LOCK["packages"][0], "version": "\n1.0\x1c"}]}))
+@example(data=written({**LOCK, "packages": [{**LOCK["packages"][3], "archive": {"path": "", "url": "a"}}]}))
 def test_layer_lock(folder, data):
-    (folder / "valid.toml").write_bytes(_written(LOCK))
+    (folder / "valid.toml").write_bytes(written(LOCK))
     (folder / "pylock.some.toml").write_bytes(data)
-    one_line(_read_lock, folder)
+    one_line(read_lock, folder)
 
 
 @pytest.mark.parametrize("size", [-1, 10**400, 2**63])
 def test_a_size_that_none_can_have_is_refused(folder, size):
     wheel = {**LOCK["packages"][0]["wheels"][0], "size": size}
-    data = _written({**LOCK, "packages": [{**LOCK["packages"][0], "wheels": [wheel]}]})
+    data = written({**LOCK, "packages": [{**LOCK["packages"][0], "wheels": [wheel]}]})
     (folder / "pylock.some.toml").write_bytes(data)
     with pytest.raises(errors.LayerLockError, match="size"):
         pylock.read_layer_lock(folder / "pylock.some.toml", "some")
