@@ -132,3 +132,31 @@ def test_a_failure_of_uv_has_the_command_and_keeps_its_own_words_apart(status, h
 )
 def test_a_machine_error_says_what_and_where(error, message):
     assert str(errors.MachineError(error)) == message
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a", "'a'"),
+        (["a"], "['a']"),
+        ("a" * 98, f"'{'a' * 98}'"),
+        ("a" * 99, f"'{'a' * 99}…"),
+        (16**5000, "a int with a number that is too long"),
+        ([16**5000], "a list with a number that is too long"),
+    ],
+    ids=["text", "list", "longest", "longer", "number", "number in a list"],
+)
+def test_a_value_is_shown_in_the_length_of_a_line(value, text):
+    assert errors.shown(value) == text
+
+
+def test_a_line_has_an_end():
+    assert str(LayersError("a" * 4000)) == "a" * 4000
+    assert str(LayersError("a" * 2000 + "b" * 2000 + "c" * 2000)) == f"{'a' * 2000} … {'c' * 2000}"
+
+
+def test_what_uv_says_cannot_drive_the_terminal():
+    detail = errors.UvFailedError("uv", 2, f"one\n{HOSTILE}\ntwo").detail
+    assert all(line.isprintable() for line in detail.split("\n"))
+    assert detail.startswith("one\n")
+    assert detail.endswith("\ntwo")

@@ -213,3 +213,13 @@ def test_a_record_that_is_damaged_is_read_where_it_can_be(tmp_path, record, file
     (tmp_path / SITE / "a-1.dist-info/RECORD").write_bytes(record)
     [found] = installed.distributions(tmp_path)
     assert dict(found.files) == files
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../../../../../../../../etc/passwd", "..", "../../../../.."])
+def test_nothing_of_a_record_leads_out_of_the_tree(tmp_path, put, path):
+    info = put(tmp_path, "demo", {f"{SITE}/demo.py": ""})
+    with (tmp_path / info / "RECORD").open("a", encoding="utf-8") as file:
+        file.write(f"{path},sha256=a,1\n..a,,\n../../../..b,,\n")
+    [found] = installed.distributions(tmp_path)
+    assert all(not name.startswith(("/", "../")) and name != ".." for name in found.files)
+    assert {f"{SITE}/demo.py", f"{SITE}/..a"} <= found.files.keys()

@@ -765,3 +765,73 @@ def test_several_members_are_one_project_with_what_each_of_them_has(tmp_path):
     assert len(set(both.inputs)) == len(both.inputs)
     assert project.of_members(root, [project.load(tmp_path / "apps/web")]).has_dependencies is False
     assert root.parts == (root,)
+
+
+# What strangers write.
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[dependency-groups]\n'a b' = []\n", "dependency-groups: 'a b' is no name"),
+        ("[project.optional-dependencies]\n'../a' = []\n", "project.optional-dependencies: '../a' is no name"),
+        ("[project]\nname = '-a'\n", "project.name: '-a' is no name"),
+        ("[tool.uv.sources]\na = { path = 'a\\u0000' }\n".replace("'", '"'), "tool.uv.sources.a: its path is none"),
+        ("[tool.uv]\nindex = 3\n", "tool.uv.index: must be a list of tables"),
+        (f"[tool.uv.workspace]\nmembers = {['a'] * 1001}\n", "tool.uv.workspace.members: has more than 1000"),
+        (f"[tool.uv.workspace]\nmembers = ['{'a/' * 2000}']\n", "tool.uv.workspace.members: "),
+        (f"[tool.uv-layers]\nlayers = [{{ name = 'a', packages = ['{'a' * 256}'] }}]\n", "longer than any name"),
+        (f"[tool.uv-layers]\nprefix = '/{'a' * 256}'\n", "tool.uv-layers.prefix: is too long"),
+        (f"[tool.uv-layers]\nprefix = '{'/a' * 501}'\n", "tool.uv-layers.prefix: is too long"),
+    ],
+)
+def test_what_nothing_can_be_made_of_is_refused(tmp_path, text, says):
+    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        project.load(tmp_path)
+
+
+def test_settings_of_uv_in_a_file_of_its_own_are_held_to_their_form_too(tmp_path):
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "uv.toml").write_text("find-links = 1\n")
+    with pytest.raises(ConfigError, match=re.escape("uv.toml: find-links: must be a list of strings")):
+        project.load(tmp_path)
+
+
+@pytest.mark.parametrize("request_", ["3.12\x1b[31m", "a" * 256])
+def test_a_request_that_names_no_python_is_refused(tmp_path, request_):
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / ".python-version").write_text(request_)
+    with pytest.raises(UnreadableFileError, match="names no Python"):
+        project.load(tmp_path)
+
+
+def test_the_root_of_a_workspace_may_name_itself(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[tool.uv.workspace]\nmembers = ['.', './']\n")
+    assert project.load(tmp_path).members == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "layers = [ # ]\n  { name = ']' },\n] # [\n",
+        'layers = [{ name = "]\\"]" }, {a = \'\'\'\n]\'\'\', b = """\n]\\""""}]\n',
+        "layers = [\n[[]],\n]",
+    ],
+)
+def test_where_layers_end_is_told_by_their_brackets(tmp_path, text):
+    path = tmp_path / "uv-layers.toml"
+    path.write_text(f"# first\n{text}", encoding="utf-8")
+    assert project.with_layers(path, MADE, Config("", "/usr/local")) == f"# first\n{WRITTEN}"
+
+
+def test_layers_without_end_are_refused(tmp_path):
+    path = tmp_path / "uv-layers.toml"
+    path.write_text("a = '''\nlayers = [\n'''\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="cannot be replaced alone"):
+        project.with_layers(path, MADE, Config("", "/usr/local"))
+
+
+def test_a_control_character_is_written_as_toml_has_it(tmp_path):
+    text = project.with_layers(tmp_path / "f", [LayerSpec("a", image="a\x7f")], Config("", "/usr/local"))
+    assert 'image = "a\\u007f"' in text

@@ -341,6 +341,12 @@ def test_a_commit_is_its_own_pin(target):
         ("ssh://git@git.example/a.git", "ssh://git@git.example/a.git"),
         ("git+ssh://git@git.example/a.git", "git+ssh://git@git.example/a.git"),
         ("ssh://git:secret@git.example/a.git", "ssh://git@git.example/a.git"),
+        ("https://user:p@ss:w@rd@git.example/a@b", "https://git.example/a@b"),
+        (" https://user:secret@git.example/a.git", " https://git.example/a.git"),
+        ("https:///user:secret@git.example/a.git", "https:///git.example/a.git"),
+        ("https:user:secret@git.example/a.git", "https:git.example/a.git"),
+        ("HTTPS:\\\\user:secret@git.example/a.git", "HTTPS:\\\\git.example/a.git"),
+        ("https://git.example?a=b@c", "https://git.example?a=b@c"),
         ("https://git.example/a@b.git", "https://git.example/a@b.git"),
     ],
 )
@@ -902,3 +908,64 @@ def test_for_another_platform_nothing_is_built(table, message):
         f"{message} has no wheel for CPython 3.12 on linux aarch64, "
         "and nothing is built for a platform that is not here; make its layer there, or a wheel of it"
     )
+
+
+# Locks of strangers.
+
+
+def _lock_of(tmp_path, **document):
+    path = tmp_path / "pylock.some.toml"
+    path.write_text(tomli_w.dumps({"lock-version": "1.0", "created-by": "a", "packages": [], **document}))
+    return path
+
+
+def test_the_tags_of_a_wheel_are_not_multiplied_without_end(target):
+    many = ".".join(f"py{number}" for number in range(60))
+    fits, more = (f"demo-1.0-py3.{many}-none-{platforms}.whl" for platforms in ("any.b.c", "any.b.c.d"))
+    assert _only(target, _package(wheels=[_file(fits)])).table["wheels"][0]["url"].endswith(fits)
+    with pytest.raises(NoWheelError):
+        _only(target, _package(wheels=[_file(more)]))
+
+
+def test_the_name_of_a_wheel_may_be_encoded_in_its_url(target):
+    name = "demo%2D1.0%2Bcpu%2Dpy3%2Dnone%2Dany.whl"
+    assert _only(target, _package(version="1.0+cpu", wheels=[_file(name)])).built is False
+
+
+@pytest.mark.parametrize("key", ["name", "path", "url"])
+def test_the_tags_of_all_wheels_of_a_lock_are_not_multiplied_without_end(tmp_path, key):
+    many = "-".join(".".join(f"{kind}{number}" for number in range(80)) for kind in "abc")
+    wheel = {"url": "a", key: f"b/demo-1.0-{many}.whl", "hashes": {"sha256": SHA}}
+    path = _lock_of(tmp_path, packages=[{"name": "demo", "version": "1.0", "wheels": [wheel]}])
+    with pytest.raises(LayerLockError, match="too many tags"):
+        pylock.read_layer_lock(path, "some")
+
+
+@pytest.mark.parametrize("key", ["environments", "requires-python", "marker"])
+def test_the_markers_of_a_lock_are_not_without_end(tmp_path, key):
+    long = "os_name == 'a'" + " or os_name == 'a'" * 30_000
+    vcs = {"type": "git", "url": "a", "commit-id": "b"}
+    package = {"name": "demo", "vcs": vcs, **({key: long} if key == "marker" else {})}
+    more = {} if key == "marker" else {key: [long] if key == "environments" else long}
+    with pytest.raises(LayerLockError, match="its markers are too long"):
+        pylock.read_layer_lock(_lock_of(tmp_path, packages=[package], **more), "some")
+
+
+@pytest.mark.parametrize(
+    ("own", "says"),
+    [
+        ({"prefix": 1}, "tool.uv-layers.prefix must be a string, not 1"),
+        ({"uv": {"index": [{"name": "a"}]}}, "tool.uv-layers.uv.index must be a list of tables, each with a url"),
+        ({"layer": ["a"]}, "it is the lock of layer ['a'], not of 'some'"),
+    ],
+)
+def test_what_a_lock_says_to_uv_layers_has_a_form(tmp_path, own, says):
+    with pytest.raises(LayerLockError, match=re.escape(says)):
+        pylock.read_layer_lock(_lock_of(tmp_path, tool={"uv-layers": own}), "some")
+
+
+@pytest.mark.parametrize("more", [{"environments": ["extra == 'x'"]}, {"requires-python": f"=={'9' * 5000}"}])
+def test_what_cannot_be_compared_with_a_target_is_refused(tmp_path, target, more):
+    path = _lock_of(tmp_path, **more)
+    with pytest.raises(LayerLockError):
+        pylock.check_target(pylock.read_layer_lock(path, "some"), path, target)

@@ -246,6 +246,8 @@ def test_the_dev_group_cannot_be_let_in_by_a_variable():
         ("git+https://user:secret@git.example/a.git@main", "git+https://****@git.example/a.git@main"),
         ("a https://u:p@a.example b http://u:p@b.example", "a https://****@a.example b http://****@b.example"),
         ("https://index.example/a@b", "https://index.example/a@b"),
+        ("https://user:p@ss:w@rd@index.example/a@b", "https://****@index.example/a@b"),
+        ("https://index.example?a=b@c", "https://index.example?a=b@c"),
         ("mail me@example", "mail me@example"),
         ("", ""),
     ],
