@@ -17,8 +17,10 @@ LARGEST_LAYER_LOCK = 3_000_000
 # uv parses its own lock.
 LARGEST_LOCK = 32_000_000
 DOTS = 20_000_000
-# Deeper ones are more than the standard library can compare, write or show.
+# What is deeper the standard library cannot compare, write or show; nor numbers that are longer than 4,300 digits. This
+# is the largest that TOML promises.
 DEEPEST = 100
+LARGEST_NUMBER = 2**63 - 1
 # uv's settings that are read here, by the form that uv has for them; of all others uv speaks for itself.
 _LISTS = {"find-links", "no-binary-package", "no-build-isolation-package", "no-build-package"}
 _TABLES = {"config-settings-package", "extra-build-dependencies", "extra-build-variables"}
@@ -40,17 +42,21 @@ def read(path: Path, largest: int = LARGEST) -> tuple[str, dict[str, Any]]:
         document = tomli.loads(text)
     except RecursionError as error:
         raise ValueError(str(error)) from None
-    if _is_deep(document):
-        raise ValueError(f"it is nested more than {DEEPEST} deep")
+    _check(document)
     return text, document
 
 
-def _is_deep(document: dict[str, Any]) -> bool:
+def _check(document: dict[str, Any]) -> None:
     level: list[Any] = [document]
     for _ in range(DEEPEST):
         inner = (value.values() if isinstance(value, dict) else value for value in level)
-        level = [value for values in inner for value in values if isinstance(value, (dict, list))]
-    return bool(level)
+        values = [value for values in inner for value in values]
+        if any(isinstance(value, int) and not -LARGEST_NUMBER <= value <= LARGEST_NUMBER for value in values):
+            raise ValueError("it has a number that is too large")
+        level = [value for value in values if isinstance(value, (dict, list))]
+        if not level:
+            return
+    raise ValueError(f"it is nested more than {DEEPEST} deep")
 
 
 def misshapen(settings: Mapping[str, Any]) -> tuple[str, str] | None:

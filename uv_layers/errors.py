@@ -27,10 +27,7 @@ def printable(text: str) -> str:
 
 def shown(value: object) -> str:
     """Return a value of a document as a message has it, not longer than a line bears."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes no number of more than 4,300 digits
-        text = f"a {type(value).__name__} with a number that is too long"
+    text = repr(value)
     return text if len(text) <= _VALUE else f"{text[:_VALUE]}…"
 
 

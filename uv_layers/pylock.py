@@ -28,8 +28,6 @@ _FILE_NAME = re.compile(r"pylock\.([^.]+)\.toml")
 _MOST_TAGS, _MOST_TAGS_OF_ALL = 200, 500_000
 # Characters of all markers and versions of Python; to parse 100,000 of them takes a fifth of a second.
 _LONGEST_MARKERS = 500_000
-# The largest number that TOML promises.
-_LARGEST_SIZE = 2**63 - 1
 
 _HEAD = re.compile(r'name = "([^"\n]+)"\n(?:version = "([^"\n]*)"\n)?(?:source = \{ ([^\n]*) \}\n)?')
 
@@ -391,8 +389,8 @@ def _check_files(document: Mapping[str, Any]) -> None:
             if tags > _MOST_TAGS_OF_ALL:
                 raise ValueError("its wheels have too many tags")
             size = file.get("size", 0)
-            if isinstance(size, int) and not 0 <= size <= _LARGEST_SIZE:
-                raise ValueError(f"a file of {errors.shown(table.get('name'))} has no size that is one")
+            if isinstance(size, int) and size < 0:
+                raise ValueError(f"a file of {errors.shown(table.get('name'))} has a size that is none")
 
 
 def _tables(values: object) -> list[dict[str, Any]]:

@@ -92,8 +92,8 @@ def main() -> None:
         else:
             read(folder, data)
 
-    # A document of 100 kB is as good as one of any size, and one that takes 5 seconds is a fault.
-    limits = ["-max_len=100000", "-timeout=5", "-rss_limit_mb=500"]
+    # A document of 100 kB is as good as one of any size, and one that takes half a minute is a fault.
+    limits = ["-max_len=100000", "-timeout=30", "-rss_limit_mb=500"]
     atheris.Setup([sys.argv[0], *limits, *options, str(corpus)], once)
     atheris.Fuzz()
 

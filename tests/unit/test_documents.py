@@ -47,9 +47,23 @@ def test_a_document_may_be_as_deep_as_what_reads_it(tmp_path):
         (b"a = '\xff'\n", "can't decode byte 0xff in position 5"),
         ("a = 1\na = 2\n", "line 2"),
         (f"a = {'9' * 5000}\n", "limit"),
+        (f"a = [[{{ b = 0x{'f' * 5000} }}]]\n", "a number that is too large"),
+        (f"a = {2**63}\n", "a number that is too large"),
+        (f"a = -{2**63}\n", "a number that is too large"),
         ("a = '\0'\n", "line 1"),
     ],
-    ids=["depth", "parts of keys", "parts of a key", "encoding", "twice", "number", "NUL"],
+    ids=[
+        "depth",
+        "parts of keys",
+        "parts of a key",
+        "encoding",
+        "twice",
+        "digits",
+        "hexadecimal",
+        "number",
+        "negative",
+        "NUL",
+    ],
 )
 def test_why_a_document_cannot_be_read(tmp_path, text, says):
     with pytest.raises(ValueError, match=re.escape(says)):
