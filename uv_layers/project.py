@@ -55,12 +55,15 @@ def load(directory: Path, config_file: Path | None = None) -> Project:
     documents = {path: document if path == pyproject else _read(path) for path in inputs if path.name == pyproject.name}
     local = _local(documents)
     inputs |= dict.fromkeys(path / pyproject.name for path in local if (path / pyproject.name).is_file())
+    # uv reads one of the two and not both: uv.toml wins.
+    uv_settings = _read(settings) if settings.is_file() else _table(documents[lock_root / pyproject.name], "tool.uv")
+    files = [path for path in local if not path.is_dir()] + [lock_root / place for place in _links(uv_settings)]
     return Project(
         directory=directory,
         lock_root=lock_root,
         config=_config(directory, document, config_file),
         inputs=tuple(inputs),
-        files=tuple(path for path in local if not path.is_dir()),
+        files=tuple(dict.fromkeys(files)),
         unchecked=_unchecked(documents, local),
         members={name: path.parent for path in member_files if (name := _name(documents[path]))},
         name=_string(meta, "name"),
@@ -70,8 +73,7 @@ def load(directory: Path, config_file: Path | None = None) -> Project:
         groups=groups,
         default_groups=tuple(g for g in groups if default == "all" or g in default),
         extras=tuple(normalised(extra) for extra in _table(document, "project.optional-dependencies")),
-        # uv reads one of the two and not both: uv.toml wins.
-        uv_settings=_read(settings) if settings.is_file() else _table(documents[lock_root / pyproject.name], "tool.uv"),
+        uv_settings=uv_settings,
     )
 
 
@@ -181,6 +183,14 @@ def _local(documents: Mapping[Path, Mapping[str, Any]]) -> list[Path]:
                 if isinstance(place, dict) and isinstance(place.get("path"), str):
                     found[Path(os.path.normpath(path.parent / place["path"]))] = None
     return list(found)
+
+
+def _links(uv_settings: Mapping[str, Any]) -> list[str]:
+    """Return the folders and files that the settings name as indexes; what is malformed there, uv itself refuses."""
+    found = [uv_settings.get(key) for key in ("find-links", "index")]
+    links, indexes = ([] if not isinstance(items, list) else items for items in found)
+    places = [*links, *(index.get("url") for index in indexes if isinstance(index, dict))]
+    return [place for place in places if isinstance(place, str) and "://" not in place]
 
 
 def _unchecked(documents: Mapping[Path, Mapping[str, Any]], local: Iterable[Path]) -> str:
