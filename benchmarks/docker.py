@@ -43,7 +43,7 @@ from itertools import product
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Lock, Thread
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from uv import find_uv_bin
 
@@ -325,7 +325,7 @@ class Trial:
         docker("image", "rm", f"{self.main.repository}:bumped")
         self.move("pull", "hot pull, cold builder", "bumped", self.other)
         if self.found["cold pull bytes"] < 0.99 * self.found["cold push bytes"]:
-            sys.exit(f"{self.way}: the engine still had layers of an image that was removed")
+            sys.exit(f"{self.way}: the engine has these layers in an image of another name; remove it")
 
     def build(self, measure: str, state: str) -> None:
         context, tag = self.contexts / state, self._image(state)
@@ -415,7 +415,8 @@ def report(results: dict[str, dict[str, list[dict[str, float]]]]) -> tuple[dict[
     """Return the medians and the aims, as data and as tables."""
     data: dict[str, object] = {}
     text = ""
-    for setting, ways in results.items():
+    for setting, all_ways in results.items():
+        ways = {way: runs for way, runs in all_ways.items() if runs}
         medians = {way: {m: statistics.median(run[m] for run in runs) for m in MEASURES} for way, runs in ways.items()}
         text += f"\n| bytecode {setting} | {' | '.join(ways)} |\n|---|{'--:|' * len(ways)}\n"
         for measure in MEASURES:
@@ -442,28 +443,36 @@ def main() -> None:
     parser.add_argument("--torch", action="store_true", help="torch is the heavy group")
     parser.add_argument("--registry", default="127.0.0.1:5000", metavar="HOST:PORT")
     parser.add_argument("--uv-image", default="astral/uv:latest", help="the image that has /uv and /uvx")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="written after each round")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="written after each way; what it has is not measured again"
+    )
     arguments = parser.parse_args()
     if unknown := set(arguments.ways) - set(WAYS):
         parser.error(f"no such way: {', '.join(unknown)}")
     settings = ("on", "off") if arguments.bytecode == "both" else (arguments.bytecode,)
+    facts: dict[str, Any] = {"processors": os.cpu_count(), "torch": arguments.torch}
     results: dict[str, dict[str, list[dict[str, float]]]] = {s: {way: [] for way in arguments.ways} for s in settings}
-    text = ""
+    if arguments.json and arguments.json.exists():
+        known = json.loads(arguments.json.read_text(encoding="utf-8"))
+        if {key: known[key] for key in facts} != facts:
+            parser.error(f"{arguments.json} is of another benchmark")
+        for setting, way in product(settings, arguments.ways):
+            results[setting][way] = known["bytecode"].get(setting, {"runs": {}})["runs"].get(way, [])
     with tempfile.TemporaryDirectory() as temporary:
         contexts = lock(Path(temporary), TORCH if arguments.torch else SCIENCE)
-        for number in range(1, arguments.rounds + 1):
-            for setting, way in product(settings, arguments.ways):
-                started = time.perf_counter()
-                file = Path(temporary) / "Dockerfile"
-                file.write_text(dockerfile(way, setting == "on", contexts, arguments.uv_image), encoding="utf-8")
-                results[setting][way].append(trial(way, setting == "on", file, contexts, arguments.registry))
-                seconds = time.perf_counter() - started
-                print(f"round {number}, bytecode {setting}, {way}: {seconds:.0f} s", file=sys.stderr)
-            data, text = report(results)
+        for number, setting, way in product(range(1, arguments.rounds + 1), settings, arguments.ways):
+            if len(results[setting][way]) >= number:
+                continue
+            started = time.perf_counter()
+            file = Path(temporary) / "Dockerfile"
+            file.write_text(dockerfile(way, setting == "on", contexts, arguments.uv_image), encoding="utf-8")
+            results[setting][way].append(trial(way, setting == "on", file, contexts, arguments.registry))
+            seconds = time.perf_counter() - started
+            print(f"round {number}, bytecode {setting}, {way}: {seconds:.0f} s", file=sys.stderr)
             if arguments.json:
-                facts = {"rounds": number, "processors": os.cpu_count(), "torch": arguments.torch, "bytecode": data}
-                arguments.json.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    print(text.strip())
+                text = json.dumps({**facts, "bytecode": report(results)[0]}, indent=2)
+                arguments.json.write_text(f"{text}\n", encoding="utf-8")
+    print(report(results)[1].strip())
 
 
 if __name__ == "__main__":

@@ -3,81 +3,60 @@
 from __future__ import annotations
 
 import os
-import posixpath
 import re
-import shlex
 import shutil
-import sys
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from uv_layers import __version__, documents, errors, process, project, pylock, target
 from uv_layers import dockerfile as rendering
+from uv_layers import errors, planner, project, pylock, target
 from uv_layers import plan as planning
 from uv_layers.build import Build
-from uv_layers.dockerfile import PROJECT, Recipe, Stage
 from uv_layers.fs import LayersFolder, write_atomically
 from uv_layers.history import Repository
 from uv_layers.model import (
     DEFAULT_EPOCH,
-    ENVIRONMENT,
-    Closure,
     Environment,
     Exported,
-    Layer,
     LayerChange,
     LayerLock,
-    LayerSpec,
     Options,
     Plan,
     Problem,
     Project,
-    Selection,
     Suggestion,
     Target,
     Tree,
-    is_environment,
     normalised,
 )
-from uv_layers.uv import (
-    Uv,
-    check_argv,
-    dependencies_argv,
-    find_python_argv,
-    group_argv,
-    image_argv,
-)
+from uv_layers.recipe import in_context, recipe_of
+from uv_layers.tasks import parallel
+from uv_layers.uv import Uv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-T = TypeVar("T")
+    from collections.abc import Callable, Mapping, Sequence
 
 # The last that a file's time can be where it has 32 bits.
 _LAST_SECOND = 2**32 - 1
-# Seconds between two looks for a signal.
-_TICK = 0.2
 
 
 def plan(options: Options, named: Sequence[str] = ()) -> Plan:
     """Return the plan of the project, with a layer on top for each of `named` that is only a group."""
-    return _plan(options, _project(options), named)
+    return planner.make(options, planner.find_project(options), named)
 
 
 def export(
     options: Options, named: Sequence[str] = (), output: Path | None = None, *, to_text: bool = False
 ) -> tuple[list[Exported], Plan]:
     """Write the layer locks into `output`, the project's folder when left out; with `to_text`, write nothing."""
-    current = _project(options)
-    made = _plan(options, current, named)
+    current = planner.find_project(options)
+    made = planner.make(options, current, named)
     folder = output or current.directory
     exported = []
-    locks = _locks(made, current, named)
+    locks = planner.locks(made, current, named)
     for lock in locks:
         if lock.kind == "project":
             if lock.layer in named:
@@ -134,7 +113,7 @@ def install(
         pylock.check_wheels(locks, at)
     # uv's progress bars are for one uv at a time.
     workers = 1 if show_progress else os.cpu_count() or 1
-    trees = _parallel([partial(build.make, uv, lock, at, stamp) for lock in locks], workers)
+    trees = parallel([partial(build.make, uv, lock, at, stamp) for lock in locks], workers)
     return trees, hints + _clashes_between(trees, strict=strict)
 
 
@@ -161,9 +140,9 @@ def _place(options: Options, named: Sequence[str], layers_dir: Path | None) -> _
         access: Mapping[str, Any] = {}
         gather = partial(_from_folder, options, start, layers)
     else:
-        current = _project(options)
+        current = planner.find_project(options)
         specs = planning.specs(current, options.selection, named)
-        known = planning.names(current, specs, _prefix(options, current.config.prefix))
+        known = planning.names(current, specs, planner.prefix_of(options, current.config.prefix))
         planning.named_specs(named, known, current.groups)
         layers = tuple(dict.fromkeys(named or known))
         home, root, inputs = current.directory, current.lock_root, current.inputs
@@ -176,25 +155,29 @@ def _place(options: Options, named: Sequence[str], layers_dir: Path | None) -> _
 def _from_project(
     options: Options, current: Project, wanted: Sequence[str], uv: Uv
 ) -> tuple[list[LayerLock], Target, tuple[str, ...]]:
-    made = _plan(options, current, wanted, uv)
-    return _locks(made, current, wanted), _equipped(uv, options, made.target, current.directory), made.hints
+    made = planner.make(options, current, wanted, uv)
+    return (
+        planner.locks(made, current, wanted),
+        planner.equipped(uv, options, made.target, current.directory),
+        made.hints,
+    )
 
 
 def _from_folder(
     options: Options, folder: Path, wanted: Sequence[str], uv: Uv
 ) -> tuple[list[LayerLock], Target, tuple[str, ...]]:
     if options.platform is None:
-        at = _interpreter(uv, options, folder, None)
+        at = planner.interpreter(uv, options, folder, None)
     else:
-        at = target.of_platform(options.platform, options.python or _running())
+        at = target.of_platform(options.platform, options.python or planner.running_version())
     locks = []
     for name in wanted:
         path = _lock_file(folder, name)
         lock = pylock.read_layer_lock(path, name)
         pylock.check_target(lock, path, at)
         own = project.prefix(lock.prefix, str(path), "tool.uv-layers.prefix")
-        locks.append(replace(lock, prefix=_prefix(options, own)))
-    return locks, _equipped(uv, options, at, folder), ()
+        locks.append(replace(lock, prefix=planner.prefix_of(options, own)))
+    return locks, planner.equipped(uv, options, at, folder), ()
 
 
 def _clashes_between(trees: Sequence[Tree], *, strict: bool) -> tuple[str, ...]:
@@ -293,7 +276,7 @@ def diff(options: Options, old: str, new: str | None = None) -> tuple[LayerChang
     Each is a git revision, a lock file, or a folder of layer locks. uv.lock is taken as it is, unchecked.
     """
     options = replace(options, frozen=True)
-    before, after = _parallel([partial(_side, options, old), partial(_side, options, new)], workers=2)
+    before, after = parallel([partial(_side, options, old), partial(_side, options, new)], workers=2)
     return planning.diff(tuple(map(pylock.layer_of, before)), tuple(map(pylock.layer_of, after)))
 
 
@@ -310,8 +293,8 @@ def suggest(
     """Return the layers that sizes and the history of uv.lock ask for; with `write`, also the file they are put in."""
     from uv_layers import suggest as suggesting  # noqa: PLC0415
 
-    current = _project(options)
-    made = _plan(options, current, ())
+    current = planner.find_project(options)
+    made = planner.make(options, current, ())
     layers = [layer for layer in made.layers if layer.members and layer.kind == "packages"]
     if not layers:
         raise errors.NoLayersError(current.directory / "pyproject.toml")
@@ -334,9 +317,9 @@ def _side(options: Options, side: str | None) -> list[LayerLock]:
     path = Path(side)
     if path.is_dir() and (names := pylock.layers_in(path)):
         return [pylock.read_layer_lock(_lock_file(path, name), name) for name in names]
-    current = _project(options)
+    current = planner.find_project(options)
     if path.is_file():
-        _check_size(path)
+        planner.check_size(path)
         requests = (folder / ".python-version" for folder in (current.directory, current.lock_root))
         texts = {file: _text(file) for file in (*current.inputs, *requests) if file.is_file()}
         return _locks_of(options, current, texts | {current.lock: _text(path)})
@@ -358,8 +341,8 @@ def _text(path: Path) -> str:
 
 
 def _all_locks(options: Options) -> list[LayerLock]:
-    current = _project(options)
-    return _locks(_plan(options, current, ()), current, ())
+    current = planner.find_project(options)
+    return planner.locks(planner.make(options, current, ()), current, ())
 
 
 def _locks_of(options: Options, current: Project, texts: Mapping[Path, str]) -> list[LayerLock]:
@@ -398,7 +381,7 @@ def dockerfile(
 
     `told` has what the configuration's table `dockerfile` may have, and wins over it.
     """
-    recipe = _recipe(options, _project(options), named, told or {})
+    recipe = recipe_of(options, planner.find_project(options), named, told or {})
     return rendering.snippet(recipe) if snippet else rendering.complete(recipe)
 
 
@@ -406,7 +389,7 @@ def kept_dockerfile(
     options: Options, path: Path, named: Sequence[str] = (), told: Mapping[str, Any] | None = None
 ) -> tuple[str, str]:
     """Return the text of a Dockerfile as it is and as it should be; one that is not there yet is empty."""
-    recipe = _recipe(options, _project(options), named, told or {})
+    recipe = recipe_of(options, planner.find_project(options), named, told or {})
     if not path.exists():
         return "", rendering.complete(recipe)
     text = _text(path)
@@ -415,274 +398,11 @@ def kept_dockerfile(
 
 def bake(options: Options, path: Path, named: Sequence[str] = (), told: Mapping[str, Any] | None = None) -> str:
     """Return a file for `docker buildx bake` that goes with the Dockerfile at `path`."""
-    current = _project(options)
+    current = planner.find_project(options)
     # A folder may have a name that no image can have.
     name = re.sub(r"[^a-z0-9]+", "-", normalised(current.name or current.directory.name)).strip("-") or "image"
-    recipe = rendering.beside(_recipe(options, current, named, told or {}), _text(path) if path.exists() else "")
-    return rendering.bake(recipe, name, _in_context(path, current.lock_root))
-
-
-def _recipe(options: Options, current: Project, named: Sequence[str], told: Mapping[str, Any]) -> Recipe:
-    specs = planning.specs(current, options.selection, named)
-    own = current.config.project
-    prefix = _prefix(options, current.config.prefix)
-    on_top = planning.named_specs(named, planning.names(current, specs, prefix), current.groups)
-    stages = [Stage(ENVIRONMENT)] * is_environment(prefix)
-    stages += [Stage(spec.name, spec.image, spec.system_packages) for spec in (*specs, *on_top)]
-    names = [stage.layer for stage in stages]
-    arguments = _export_arguments(options, current)
-    if own is not None:
-        stages.append(Stage(own.name, own.image, own.system_packages, tuple(_install_arguments(options, current))))
-    settings = {**current.config.dockerfile, **told}
-    sources = settings.get("copy", _sources(current) if own is None else ())
-    try:
-        command = tuple(shlex.split(settings.get("cmd", "")))
-    except ValueError as error:
-        raise errors.UsageError(f"the command {errors.shown(settings['cmd'])} is none: {error}") from None
-    return Recipe(
-        layers=tuple(stages),
-        inputs=tuple(_in_context(path, current.lock_root) for path in current.inputs),
-        tool=settings.get("tool", __version__),
-        image=settings.get("base") or f"python:{_image_python(current, options)}-slim-bookworm",
-        prefix=prefix,
-        builder=settings.get("builder"),
-        uv=settings.get("uv"),
-        files=tuple(_in_context(path, current.lock_root) for path in current.files),
-        export=(*arguments, *(names if on_top else ())),
-        why=f"--frozen: {current.unchecked}." if current.unchecked else "",
-        secrets=tuple(settings.get("secrets", ())),
-        link=settings.get("link", True),
-        sources=tuple(sources),
-        command=command,
-    )
-
-
-def _in_context(path: Path, root: Path) -> str:
-    """Return a path as the build context has it; the context is the folder of uv.lock."""
-    # Not Path.resolve: that fails for a link to itself.
-    place, top = os.path.realpath(path), os.path.join(os.path.realpath(root), "")  # noqa: PTH118
-    if not f"{place}/".startswith(top):
-        raise errors.UsageError(f"{path} is outside of the build context {root}; move it there")
-    return place[len(top) :] or "."
-
-
-def _image_python(current: Project, options: Options) -> str:
-    """Return the minor version of the official image: that of the target, asked for only where no version is said."""
-    match = re.fullmatch(r"(?:cpython@?)?(3\.\d+)(?:\.\d+)?", options.python or current.python_request or "")
-    if match is not None:
-        return match[1]
-    return _interpreter(Uv.find(options.environ), options, current.directory, current).python
-
-
-def _export_arguments(options: Options, current: Project) -> list[str]:
-    """Return the arguments that make `uv-layers export` in the builder choose what is chosen here."""
-    words = _chosen(options, current, ".")
-    words += ["--frozen"] if options.frozen or current.unchecked else []
-    if current.chosen:
-        words += [word for name in options.packages for word in ("--package", name)]
-    elif current.directory != current.lock_root:
-        words += ["--project", _in_context(current.directory, current.lock_root), "--output", "."]
-    return words
-
-
-def _install_arguments(options: Options, current: Project) -> list[str]:
-    """Return the arguments that make `uv-layers install` install the project, whose sources are in a folder there."""
-    where = _in_context(current.directory, current.lock_root)
-    words = ["--project", posixpath.normpath(f"{PROJECT}/{where}"), "--layers-dir", "layers", "--frozen"]
-    words += [word for name in options.packages for word in ("--package", name) if current.chosen]
-    return [*words, *_chosen(options, current, PROJECT)]
-
-
-def _chosen(options: Options, current: Project, root: str) -> list[str]:
-    chosen = options.selection
-    words = [word for group in chosen.groups for word in ("--group", group)]
-    words += [word for group in chosen.no_groups for word in ("--no-group", group)]
-    words += [word for extra in chosen.extras for word in ("--extra", extra)]
-    flags = (("--no-default-groups", chosen.no_default_groups), ("--all-extras", chosen.all_extras))
-    words += [flag for flag, given in flags if given]
-    if options.config is not None:
-        words += ["--config", posixpath.normpath(f"{root}/{_in_context(options.config, current.lock_root)}")]
-    if options.prefix is not None:
-        words += ["--prefix", options.prefix]
-    return words
-
-
-def _sources(current: Project) -> list[str]:
-    """Return what the final image gets of each project: `src`, else its package, else its modules."""
-    found: list[Path] = []
-    for part in current.parts:
-        names = ("src", normalised(part.name or "").replace("-", "_"))
-        folders = (part.directory / name for name in names if name and (part.directory / name).is_dir())
-        first = next(folders, None)
-        found += sorted(part.directory.glob("*.py")) if first is None else [first]
-    return [_in_context(path, current.lock_root) for path in found]
-
-
-def _project(options: Options) -> Project:
-    start = (options.directory or Path.cwd()).absolute()
-    directory = project.find(start) if start.is_dir() else None
-    if directory is None:
-        raise errors.ProjectNotFoundError(start)
-    current = project.load(directory, options.config)
-    if options.packages:
-        known = {normalised(current.name or ""): current.directory, **current.members}
-        for name in options.packages:
-            if name not in known:
-                members = ", ".join(current.members) or "no members"
-                raise errors.UsageError(f"--package: no {name!r} in the workspace; it has: {members}")
-        chosen = [project.load(known[name], options.config) for name in options.packages]
-        root = current if current.directory == current.lock_root else project.load(current.lock_root, options.config)
-        current = chosen[0] if len(chosen) == 1 else project.of_members(root, chosen)
-    if not current.lock.is_file():
-        raise errors.LockNotFoundError(current.lock_root)
-    _check_size(current.lock)
-    return current
-
-
-def _check_size(lock: Path) -> None:
-    if lock.stat().st_size > documents.LARGEST_LOCK:
-        raise errors.UnreadableFileError(lock, f"it has more than {documents.LARGEST_LOCK} bytes")
-
-
-def _prefix(options: Options, configured: str) -> str:
-    return configured if options.prefix is None else project.prefix(options.prefix, "the command line", "--prefix")
-
-
-def _interpreter(uv: Uv, options: Options, directory: Path, current: Project | None) -> Target:
-    """Return the interpreter that runs this where it is one that is asked for, else the one that uv finds."""
-    request = options.python or (current.python_request if current else None)
-    requires = current.requires_python if current else None
-    if target.running_satisfies(request, requires):
-        return target.of_running()
-    found = uv.find_python(find_python_argv(directory, request))
-    if found is None:
-        wanted = f"Python {request or requires}"
-        raise errors.TargetError(f"uv finds no {wanted} here; install one, or name another with --python")
-    return target.of_interpreter(found, options.environ)
-
-
-def _target(uv: Uv, current: Project, options: Options) -> Target:
-    if options.platform is None:
-        return _interpreter(uv, options, current.directory, current)
-    return target.of_platform(options.platform, options.python or current.python_request or _running())
-
-
-def _running() -> str:
-    return f"{sys.version_info[0]}.{sys.version_info[1]}"
-
-
-def _equipped(uv: Uv, options: Options, at: Target, directory: Path) -> Target:
-    """Return the target with an interpreter to install and compile with: for another platform, one like it here."""
-    if at.executable is not None:
-        return at
-    return target.equipped(at, _interpreter(uv, replace(options, python=at.python), directory, None))
-
-
-def _plan(options: Options, current: Project, named: Sequence[str], uv: Uv | None = None) -> Plan:
-    """Ask uv for the image set and for each closure at once, and put the answers together."""
-    selection = options.selection
-    layers = planning.specs(current, selection, named)
-    prefix = _prefix(options, current.config.prefix)
-    on_top = planning.named_specs(named, planning.names(current, layers, prefix), current.groups)
-    uv = uv or Uv.find(options.environ)
-    directory = current.directory
-    groups = dict.fromkeys(g for spec in (*layers, *on_top) for g in spec.groups)
-    extras = dict.fromkeys(e for spec in layers for e in spec.extras)
-    asked: dict[str, list[list[str]]] = {
-        f"group {g}": [group_argv(part.directory, g) for part in current.parts if g in part.groups] for g in groups
-    }
-    if extras or any(spec.dependencies for spec in layers):
-        asked["dependencies"] = [dependencies_argv(part.directory) for part in current.parts]
-    for extra in extras:
-        parts = [part for part in current.parts if extra in part.extras]
-        asked[f"extra {extra}"] = [dependencies_argv(part.directory, extra) for part in parts]
-    named_by_layers = dict.fromkeys(g for spec in layers for g in spec.groups)
-    image = [image_argv(part.directory, _of_part(selection, part, named_by_layers, extras)) for part in current.parts]
-    with _pool(4) as pool:
-        root = current.lock_root
-        answers = {reason: [pool.submit(uv.export, argv, root) for argv in argvs] for reason, argvs in asked.items()}
-        whole = [pool.submit(uv.export, argv, root) for argv in image]
-        at = _target(uv, current, options)
-        if not options.frozen:
-            here = target.running_satisfies(None, current.requires_python)
-            python = at.executable or (sys.executable if here else None)
-            argv = check_argv(directory, python, offline=options.offline)
-            _wait(pool.submit(uv.check, argv, current.lock))
-        exports = {reason: pylock.Export(list(map(_wait, found)), at, root) for reason, found in answers.items()}
-        try:
-            texts = list(map(_wait, whole))
-        except errors.UvFailedError:
-            # uv refuses conflicting groups by their names; the package that they conflict over says more.
-            closures = _closures(layers, exports)
-            planning.check_versions({f"layer {name!r}": needs for name, needs in closures.items()})
-            raise
-    alone = {part.name or "": pylock.Export([text], at, root) for part, text in zip(current.parts, texts, strict=True)}
-    planning.check_versions({name: [replace(export.closure(name), reason="")] for name, export in alone.items()})
-    packages = pylock.Export(texts, at, root) if len(texts) > 1 else next(iter(alone.values()))
-    closures = _closures(layers, exports)
-    packages.check_python(current.name or "the project")
-    settings = current.uv_settings
-    everything = packages.packages(settings)
-    local = [package for package in everything if "directory" in package.table]
-    own = current.config.project
-    workspace = {*current.members, normalised(current.name or "")}
-    tops = [(spec, exports[f"group {spec.name}"].packages(settings)) for spec in on_top]
-    # The layer of the project has the folders that the image needs, and what a group on top needs is not of the image.
-    installed = {package.name for package in local if own is not None} | workspace
-    for package in (*local, *(package for _, packages in tops for package in packages)):
-        if "directory" in package.table and package.name not in installed:
-            raise errors.LocalFolderError(package.name, package.table["directory"]["path"])
-    made = planning.make(
-        image=[package for package in everything if package not in local],
-        known=packages.names - {package.name for package in local},
-        layers=layers,
-        closures=closures,
-        prefix=prefix,
-        target=at,
-        source=current.config.source,
-        on_top=[(spec, [package for package in more if "directory" not in package.table]) for spec, more in tops],
-        own=None if own is None else (own, local),
-    )
-    return replace(made, hints=(*made.hints, *planning.too_large(made.layers, options.warn_size)))
-
-
-def _of_part(selection: Selection, part: Project, groups: Iterable[str], extras: Iterable[str]) -> Selection:
-    """Return what a member of the workspace is asked for, with the groups and extras that layers name: what it has."""
-    return replace(
-        selection,
-        groups=tuple(g for g in dict.fromkeys([*selection.groups, *groups]) if g in part.groups),
-        no_groups=tuple(g for g in selection.no_groups if g in part.groups),
-        extras=tuple(e for e in dict.fromkeys([*selection.extras, *extras]) if e in part.extras),
-    )
-
-
-def _closures(layers: Sequence[LayerSpec], exports: Mapping[str, pylock.Export]) -> dict[str, list[Closure]]:
-    """Return what each layer's groups, extras and dependencies need.
-
-    uv has no export of an extra alone: what an extra needs is what it adds to the project's dependencies.
-    """
-    base = exports["dependencies"].closure("dependencies").versions if "dependencies" in exports else {}
-    found: dict[str, list[Closure]] = {}
-    for spec in layers:
-        reasons = [f"group {g}" for g in spec.groups] + ["dependencies"] * spec.dependencies
-        found[spec.name] = [exports[reason].closure(reason) for reason in reasons]
-        for extra in spec.extras:
-            whole = exports[f"extra {extra}"].closure(f"extra {extra}")
-            added = {name: version for name, version in whole.versions.items() if name not in base}
-            found[spec.name].append(Closure(whole.reason, added))
-    return found
-
-
-def _locks(made: Plan, current: Project, wanted: Iterable[str]) -> list[LayerLock]:
-    layers = {layer.name: layer for layer in made.layers}
-    names = dict.fromkeys(wanted) or layers
-    locks = [pylock.layer_lock(layers[n], made.prefix, made.target, current.uv_settings) for n in names]
-    return [replace(lock, folders=_folders(layers[lock.layer], current)) for lock in locks]
-
-
-def _folders(layer: Layer, current: Project) -> tuple[Path, ...]:
-    paths = (m.package.table["directory"]["path"] for m in layer.members if "directory" in m.package.table)
-    return tuple(current.lock_root / path for path in paths)
+    recipe = rendering.beside(recipe_of(options, current, named, told or {}), _text(path) if path.exists() else "")
+    return rendering.bake(recipe, name, in_context(path, current.lock_root))
 
 
 def _epoch(environ: Mapping[str, str]) -> int:
@@ -692,34 +412,3 @@ def _epoch(environ: Mapping[str, str]) -> int:
             f"SOURCE_DATE_EPOCH is {value!r}; set it to a number of seconds up to {_LAST_SECOND}, or unset it"
         )
     return int(value) if value else DEFAULT_EPOCH
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """Yield a pool whose programs end with the `with` block, at once when that is left by an error."""
-    pool = ThreadPoolExecutor(workers)
-    try:
-        yield pool
-    except BaseException:
-        with process.stopped():
-            pool.shutdown(cancel_futures=True)
-        raise
-    pool.shutdown()
-
-
-def _parallel(tasks: Sequence[Callable[[], T]], workers: int) -> list[T]:
-    """Return the results of the tasks; the first error ends the others."""
-    with _pool(workers) as pool:
-        futures = [pool.submit(task) for task in tasks]
-        while True:
-            done, open_ = wait(futures, _TICK, return_when=FIRST_EXCEPTION)
-            failed = [future for future in done if future.exception()]
-            if failed or not open_:
-                return [future.result() for future in (*failed, *futures)]
-
-
-def _wait(future: Future[T]) -> T:
-    """Return the future's result. A signal that comes just before an endless wait would be noticed after it."""
-    while not future.done():
-        wait([future], _TICK)
-    return future.result()

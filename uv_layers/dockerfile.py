@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import errors
-from uv_layers.model import is_environment
+from uv_layers.model import ENVIRONMENT, is_environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,7 +176,9 @@ def _stages(recipe: Recipe) -> str:
             lines.append(_system(layer.image or recipe.builder or recipe.image, layer.system_packages))
         mounts = [_mount("cache", target="/root/.cache")]
         variables = []
-        for name in _secrets(recipe):
+        # An environment is made of what the builder has.
+        downloads = not (layer.layer == ENVIRONMENT and is_environment(recipe.prefix))
+        for name in _secrets(recipe) if downloads else ():
             # From a file and not `env=`, which Docker knows since 27 only; and never an argument.
             target = {"target": "/root/.netrc"} if name == _NETRC else {}
             mounts.append(_mount("secret", id=name, **target) + ",required=true")
@@ -184,7 +186,7 @@ def _stages(recipe: Recipe) -> str:
         if layer.project is None:
             lines.append(f"COPY --from={plan_stage} {_WORK}/pylock.{layer.layer}.toml ./")
             command = f"uv-layers install {layer.layer}"
-            mounts += files
+            mounts += files if downloads else []
         else:
             # A copy and no mount: setuptools writes beside the sources, and Podman has no writable mount everywhere.
             lines.append(f"COPY . {_WORK}/{PROJECT}")
@@ -207,7 +209,7 @@ def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:
     if is_image:
         lines.append(f"COPY --from={_image(recipe.uv or '')} /uv /uvx /usr/local/bin/")
     venv, options = f"/opt/{_TOOL}", "--no-cache --no-python-downloads"
-    # Compiled once here, and not at each start in each stage; what colours the help of commands is not worth the wait.
+    # Compiled once here, and not at each start in each stage; what draws tables is not used there, nor worth the wait.
     make = f"uv venv {options} {venv} &&", f"uv pip install {options} --python {venv} {tool} &&"
     lines.append(_run([*mounts, *make, f"{venv}/bin/python -m compileall -q -x 'markdown|pygments|rich' {venv}"]))
     # Last on the path: that uv, and not the one that comes with the tool.

@@ -132,8 +132,8 @@ class Config:
 class Project:
     """A uv project: where its files are, and what its `pyproject.toml` says.
 
-    `inputs` decide its plan; `files` are the wheels and archives in it that it depends on; and `unchecked` says why uv
-    cannot hold the lock against `inputs` alone, if it cannot.
+    `inputs` decide its plan; `files` are the wheels and archives in it that it depends on, and folders of such; and
+    `unchecked` says why uv cannot hold the lock against `inputs` alone, if it cannot.
     """
 
     directory: Path

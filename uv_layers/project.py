@@ -69,12 +69,13 @@ def load(directory: Path, config_file: Path | None = None) -> Project:
     if wrong := documents.misshapen(uv_settings):
         where = "" if chosen == settings else "tool.uv."
         raise errors.ConfigError(chosen.name, f"{where}{wrong[0]}", f"must be {wrong[1]}")
+    files = [path for path in local if not _is_folder(path)] + [lock_root / place for place in _links(uv_settings)]
     return Project(
         directory=directory,
         lock_root=lock_root,
         config=_config(directory, document, config_file),
         inputs=tuple(inputs),
-        files=tuple(path for path in local if not _is_folder(path)),
+        files=tuple(dict.fromkeys(files)),
         unchecked=_unchecked(read, local),
         members={name: path.parent for path in member_files if (name := _name(read[path]))},
         name=_project_name(meta),
@@ -231,6 +232,12 @@ def _local(documents: Mapping[Path, Mapping[str, Any]]) -> list[Path]:
                         raise errors.ConfigError(str(path), f"tool.uv.sources.{name}", "its path is none")
                     found[Path(os.path.normpath(path.parent / place["path"]))] = None
     return list(found)
+
+
+def _links(uv_settings: Mapping[str, Any]) -> list[str]:
+    """Return the folders and files that the settings name as indexes."""
+    places = [*uv_settings.get("find-links", ()), *(index["url"] for index in uv_settings.get("index", ()))]
+    return [place for place in places if "://" not in place]
 
 
 def _unchecked(documents: Mapping[Path, Mapping[str, Any]], local: Iterable[Path]) -> str:

@@ -373,10 +373,18 @@ class Web:
     def private_index(self) -> str:
         return f"{self.url}/private/simple"
 
-    def wheel(self, name: str, version: str = "1.0", *, private: bool = False, script: bool = False) -> Path:
+    def wheel(
+        self,
+        name: str,
+        version: str = "1.0",
+        *,
+        private: bool = False,
+        script: bool = False,
+        tag: str = "py3-none-any",
+    ) -> Path:
         """Put a wheel into the index, and return its path."""
         root = self.folder / "private" if private else self.folder
-        file = _pack(root / "files", name, version, script=script)
+        file = _pack(root / "files", name, version, script=script, tag=tag)
         self.list(name, file, root)
         return file
 
@@ -389,19 +397,19 @@ class Web:
             out.write(f'<a href="../../files/{file.name}#sha256={digest}">{file.name}</a>\n')
 
 
-def _pack(folder: Path, name: str, version: str = "1.0", *, script: bool = False) -> Path:
-    """Write a wheel with a module that knows its version; its script, if it is to have one, prints the name."""
+def _pack(folder: Path, name: str, version: str = "1.0", *, script: bool = False, tag: str = "py3-none-any") -> Path:
+    """Write a wheel with a module that knows its version and tag; its script, if it is to have one, prints the name."""
     info = f"{name}-{version}.dist-info"
     files = {
-        f"{name}.py": f"VERSION = {version!r}\n\n\ndef main():\n    print({name!r}, VERSION)\n",
+        f"{name}.py": f"VERSION, TAG = {version!r}, {tag!r}\n\n\ndef main():\n    print({name!r}, VERSION)\n",
         f"{info}/METADATA": f"Metadata-Version: 2.3\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }
     if script:
         files[f"{info}/entry_points.txt"] = f"[console_scripts]\n{name} = {name}:main\n"
     files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
     folder.mkdir(parents=True, exist_ok=True)
-    made = folder / f"{name}-{version}-py3-none-any.whl"
+    made = folder / f"{name}-{version}-{tag}.whl"
     with zipfile.ZipFile(made, "w") as archive:
         for path, text in files.items():
             archive.writestr(zipfile.ZipInfo(path), text)

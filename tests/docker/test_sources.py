@@ -100,6 +100,13 @@ def test_files_of_the_project(project, pack_wheel, tmp_path):
     assert version_of("hello", context) == "1.5"
 
 
+@pytest.mark.parametrize("setting", ['find-links = ["vendor"]', 'index = [{ url = "vendor", format = "flat" }]'])
+def test_a_folder_of_wheels_in_the_project(project, pack_wheel, tmp_path, setting):
+    pack_wheel(tmp_path / "project" / "vendor", "hello", "1.5")
+    context = project(needing("hello"), {"uv.toml": f"{setting}\n"})
+    assert version_of("hello", context) == "1.5"
+
+
 def test_a_folder_of_the_project(project):
     text = needing("pure", '{ path = "vendor/pure" }')
     text = text.replace('{ name = "all", dependencies = true }', '{ name = "app", project = true }')

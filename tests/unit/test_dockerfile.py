@@ -390,6 +390,13 @@ def test_secrets_reach_the_stages_of_layers_as_variables_and_never_as_arguments(
     assert "secret" not in _stage(recipe, "uv-layers") + _stage(recipe, "plan")
 
 
+@pytest.mark.parametrize(("prefix", "given"), [("/app/.venv", False), ("/usr/local", True)])
+def test_the_stage_of_an_environment_is_given_neither_secrets_nor_files(prefix, given):
+    recipe = _recipe(layers=(Stage("venv"),), prefix=prefix, secrets=("netrc",), files=("vendor/hello.whl",))
+    stage = _stage(recipe, "venv")
+    assert ("netrc" in stage, "vendor" in stage) == (given, given)
+
+
 def test_without_link_the_copies_are_plain():
     text = complete(_recipe(link=False))
     assert "--link" not in text

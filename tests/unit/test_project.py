@@ -159,6 +159,7 @@ def test_of_the_uv_settings_those_say_how_indexes_are_reached(tmp_path):
         ],
         "keyring-provider": "subprocess",
     }
+    assert found.files == (tmp_path / "wheels", tmp_path / "flat")
     assert project.access(_load(tmp_path, "")) == {}
 
 

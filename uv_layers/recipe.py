@@ -1,0 +1,119 @@
+"""From a project and its options to what a Dockerfile for it is to say."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from uv_layers import __version__, errors, planner
+from uv_layers import plan as planning
+from uv_layers.dockerfile import PROJECT, Recipe, Stage
+from uv_layers.model import ENVIRONMENT, Options, Project, is_environment, normalised
+from uv_layers.uv import Uv
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+
+def recipe_of(options: Options, current: Project, named: Sequence[str], told: Mapping[str, Any]) -> Recipe:
+    """Return what the Dockerfile of the project says; `told` wins over the configuration's table `dockerfile`.
+
+    Raises UsageError for a file that is outside of the build context.
+    """
+    specs = planning.specs(current, options.selection, named)
+    own = current.config.project
+    prefix = planner.prefix_of(options, current.config.prefix)
+    on_top = planning.named_specs(named, planning.names(current, specs, prefix), current.groups)
+    stages = [Stage(ENVIRONMENT)] * is_environment(prefix)
+    stages += [Stage(spec.name, spec.image, spec.system_packages) for spec in (*specs, *on_top)]
+    names = [stage.layer for stage in stages]
+    arguments = _export_arguments(options, current)
+    if own is not None:
+        stages.append(Stage(own.name, own.image, own.system_packages, tuple(_install_arguments(options, current))))
+    settings = {**current.config.dockerfile, **told}
+    sources = settings.get("copy", _sources(current) if own is None else ())
+    try:
+        command = tuple(shlex.split(settings.get("cmd", "")))
+    except ValueError as error:
+        raise errors.UsageError(f"the command {errors.shown(settings['cmd'])} is none: {error}") from None
+    return Recipe(
+        layers=tuple(stages),
+        inputs=tuple(in_context(path, current.lock_root) for path in current.inputs),
+        tool=settings.get("tool", __version__),
+        image=settings.get("base") or f"python:{_image_python(current, options)}-slim-bookworm",
+        prefix=prefix,
+        builder=settings.get("builder"),
+        uv=settings.get("uv"),
+        files=tuple(in_context(path, current.lock_root) for path in current.files),
+        export=(*arguments, *(names if on_top else ())),
+        why=f"--frozen: {current.unchecked}." if current.unchecked else "",
+        secrets=tuple(settings.get("secrets", ())),
+        link=settings.get("link", True),
+        sources=tuple(sources),
+        command=command,
+    )
+
+
+def in_context(path: Path, root: Path) -> str:
+    """Return a path as the build context has it; the context is the folder of uv.lock."""
+    # Not Path.resolve: that fails for a link to itself.
+    place, top = os.path.realpath(path), os.path.join(os.path.realpath(root), "")  # noqa: PTH118
+    if not f"{place}/".startswith(top):
+        raise errors.UsageError(f"{path} is outside of the build context {root}; move it there")
+    return place[len(top) :] or "."
+
+
+def _image_python(current: Project, options: Options) -> str:
+    """Return the minor version of the official image: that of the target, asked for only where no version is said."""
+    match = re.fullmatch(r"(?:cpython@?)?(3\.\d+)(?:\.\d+)?", options.python or current.python_request or "")
+    if match is not None:
+        return match[1]
+    return planner.interpreter(Uv.find(options.environ), options, current.directory, current).python
+
+
+def _export_arguments(options: Options, current: Project) -> list[str]:
+    """Return the arguments that make `uv-layers export` in the builder choose what is chosen here."""
+    words = _chosen(options, current, ".")
+    words += ["--frozen"] if options.frozen or current.unchecked else []
+    if current.chosen:
+        words += [word for name in options.packages for word in ("--package", name)]
+    elif current.directory != current.lock_root:
+        words += ["--project", in_context(current.directory, current.lock_root), "--output", "."]
+    return words
+
+
+def _install_arguments(options: Options, current: Project) -> list[str]:
+    """Return the arguments that make `uv-layers install` install the project, whose sources are in a folder there."""
+    where = in_context(current.directory, current.lock_root)
+    words = ["--project", posixpath.normpath(f"{PROJECT}/{where}"), "--layers-dir", "layers", "--frozen"]
+    words += [word for name in options.packages for word in ("--package", name) if current.chosen]
+    return [*words, *_chosen(options, current, PROJECT)]
+
+
+def _chosen(options: Options, current: Project, root: str) -> list[str]:
+    chosen = options.selection
+    words = [word for group in chosen.groups for word in ("--group", group)]
+    words += [word for group in chosen.no_groups for word in ("--no-group", group)]
+    words += [word for extra in chosen.extras for word in ("--extra", extra)]
+    flags = (("--no-default-groups", chosen.no_default_groups), ("--all-extras", chosen.all_extras))
+    words += [flag for flag, given in flags if given]
+    if options.config is not None:
+        words += ["--config", posixpath.normpath(f"{root}/{in_context(options.config, current.lock_root)}")]
+    if options.prefix is not None:
+        words += ["--prefix", options.prefix]
+    return words
+
+
+def _sources(current: Project) -> list[str]:
+    """Return what the final image gets of each project: `src`, else its package, else its modules."""
+    found: list[Path] = []
+    for part in current.parts:
+        names = ("src", normalised(part.name or "").replace("-", "_"))
+        folders = (part.directory / name for name in names if name and (part.directory / name).is_dir())
+        first = next(folders, None)
+        found += sorted(part.directory.glob("*.py")) if first is None else [first]
+    return [in_context(path, current.lock_root) for path in found]
