@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("atheris", reason="the dependency group `fuzz` is not installed")
-RUNS = 20_000
+RUNS = int(os.environ.get("UV_LAYERS_TEST_EXAMPLES", "2000"))
 
 
 @pytest.mark.parametrize("target", ["pyproject", "configuration", "layer-lock", "uv-lock"])
