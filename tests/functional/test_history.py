@@ -214,3 +214,11 @@ def test_a_git_that_says_nothing_is_an_error_all_the_same(tmp_path):
 def test_without_git_there_is_an_error_that_says_so(tmp_path):
     with pytest.raises(GitError, match=r"^git does not run \(No such file or directory\); install it$"):
         Repository(tmp_path, os.environ | {"PATH": str(tmp_path)})
+
+
+@pytest.mark.parametrize("size", [99, 100, 101, 250, 300])
+def test_a_blob_that_is_larger_than_any_lock_is_passed_over(folder, commit, monkeypatch, size):
+    monkeypatch.setattr("uv_layers.documents.LARGEST_LOCK", 100)
+    found = [commit(content) for content in ("first", "a" * size, "last")]
+    texts = opened(folder).contents([revision.blob for revision in found])
+    assert list(texts) == ["first", "a" * size if size < 100 else None, "last"]

@@ -208,6 +208,15 @@ def test_a_link_to_a_device_is_not_read(measured, tmp_path, name):
     _modest(measured(*words, cwd=tmp_path))
 
 
+def test_a_link_to_itself_is_as_any_other_path(run, tmp_path):
+    (tmp_path / "uv.lock").touch()
+    (tmp_path / "pyproject.toml").write_text(f'{HEAD}[tool.uv.sources]\nweb = {{ path = "web.whl" }}\n')
+    (tmp_path / "web.whl").symlink_to("web.whl")
+    ended = run("dockerfile", "--python", "3.12", cwd=tmp_path)
+    assert ended.status == 0, ended.output
+    assert "source=web.whl,target=/build/web.whl" in ended.stdout
+
+
 @pytest.mark.parametrize("request_", ["-h", "--version", "\0", "3.12\x1b[31m", "x" * 300])
 def test_what_a_file_asks_for_is_no_option_of_uv(project, run, request_):
     folder = project(f"{HEAD}version = '1'\n")
