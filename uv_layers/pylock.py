@@ -358,7 +358,8 @@ def read_layer_lock(path: Path, layer: str) -> LayerLock:
         raise errors.LayerLockError(path, "tool.uv-layers must be a table")
     prefix, settings = own.get("prefix", DEFAULT_PREFIX), own.get("uv", {})
     if not isinstance(prefix, str):
-        raise errors.LayerLockError(path, f"tool.uv-layers.prefix must be a string, not {errors.shown(prefix)}")
+        problem = f'must be an absolute path such as "/usr/local", not {errors.shown(prefix)}'
+        raise errors.ConfigError(str(path), "tool.uv-layers.prefix", problem)
     if not isinstance(settings, dict) or not settings.keys() <= _SETTINGS:
         raise errors.LayerLockError(path, f"tool.uv-layers.uv must be a table of {', '.join(sorted(_SETTINGS))}")
     if wrong := documents.misshapen(settings):
