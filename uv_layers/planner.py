@@ -168,7 +168,8 @@ def _ask(
             python = at.executable or (sys.executable if here else None)
             argv = check_argv(directory, python, offline=options.offline)
             workers.submit(uv.check, argv, current.lock).result()
-        exports = {reason: pylock.Export(list(map(Future.result, found)), at, root) for reason, found in answers.items()}
+        texts = {reason: list(map(Future.result, found)) for reason, found in answers.items()}
+        exports = {reason: pylock.Export(found, at, root) for reason, found in texts.items()}
         try:
             return at, exports, list(map(Future.result, whole))
         except errors.UvFailedError:
