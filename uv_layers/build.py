@@ -79,6 +79,8 @@ class Build:
         record = self.folder.record(layer)
         if record is None or record.get("stamp") != stamp or record["interpreter"] != _stat(record["interpreter"][0]):
             return None
+        if self.folder.was_left(layer):
+            return None
         return self._tree(layer, record)
 
     def make(self, uv: Uv, lock: LayerLock, at: Target, stamp: str) -> Tree:
@@ -91,13 +93,14 @@ class Build:
         current = {"key": key, "stamp": stamp, "interpreter": _stat(str(at.executable))}
         with self.folder.staging(lock.layer) as staging:
             record = self.folder.record(lock.layer)
-            if record is not None and record.get("key") == key and lock.kind != "project":
+            made = record is None or record.get("key") != key or lock.kind == "project"
+            if record is None or made:
+                record = current | self._fill(uv, lock, at, staging)
+                self.folder.put(lock.layer, staging / "tree", record)
+            else:
                 record |= current
                 self.folder.rewrite_record(lock.layer, record)
-                return self._tree(lock.layer, record)
-            record = current | self._fill(uv, lock, at, staging)
-            self.folder.put(lock.layer, staging / "tree", record)
-        return self._tree(lock.layer, record, time.monotonic() - started)
+        return self._tree(lock.layer, record, time.monotonic() - started if made else None)
 
     def _how(self) -> list[object]:
         return [__version__, self.epoch, self.sources, self.invalidation]
@@ -226,7 +229,10 @@ class Build:
         """Return the tree that a record tells of; one that took no time is up to date."""
         from uv_layers.seal import digest  # noqa: PLC0415
 
-        path = self.folder.tree(layer)
+        path, told = self.folder.tree(layer), None
+        if self.digest:
+            with self.folder.reading([layer]):
+                told = digest(path)
         clashes = [Clash(clash["path"], tuple(clash["owners"])) for clash in record["clashes"]]
         self._check(clashes)
         return Tree(
@@ -240,7 +246,7 @@ class Build:
             built=tuple(record["built"]),
             clashes=tuple(clashes),
             invalid=record["invalid"],
-            digest=digest(path) if self.digest else None,
+            digest=told,
         )
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from uv_layers.model import Clash, Distribution, Target
 
 # Raised when an entry's form, or what the worker makes of a source, changes.
-_FORMAT = 2
+_FORMAT = 3
 _HEADER = f"uv-layers bytecode {_FORMAT}\n".encode()
 _OPTIMISATION = 0
 #: The flags of a .pyc file whose validity is told by the hash of its source (PEP 552).
@@ -151,7 +151,7 @@ class Cache:
         except OSError:
             return None
         start = len(_HEADER) + 32
-        if data[: len(_HEADER)] != _HEADER or hashlib.sha256(data[start:]).digest() != data[len(_HEADER) : start]:
+        if data[: len(_HEADER)] != _HEADER or _checksum(key, data[start:]) != data[len(_HEADER) : start]:
             return None
         with suppress(OSError):  # a cache that is only read
             os.utime(path)
@@ -163,14 +163,15 @@ class Cache:
         parts = (json.dumps(list(codes)).encode(), *codes.values())
         payload = b"".join(piece for part in parts for piece in _packed(part))
         path = self._entry(key)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        # Not by the process: those of two containers that share a cache may have one number.
+        temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             tag = self.path / "CACHEDIR.TAG"
             if not tag.exists():
                 tag.write_text(_CACHE_TAG, encoding="utf-8")
             with temporary.open("wb") as file:
-                file.writelines((_HEADER, hashlib.sha256(payload).digest(), payload))
+                file.writelines((_HEADER, _checksum(key, payload), payload))
             temporary.replace(path)
         except OSError:
             with suppress(OSError):
@@ -202,6 +203,11 @@ class Cache:
         for path in sorted(self.path.glob("bytecode-v*/*/*")):
             with suppress(FileNotFoundError):  # others may prune, too
                 yield path, path.stat()
+
+
+def _checksum(key: str, payload: bytes) -> bytes:
+    # With the key: an entry in the place of another is whole, and still none of it.
+    return hashlib.sha256(key.encode() + payload).digest()
 
 
 def _packed(code: bytes | None) -> tuple[bytes, bytes]:

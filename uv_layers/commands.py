@@ -106,7 +106,7 @@ def install(
     # What the project itself is, only its sources tell: it is made each time.
     fresh = [tree for name in place.layers if (tree := build.unchanged(name, stamp)) is not None]
     if len(fresh) == len(place.layers):
-        return fresh, _clashes_between(fresh, strict=True) if strict else ()
+        return fresh, _clashes_between(place.trees, fresh, strict=True) if strict else ()
     uv = Uv.find(options.environ)
     locks, at, hints = place.gather(uv)
     if options.platform is not None:
@@ -114,7 +114,7 @@ def install(
     # uv's progress bars are for one uv at a time.
     workers = 1 if show_progress else os.cpu_count() or 1
     trees = parallel([partial(build.make, uv, lock, at, stamp) for lock in locks], workers)
-    return trees, hints + _clashes_between(trees, strict=strict)
+    return trees, hints + _clashes_between(place.trees, trees, strict=strict)
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def _from_folder(
     return locks, planner.equipped(uv, options, at, folder), ()
 
 
-def _clashes_between(trees: Sequence[Tree], *, strict: bool) -> tuple[str, ...]:
+def _clashes_between(folder: LayersFolder, trees: Sequence[Tree], *, strict: bool) -> tuple[str, ...]:
     """Return a line for each file that two of the trees have with different content.
 
     With `strict`, raises ClashError.
@@ -189,11 +189,12 @@ def _clashes_between(trees: Sequence[Tree], *, strict: bool) -> tuple[str, ...]:
         return ()
     from uv_layers import installed  # noqa: PLC0415
 
-    merged = [
-        replace(distribution, name=f"{distribution.name} (layer {tree.layer})")
-        for tree in trees
-        for distribution in installed.distributions(tree.path)
-    ]
+    with folder.reading(tree.layer for tree in trees):
+        merged = [
+            replace(distribution, name=f"{distribution.name} (layer {tree.layer})")
+            for tree in trees
+            for distribution in installed.distributions(tree.path)
+        ]
     within = {clash.path for tree in trees for clash in tree.clashes}
     between = [clash for clash in installed.clashes(merged) if clash.path not in within]
     if between and strict:
@@ -211,23 +212,25 @@ def verify(
 
     Returns the name, the digest (None where there is no tree) and the problems of each.
     """
-    from uv_layers import seal  # noqa: PLC0415
-    from uv_layers import verify as verifying  # noqa: PLC0415
-
     place = _place(options, named, layers_dir)
     locks, _, _ = place.gather(Uv.find(options.environ))
     results: list[tuple[str, str | None, list[Problem]]] = []
     for lock in locks:
-        tree, record = place.trees.tree(lock.layer), place.trees.record(lock.layer)
-        if not tree.is_dir():
-            results.append((lock.layer, None, [Problem(lock.layer, "no-tree", "", f"{tree} is not there")]))
-            continue
-        made = None
-        epoch = _epoch(options.environ)
-        if record:
-            made, epoch = verifying.Made(record["made"], frozenset(record["executable"])), record["epoch"]
-        results.append((lock.layer, seal.digest(tree), verifying.problems(tree, lock, made, epoch)))
+        with place.trees.reading([lock.layer]):
+            results.append(_verified(place.trees, lock, _epoch(options.environ)))
     return results
+
+
+def _verified(folder: LayersFolder, lock: LayerLock, epoch: int) -> tuple[str, str | None, list[Problem]]:
+    from uv_layers import seal  # noqa: PLC0415
+    from uv_layers import verify as verifying  # noqa: PLC0415
+
+    tree, record, made = folder.tree(lock.layer), folder.record(lock.layer), None
+    if not tree.is_dir():
+        return lock.layer, None, [Problem(lock.layer, "no-tree", "", f"{tree} is not there")]
+    if record:
+        made, epoch = verifying.Made(record["made"], frozenset(record["executable"])), record["epoch"]
+    return lock.layer, seal.digest(tree), verifying.problems(tree, lock, made, epoch)
 
 
 def env(

@@ -6,6 +6,8 @@ A message is one line: the cause, what it concerns, and the next step.
 
 from __future__ import annotations
 
+import errno
+import signal
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -14,6 +16,22 @@ if TYPE_CHECKING:
 
 # The longest line of an error, and the longest value of a document in one.
 _LINE, _VALUE = 4000, 100
+
+
+_ROOM = "make room there, or choose another place"
+_ACCESS = "get access to it, or choose another place"
+_STEPS = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: _ROOM,
+    errno.EACCES: _ACCESS,
+    errno.EPERM: _ACCESS,
+    errno.EROFS: _ACCESS,
+}
+# By what uv says.
+_UV_STEPS = {
+    f"(os error {number})": f"{step} with UV_CACHE_DIR, TMPDIR or --layers-dir" for number, step in _STEPS.items()
+}
 
 
 def _listing(names: Iterable[str]) -> str:
@@ -293,7 +311,10 @@ class UvFailedError(LayersError):
     def __init__(self, command: str, status: int, detail: str = "") -> None:
         self.detail = "\n".join(map(printable, detail.splitlines()))
         how = f"was ended by signal {-status}" if status < 0 else f"failed with exit code {status}"
-        super().__init__(f"uv {how}; the command was: {command}")
+        steps = [f"{step}; " for words, step in _UV_STEPS.items() if words in detail] if status > 0 else []
+        if status == -signal.SIGKILL:
+            steps = ["run it again, with more memory where the system has ended it for want of that; "]
+        super().__init__(f"uv {how}; {''.join(steps)}the command was: {command}")
 
 
 class MachineError(LayersError):
@@ -302,7 +323,8 @@ class MachineError(LayersError):
 
     def __init__(self, error: OSError) -> None:
         where = f": {error.filename}" if error.filename else ""
-        super().__init__(f"{error.strerror or error}{where}")
+        step = _STEPS.get(error.errno or 0)
+        super().__init__(f"{error.strerror or error}{where}{f'; {step}' if step else ''}")
 
 
 class CompileError(LayersError):

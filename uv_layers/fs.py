@@ -6,13 +6,13 @@ import fcntl
 import json
 import os
 import shutil
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from uv_layers import errors
+from uv_layers import errors, process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 STATE = ".uv-layers"
@@ -21,19 +21,57 @@ STATE = ".uv-layers"
 def write_atomically(path: Path, text: str) -> bool:
     """Write `text` to `path` whole or not at all; return False, and leave it alone, when it holds that already."""
     data = text.encode()
+    # One name for all, so that what a killed process leaves is taken over, or removed, by the next.
+    temporary = path.with_name(f".{path.name}.new")
     try:
-        if path.read_bytes() == data:
-            return False
+        changed = path.read_bytes() != data
     except FileNotFoundError:
-        pass
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        changed = True
+    if not changed:
+        if temporary.exists():
+            with suppress(OSError), _alone(temporary):
+                temporary.unlink()
+        return False
+    with _naming(path), _alone(temporary) as file:
+        try:
+            file.write(data)
+            file.flush()
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
     return True
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[BinaryIO]:
+    """Open a file, empty, that no other process has opened by this."""
+    while True:
+        with path.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Whoever had the lock may have put the file elsewhere.
+            if _is_at(file, path):
+                file.truncate(0)
+                yield file
+                return
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Have the error of a write, which does not say where, say that it was here."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 class LayersFolder:
@@ -61,29 +99,62 @@ class LayersFolder:
         """Replace the record of a tree that stays as it is."""
         write_atomically(self._state / f"{layer}.json", json.dumps(record, indent=1) + "\n")
 
+    def was_left(self, layer: str) -> bool:
+        """Tell whether there is a staging folder: that of a process that is at it, or was killed."""
+        return self._stagings(layer).exists()
+
     @contextmanager
     def staging(self, layer: str) -> Iterator[Path]:
         """Hold the layer's lock and yield an empty folder for it, beside the trees and gone afterwards.
 
-        Raises NotOursError when something that uv-layers did not make stands in the tree's place.
+        Raises NotOursError when something that uv-layers did not make stands in the tree's place, and Stopped.
         """
+        self._make()
+        with self._lock(layer).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with process.finishing():
+                self._refuse_foreign(layer)
+                # Whoever left one behind was killed: a live process holds the lock. The uv that it had started may
+                # still be at work there, so each has a folder of a name of its own, and one that cannot be removed
+                # now is removed by another run.
+                stagings = self._stagings(layer)
+                shutil.rmtree(stagings, ignore_errors=True)
+                staging = stagings / os.urandom(8).hex()
+                staging.mkdir(parents=True)
+                try:
+                    with _naming(staging):
+                        yield staging
+                finally:
+                    shutil.rmtree(stagings, ignore_errors=True)
+
+    @contextmanager
+    def reading(self, layers: Iterable[str]) -> Iterator[None]:
+        """Keep the trees of the layers as they are, where they have locks, for as long as the `with` block takes."""
+        with ExitStack() as locks:
+            for layer in layers:
+                with suppress(OSError):
+                    fcntl.flock(locks.enter_context(self._lock(layer).open("rb")), fcntl.LOCK_SH)
+            yield
+
+    def _make(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             self.path.mkdir()
             # Only into a folder of our own making: in somebody else's it would hide their files from git.
-            (self.path / ".gitignore").write_text("*\n", encoding="utf-8")
-        self._state.mkdir(exist_ok=True)
-        with (self._state / f"{layer}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            self._refuse_foreign(layer)
-            staging = self._state / f"{layer}.staging"
-            # Whoever left one behind was killed: a live process holds the lock.
-            _remove(staging)
-            staging.mkdir()
+            ignored = self.path / ".gitignore"
             try:
-                yield staging
-            finally:
-                _remove(staging)
+                ignored.write_text("*\n", encoding="utf-8")
+            except BaseException:
+                ignored.unlink(missing_ok=True)
+                self.path.rmdir()
+                raise
+        self._state.mkdir(exist_ok=True)
+
+    def _lock(self, layer: str) -> Path:
+        return self._state / f"{layer}.lock"
+
+    def _stagings(self, layer: str) -> Path:
+        return self._state / f"{layer}.staging"
 
     def put(self, layer: str, made: Path, record: Mapping[str, Any]) -> None:
         """Put the tree `made` in the place of the layer's old one. At every moment there is the old tree, the
@@ -104,8 +175,3 @@ class LayersFolder:
     def _is_folder(self, layer: str) -> bool:
         tree = self.tree(layer)
         return tree.is_dir() and not tree.is_symlink()
-
-
-def _remove(folder: Path) -> None:
-    if os.path.lexists(folder):
-        shutil.rmtree(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from uv_layers.model import (
     Target,
     normalised,
 )
-from uv_layers.tasks import pool, result
+from uv_layers.tasks import pool
 from uv_layers.uv import (
     Uv,
     check_argv,
@@ -166,10 +167,11 @@ def _ask(
             here = target.running_satisfies(None, current.requires_python)
             python = at.executable or (sys.executable if here else None)
             argv = check_argv(directory, python, offline=options.offline)
-            result(workers.submit(uv.check, argv, current.lock))
-        exports = {reason: pylock.Export(list(map(result, found)), at, root) for reason, found in answers.items()}
+            workers.submit(uv.check, argv, current.lock).result()
+        texts = {reason: list(map(Future.result, found)) for reason, found in answers.items()}
+        exports = {reason: pylock.Export(found, at, root) for reason, found in texts.items()}
         try:
-            return at, exports, list(map(result, whole))
+            return at, exports, list(map(Future.result, whole))
         except errors.UvFailedError:
             # uv refuses conflicting groups by their names; the package that they conflict over says more.
             closures = _closures(layers, exports)

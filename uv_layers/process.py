@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 _running: set[subprocess.Popen[Any]] = set()
 _guard = Lock()
-_closed = False
+_stops = 0
+_unfinished = 0
 
 
 class Stopped(Exception):  # noqa: N818 - a signal between threads, never shown
-    """Raised in a worker thread whose program was not started, because `stopped` came first."""
+    """Raised where a program was ended, or not started, because of `stop`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def run(
 ) -> Finished:
     """Run `argv` to its end; with `show`, its standard error goes to this program's.
 
-    Raises OSError when it cannot be started and subprocess.TimeoutExpired after `timeout` seconds.
+    Raises OSError when it cannot be started, subprocess.TimeoutExpired after `timeout` seconds, and Stopped.
     """
     child = _start(
         argv,
@@ -61,6 +62,7 @@ def run(
         child.__exit__(None, None, None)
         with _guard:
             _running.discard(child)
+    _raise_if_stopped()  # what it said is not the whole
     return Finished(child.returncode, stdout, stderr or "")
 
 
@@ -85,7 +87,10 @@ class Worker(NamedTuple):
 
 @contextmanager
 def worker(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Iterator[Worker]:
-    """Run a program that answers requests until its standard input is closed; it says nothing else."""
+    """Run a program that answers requests until its standard input is closed; it says nothing else.
+
+    Raises ChildProcessError where it ended before it was asked for all, and Stopped.
+    """
     child = _start(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=dict(env), cwd=cwd
     )
@@ -94,8 +99,14 @@ def worker(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Iterato
     pipes = Worker(child.stdin, child.stdout)
     try:
         yield pipes
+    except BrokenPipeError:
+        child.kill()
+        _raise_if_stopped()
+        # Not as it is, which would say that nobody reads what this program prints.
+        raise ChildProcessError(f"{argv[0]} ended before it was asked for all") from None
     except BaseException:
         child.kill()
+        _raise_if_stopped()
         raise
     finally:
         with suppress(BrokenPipeError):
@@ -104,26 +115,57 @@ def worker(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Iterato
         pipes.stdout.close()
         with _guard:
             _running.discard(child)
+    _raise_if_stopped()
 
 
 def _start(argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
     with _guard:
-        if _closed:
-            raise Stopped
+        _raise_if_stopped()
         child = subprocess.Popen(list(argv), **options)  # noqa: S603 - never a shell
         _running.add(child)
     return child
 
 
-@contextmanager
-def stopped() -> Iterator[None]:
-    """End every program that `run` has under way, and start no other inside the `with` block."""
-    global _closed  # noqa: PLW0603 - one per process, like the children
+def _raise_if_stopped() -> None:
+    if _stops:
+        raise Stopped
+
+
+def stop() -> None:
+    """End every program that is under way, and start no other."""
+    global _stops  # noqa: PLW0603 - one per process, like the children
     with _guard:
-        _closed = True
+        _stops += 1
         for child in _running:
             child.kill()
+
+
+@contextmanager
+def stopped() -> Iterator[None]:
+    """End every program that is under way, and start no other inside the `with` block."""
+    global _stops  # noqa: PLW0603
+    stop()
     try:
         yield
     finally:
-        _closed = False
+        with _guard:
+            _stops -= 1
+
+
+@contextmanager
+def finishing() -> Iterator[None]:
+    """Say, for as long as the `with` block takes, that there is something to clear away. Raises Stopped."""
+    global _unfinished  # noqa: PLW0603
+    with _guard:
+        _raise_if_stopped()
+        _unfinished += 1
+    try:
+        yield
+    finally:
+        with _guard:
+            _unfinished -= 1
+
+
+def unfinished() -> bool:
+    """Tell whether something is still to be cleared away."""
+    return _unfinished > 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 T = TypeVar("T")
-
-# Seconds between two looks for a signal.
-_TICK = 0.2
 
 
 @contextmanager
@@ -34,15 +31,9 @@ def parallel(tasks: Sequence[Callable[[], T]], workers: int) -> list[T]:
     """Return the results of the tasks; the first error ends the others."""
     with pool(workers) as executor:
         futures = [executor.submit(task) for task in tasks]
-        while True:
-            done, open_ = wait(futures, _TICK, return_when=FIRST_EXCEPTION)
-            failed = [future for future in done if future.exception()]
-            if failed or not open_:
-                return [future.result() for future in (*failed, *futures)]
-
-
-def result(future: Future[T]) -> T:
-    """Return the future's result. A signal that comes just before an endless wait would be noticed after it."""
-    while not future.done():
-        wait([future], _TICK)
-    return future.result()
+        for done in as_completed(futures):
+            error = done.exception()
+            # One that was ended on account of another's error has none of its own.
+            if error is not None and not isinstance(error, process.Stopped):
+                raise error
+        return [future.result() for future in futures]

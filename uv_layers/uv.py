@@ -191,6 +191,8 @@ class Uv:
             done = process.run([self.path, "--version"], env=self.environ, timeout=20)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise errors.UvNotFoundError(f"{self.path} does not run ({error})") from None
+        if done.status < 0:
+            self._raise_for(done, ["--version"])
         match = re.match(r"uv (\d+)\.(\d+)\.(\d+)", done.stdout)
         if done.status or match is None:
             raise errors.UvNotFoundError(f"{self.path} --version does not answer as uv does")

@@ -623,7 +623,6 @@ def test_an_interrupt_ends_uv_and_leaves_nothing_behind(project, run, tmp_path, 
     while not started.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     child = int(started.read_text())
-    time.sleep(0.5)  # or a signal is lost between a thread's last look at signals and its wait for other threads
     program.send_signal(number)
     stdout, stderr = program.communicate(timeout=30)
     assert program.returncode == status

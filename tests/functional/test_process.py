@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 import shellingham
@@ -104,10 +105,31 @@ def test_all_that_is_under_way_is_ended_and_nothing_else_is_started(tmp_path):
         for path in paths:
             _wait_for(path)
         with process.stopped():
-            assert [future.result(30).status for future in running] == [-9, -9]
+            for future in running:
+                with pytest.raises(process.Stopped):
+                    future.result(30)
+            with pytest.raises(process.Stopped):
+                process.run(_python(""), env=os.environ)
+            with pytest.raises(process.Stopped), process.finishing():
+                pytest.fail("it was begun")
+            with process.stopped():
+                pass
             with pytest.raises(process.Stopped):
                 process.run(_python(""), env=os.environ)
     assert process.run(_python(""), env=os.environ).status == 0
+
+
+def _begin_and_fail():
+    with process.finishing(), process.finishing(), process.stopped():
+        assert process.unfinished()
+        raise ValueError("end")
+
+
+def test_what_is_begun_is_unfinished_to_its_end():
+    assert not process.unfinished()
+    with pytest.raises(ValueError, match="end"):
+        _begin_and_fail()
+    assert not process.unfinished()
 
 
 def test_a_worker_answers_until_it_is_left(tmp_path):
@@ -142,3 +164,27 @@ def test_a_worker_is_ended_with_the_others_and_none_is_started_after(tmp_path):
         assert ask.stdout.readline() == b""
         with pytest.raises(process.Stopped), process.worker(_python(""), env=os.environ, cwd=tmp_path):
             pytest.fail("it was started")
+
+
+def _ask_until_stopped(tmp_path, until):
+    with process.worker(_python(ECHO), env=os.environ, cwd=tmp_path) as ask:
+        until.enter_context(process.stopped())
+        assert ask.stdout.readline() == b""
+
+
+def test_what_a_worker_said_before_it_was_ended_is_not_the_whole(tmp_path):
+    with ExitStack() as until, pytest.raises(process.Stopped):
+        _ask_until_stopped(tmp_path, until)
+
+
+def _ask_what_has_ended(tmp_path):
+    with process.worker(_python(""), env=os.environ, cwd=tmp_path) as ask:
+        assert ask.stdout.readline() == b""
+        while True:  # the pipe may be there for a moment longer
+            ask.stdin.write(b"never read\n")
+            ask.stdin.flush()
+
+
+def test_a_worker_that_ended_before_it_was_asked_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(ChildProcessError, match="ended before it was asked for all"):
+        _ask_what_has_ended(tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from uv_layers.errors import UvNotFoundError, UvTooOldError
+from uv_layers.errors import UvFailedError, UvNotFoundError, UvTooOldError
 from uv_layers.uv import MINIMUM, Uv
 
 
@@ -42,6 +42,11 @@ def test_what_does_not_answer_as_uv_does_is_no_uv(tmp_path, script):
     uv = _uv(tmp_path, script)
     with pytest.raises(UvNotFoundError, match="--version does not answer as uv does"):
         _ = uv.version
+
+
+def test_a_uv_that_is_killed_before_it_answers_is_not_said_to_be_none(tmp_path):
+    with pytest.raises(UvFailedError, match=r"^uv was ended by signal 9; .*/uv --version$"):
+        _ = _uv(tmp_path, "kill -KILL $$").version
 
 
 def test_what_does_not_run_is_no_uv(tmp_path):

@@ -150,6 +150,14 @@ def test_an_interpreter_that_changed_or_went_makes_the_tree_again(build, tmp_pat
     assert build.unchanged("some", "stamp") is None
 
 
+def test_a_tree_whose_staging_a_killed_run_has_left_is_looked_at_again(build, tmp_path):
+    python = tmp_path / "python"
+    python.touch()
+    _record(build, python)
+    (tmp_path / "layers/.uv-layers/some.staging").mkdir()
+    assert build.unchanged("some", "stamp") is None
+
+
 def test_a_record_that_is_damaged_makes_the_tree_again(build, tmp_path):
     python = tmp_path / "python"
     python.touch()

@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
-from uv_layers import __version__, cli, commands, errors
+from uv_layers import __version__, cli, commands, errors, process
 from uv_layers.model import Exported, Layer, LayerLock, Member, Package, Plan, Problem, Selection, Tree
 
 
@@ -23,6 +25,7 @@ def _caller(monkeypatch, tmp_path):
             monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(process, "_stops", 0)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in handlers.items():
@@ -294,7 +297,26 @@ def test_a_dockerfile_is_printed_without_starting_anything(run, tmp_path):
 def test_the_program_of_the_package_runs_nothing_when_it_is_imported(monkeypatch):
     monkeypatch.delitem(sys.modules, "uv_layers.__main__", raising=False)
     monkeypatch.setattr(sys, "argv", ["uv-layers", "--nonsense"])
-    assert importlib.import_module("uv_layers.__main__").main is cli.main
+    assert callable(importlib.import_module("uv_layers.__main__").main)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_comes_before_the_command_line_runs_ends_the_program(monkeypatch, number):
+    statuses = []
+    monkeypatch.setattr(os, "_exit", statuses.append)
+    monkeypatch.setattr(cli, "main", lambda: signal.getsignal(number)(number, None))
+    importlib.import_module("uv_layers.__main__").main()
+    assert statuses == [128 + number]
+
+
+def test_a_stream_that_is_closed_is_one_that_nobody_reads(monkeypatch):
+    for name in ("stdin", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    stdout = sys.stdout
+    cli._open_closed_streams()  # noqa: SLF001 - of a program, before it does anything
+    assert sys.stdout is stdout
+    with sys.stdin, sys.stderr:
+        assert (sys.stdin.read(), sys.stderr.write("gone")) == ("", 4)
 
 
 # How it ends.
@@ -323,7 +345,12 @@ def test_bad_usage_ends_with_2_and_no_traceback(run, arguments):
             3,
             "two\nlines\nerror[uv-failed]: uv failed with exit code 2; the command was: uv lock --check\n",
         ),
-        (OSError(errno.ENOSPC, "No space left on device", "a"), 4, "error[machine]: No space left on device: a\n"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "a"),
+            4,
+            "error[machine]: No space left on device: a; make room there, or choose another place\n",
+        ),
+        (OSError(errno.EIO, "Input/output error"), 4, "error[machine]: Input/output error\n"),
     ],
 )
 def test_a_failure_is_said_in_one_line_and_has_its_exit_code(run, monkeypatch, failure, status, said):
@@ -339,15 +366,78 @@ def test_a_signal_unwinds_and_ends_with_its_exit_code(run, monkeypatch, number, 
     unwound = []
 
     def interrupted(*_):
+        os.kill(os.getpid(), number)
         try:
-            os.kill(os.getpid(), number)
-            signal.pause()
+            while True:
+                with process.finishing():
+                    time.sleep(0.01)
         finally:
             unwound.append(True)
 
     monkeypatch.setattr(commands, "plan", interrupted)
     assert run("plan") == (status, "", "")
     assert unwound == [True]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_further_signals_change_nothing(run, monkeypatch, number):
+    unwound = []
+
+    def interrupted(*_):
+        with process.finishing():
+            for again in (number, signal.SIGINT, signal.SIGTERM):
+                os.kill(os.getpid(), again)
+                time.sleep(0.01)
+            unwound.append(True)
+
+    monkeypatch.setattr(commands, "plan", interrupted)
+    assert run("plan") == (128 + number, "", "")
+    assert unwound == [True]
+
+
+def _end_of(monkeypatch, command, grace, patience):
+    """Interrupt a command that does not end by itself, and return the exit code that the program ends with at once."""
+    monkeypatch.setattr(cli, "_GRACE", grace)
+    monkeypatch.setattr(cli, "_PATIENCE", patience)
+    statuses = []
+    monkeypatch.setattr(os, "_exit", statuses.append)
+    thread = threading.Thread(target=command, daemon=True)
+    thread.start()
+    cli._end(thread, 130)  # noqa: SLF001 - to be told without the end of this process
+    return statuses
+
+
+def test_what_computes_on_after_a_signal_and_has_nothing_to_clear_away_is_not_waited_for(monkeypatch):
+    go_on = threading.Event()
+    assert _end_of(monkeypatch, lambda: go_on.wait(60), 0.05, 60) == [130]
+    go_on.set()
+
+
+def test_what_is_to_be_cleared_away_after_a_signal_is_waited_for_but_not_for_ever(monkeypatch):
+    go_on, begun = threading.Event(), threading.Event()
+
+    def command():
+        with process.finishing():
+            begun.set()
+            go_on.wait(60)
+
+    end = process.stop
+    monkeypatch.setattr(process, "stop", lambda: (begun.wait(60), end()))
+    assert _end_of(monkeypatch, command, 0.01, 0.1) == [130]
+    monkeypatch.setattr(process, "_stops", 0)
+    begun.clear()
+    threading.Timer(0.3, go_on.set).start()
+    assert _end_of(monkeypatch, command, 0.01, 60) == []
+
+
+def test_an_error_of_the_program_itself_is_not_hidden(monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(commands, "plan", fail)
+    monkeypatch.setattr(sys, "argv", ["uv-layers", "plan"])
+    with pytest.raises(ZeroDivisionError):
+        cli.main()
 
 
 def test_on_a_terminal_the_table_has_the_width_of_it(run, asked, monkeypatch):

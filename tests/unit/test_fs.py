@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import fcntl
+import itertools
 import json
+import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -38,6 +43,57 @@ def test_an_interrupted_write_leaves_the_old_text_and_nothing_else(tmp_path, mon
         write_atomically(path, "new")
     assert path.read_text(encoding="utf-8") == "old"
     assert _names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("old", [None, "old", "new"])
+def test_what_a_killed_process_left_of_a_write_is_gone_after_the_next(tmp_path, old):
+    path = tmp_path / "file"
+    (tmp_path / ".file.new").write_text("new, and half of someth", encoding="utf-8")
+    if old:
+        path.write_text(old, encoding="utf-8")
+    assert write_atomically(path, "new") is (old != "new")
+    assert path.read_text(encoding="utf-8") == "new"
+    assert _names(tmp_path) == ["file"]
+
+
+def test_many_that_write_one_file_at_once_leave_it_whole(tmp_path):
+    path, texts = tmp_path / "file", [f"{number}\n" * 50_000 for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        for text in [pool.submit(write_atomically, path, text) for _ in range(10) for text in texts]:
+            text.result()
+    assert path.read_text(encoding="utf-8") in texts
+    assert _names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["it is gone", "there is another"])
+def test_what_another_process_has_put_in_its_place_meanwhile_is_not_written_to(tmp_path, again):
+    path, temporary = tmp_path / "file", tmp_path / ".file.new"
+    thread = threading.Thread(target=write_atomically, args=(path, "mine"))
+    with temporary.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.write("theirs")
+        held.flush()
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+        temporary.rename(path)
+        os.link(path, tmp_path / "seen")
+        if again:
+            temporary.touch()
+    thread.join(30)
+    assert path.read_text(encoding="utf-8") == "mine"
+    assert (tmp_path / "seen").read_text(encoding="utf-8") == "theirs"
+    assert _names(tmp_path) == ["file", "seen"]
+
+
+def test_a_write_that_fails_says_where(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left") as raised:
+        write_atomically(tmp_path / "file", "text")
+    assert raised.value.filename == str(tmp_path / "file")
 
 
 def test_what_cannot_be_written_is_an_error_that_leaves_nothing(tmp_path):
@@ -129,6 +185,55 @@ def test_what_a_killed_run_left_behind_is_cleared(folder):
     with folder.staging("heavy") as staging:
         assert list(staging.iterdir()) == []
     assert not left.exists()
+
+
+def test_a_program_that_outlives_its_killed_run_disturbs_nobody(folder):
+    orphan, done = folder.path / STATE / "heavy.staging" / "of another run" / "tree", threading.Event()
+
+    def write():
+        for number in itertools.count():
+            if done.is_set():
+                return
+            with suppress(FileNotFoundError, FileExistsError):
+                orphan.mkdir(parents=True, exist_ok=True)
+                (orphan / f"{number}").touch()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    for _ in range(50):
+        _put(folder)
+        assert _names(folder.tree("heavy")) == ["file"]
+    done.set()
+    thread.join()
+    orphan.mkdir(parents=True, exist_ok=True)
+    assert folder.was_left("heavy")
+    with folder.staging("heavy"):
+        assert folder.was_left("heavy")
+    assert not folder.was_left("heavy")
+
+
+def test_a_folder_whose_gitignore_cannot_be_written_is_not_made(folder, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(OSError, match="No space left"):
+            _put(folder)
+    assert not folder.path.exists()
+    _put(folder)
+    assert (folder.path / ".gitignore").read_text(encoding="utf-8") == "*\n"
+
+
+def test_a_tree_that_is_read_is_not_replaced_meanwhile(folder):
+    _put(folder, text="old")
+    put = threading.Thread(target=_put, args=(folder,))
+    with folder.reading(["nowhere", "heavy"]):
+        put.start()
+        put.join(0.2)
+        assert (put.is_alive(), _text(folder)) == (True, "old")
+    put.join(10)
+    assert _text(folder) == "new"
 
 
 @pytest.mark.parametrize("step", [1, 2])
