@@ -49,6 +49,9 @@ NEWCOMERS = 0.05
 PAYBACK = 10
 # A move has to save more than this part of the image: sums of the same numbers in another order differ by less.
 LEAST_GAIN = 1e-9
+# The layers of which every two are compared, which takes time and memory with their square. No project of the replay
+# has as many packages.
+GATHERED = 500
 # The members that a pattern is worth writing for, and how much oftener than one of them all of them may have moved.
 FAMILY, TOGETHER = 3, 2
 
@@ -167,7 +170,8 @@ def proposed(model: Model, budget: int) -> list[tuple[str, ...]]:
     same layers.
 
     Each package starts as a layer; the two whose merging costs least are merged until `budget` are left; then single
-    packages are moved as long as that saves something, without and then with the packages yet to come.
+    packages are moved as long as that saves something, without and then with the packages yet to come. Of more than
+    `GATHERED` packages, at first only those are merged whose histories are next to each other.
     """
     if budget < 1:
         raise ValueError(f"layers must be one or more, not {budget}")
@@ -176,7 +180,8 @@ def proposed(model: Model, budget: int) -> list[tuple[str, ...]]:
         return []
     sizes: list[float] = list(model.sizes.values())
     escapes = [model.escapes[name] for name in names]
-    layers = _merged(sizes, escapes, budget)
+    layers = _gathered([_layer([package], sizes, escapes) for package in range(len(sizes))], max(GATHERED, budget))
+    layers = _merged(layers, budget)
     least = LEAST_GAIN * model.total
     _improve(layers, sizes, escapes, least)
     newcomers = len(sizes)
@@ -251,20 +256,28 @@ def patterns(layer: Collection[str], others: Collection[str], seen: Sequence[Upd
     `others`, the packages of other layers; and which moved together: updates that changed one of them are at most
     `TOGETHER` times those that changed a member on average.
     """
-    words = {name: name.split("-") for name in layer}
-    starts = {tuple(w[:n]) for w in words.values() for n in range(1, len(w))}
+    families: dict[tuple[str, ...], set[str]] = {}
+    for name in layer:
+        for start in _starts(name):
+            families.setdefault(start, set()).add(name)
+    taken = {start for name in others for start in _starts(name)}
     left = set(layer)
     written = []
-    for start in sorted(starts, key=lambda start: (len(start), start)):
-        pattern = "-".join(start) + "-"
-        family = {name for name in left if name.startswith(pattern)}
-        if len(family) < FAMILY or any(name.startswith(pattern) for name in others):
+    for start in sorted(families.keys() - taken, key=lambda start: (len(start), start)):
+        family = families[start] & left
+        if len(family) < FAMILY:
             continue
         changes = [len(family & update.changed) for update in seen]
         if sum(map(bool, changes)) * len(family) <= TOGETHER * sum(changes):
-            written.append(f"{pattern}*")
+            written.append(f"{'-'.join(start)}-*")
             left -= family
     return sorted([*written, *left])
+
+
+def _starts(name: str) -> list[tuple[str, ...]]:
+    """Return the words that a name starts with: one, two and so on, but not all."""
+    words = name.split("-")
+    return [tuple(words[:n]) for n in range(1, len(words))]
 
 
 def _changes(model: Model, names: Iterable[str]) -> float:
@@ -304,21 +317,48 @@ def _layer(members: Iterable[int], sizes: Sequence[float], escapes: Sequence[Seq
     return layer
 
 
-def _merged(sizes: Sequence[float], escapes: Sequence[Sequence[float]], budget: int) -> list[_Layer]:
-    """Return `budget` layers, or fewer packages: the two whose merging costs least are merged, until they are so few.
+def _together(one: _Layer, other: _Layer) -> _Layer:
+    size, escape = one.size + other.size, list(map(mul, one.escape, other.escape))
+    return _Layer(size, escape, _cost(size, escape), one.members | other.members)
+
+
+def _gathered(single: Sequence[_Layer], most: int) -> list[_Layer]:
+    """Return at most `most` layers: neighbours in the order of their histories and sizes are merged, those whose
+    merging costs least first.
+    """
+    if len(single) <= most:
+        return list(single)
+    layers = dict(enumerate(sorted(single, key=lambda layer: (layer.escape, layer.size, min(layer.members)))))
+    after = dict(pairwise(layers))
+    before = {j: i for i, j in after.items()}
+    pairs = [(_growth(layers[i], layers[j]), i, j) for i, j in after.items()]
+    heapify(pairs)
+    number = len(layers)
+    while len(layers) > most:
+        _, i, j = heappop(pairs)
+        if i in layers and j in layers:
+            layers[number] = _together(layers.pop(i), layers.pop(j))
+            for left, right in ((before.get(i), number), (number, after.get(j))):
+                if left is not None and right is not None:
+                    after[left], before[right] = right, left
+                    heappush(pairs, (_growth(layers[left], layers[right]), left, right))
+            number += 1
+    return list(layers.values())
+
+
+def _merged(parts: Sequence[_Layer], budget: int) -> list[_Layer]:
+    """Return `budget` layers, or fewer parts: the two whose merging costs least are merged, until they are so few.
 
     The heap keeps pairs of which one is merged already; skipping those is cheaper than finding them.
     """
-    layers = {number: _layer([number], sizes, escapes) for number in range(len(sizes))}
+    layers = dict(enumerate(parts))
     pairs = [(_growth(layers[i], layers[j]), i, j) for j in layers for i in range(j)]
     heapify(pairs)
     number = len(layers)
     while len(layers) > budget:
         _, i, j = heappop(pairs)
         if i in layers and j in layers:
-            one, other = layers.pop(i), layers.pop(j)
-            size, escape = one.size + other.size, list(map(mul, one.escape, other.escape))
-            merged = _Layer(size, escape, _cost(size, escape), one.members | other.members)
+            merged = _together(layers.pop(i), layers.pop(j))
             for known, layer in layers.items():
                 heappush(pairs, (_growth(layer, merged), known, number))
             layers[number] = merged
