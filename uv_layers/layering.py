@@ -29,6 +29,7 @@ from itertools import combinations, pairwise
 from math import exp, sqrt
 from operator import mul, truediv
 from statistics import fmean, median_low
+from sys import float_info
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -233,9 +234,13 @@ def kept(model: Model, layers: Sequence[Iterable[str]], budget: int) -> list[tup
             state.insert(len(state) - 1, _layer((), sizes, escapes))
             places.insert(len(places) - 1, None)
         found = []
+        known, tried = tried, {}
+        now = [frozenset(layer.members) for layer in state]
         for i, j in combinations(range(len(state)), 2):
-            pair = frozenset(state[i].members), frozenset(state[j].members)
-            if pair not in tried:
+            pair = now[i], now[j]
+            if pair in known:
+                tried[pair] = known[pair]
+            else:
                 trial = [_layer(layer, sizes, escapes) for layer in pair]
                 _improve(trial, sizes, escapes, least, len(names), fixed=True)
                 saved = state[i].cost + state[j].cost - trial[0].cost - trial[1].cost
@@ -244,7 +249,7 @@ def kept(model: Model, layers: Sequence[Iterable[str]], budget: int) -> list[tup
         gain, i, j = max(found, default=(0.0, 0, 0))
         if gain <= worth * least:
             break
-        state[-i], state[-j] = tried[frozenset(state[-i].members), frozenset(state[-j].members)][1]
+        state[-i], state[-j] = tried[now[-i], now[-j]][1]
     named = [tuple(names[i] for i in sorted(layer.members - {len(names)})) for layer in state]
     return [(place, layer) for place, layer in zip(places, named, strict=True) if layer]
 
@@ -308,6 +313,18 @@ def _add(layer: _Layer, package: int, sizes: Sequence[float], escapes: Sequence[
     layer.escape = list(map(mul, layer.escape, escapes[package]))
     layer.cost = _cost(layer.size, layer.escape)
     layer.members.add(package)
+
+
+def _take(layer: _Layer, package: int, sizes: Sequence[float], escapes: Sequence[Sequence[float]]) -> None:
+    layer.members.discard(package)
+    # By division, but where a product has underflowed: it has lost digits, and zero would stay zero.
+    if min(layer.escape) < float_info.min:
+        whole = _layer(layer.members, sizes, escapes)
+        layer.size, layer.escape, layer.cost = whole.size, whole.escape, whole.cost
+    else:
+        layer.size -= sizes[package]
+        layer.escape = list(map(truediv, layer.escape, escapes[package]))
+        layer.cost = _cost(layer.size, layer.escape)
 
 
 def _layer(members: Iterable[int], sizes: Sequence[float], escapes: Sequence[Sequence[float]]) -> _Layer:
@@ -395,9 +412,7 @@ def _improve(
             ]
             gain = max(gains)
             if gain > least:
-                # From its members, not by division: a product that has underflowed to zero would stay zero.
-                rest = _layer(home.members - {package}, sizes, escapes)
-                home.size, home.escape, home.cost, home.members = rest.size, rest.escape, rest.cost, rest.members
+                _take(home, package, sizes, escapes)
                 where[package] = layers[gains.index(gain)]
                 _add(where[package], package, sizes, escapes)
                 moved = True

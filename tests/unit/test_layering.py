@@ -135,6 +135,16 @@ def test_packages_that_are_gathered_first_cost_little_more(monkeypatch):
     assert expected_bytes(model, gathered) < expected_bytes(model, [sizes]) / 2
 
 
+def test_packages_leave_a_layer_though_its_product_has_no_digits_left(monkeypatch):
+    # As with a thousand packages that all changed in one update.
+    monkeypatch.setattr(layering, "STAYS", 1e-200)
+    model = learned(SIZES, HISTORY)
+    assert layers_of(kept(model, [["torch", "fastapi", "starlette", "uvicorn"], ["cudnn", "numpy"]], 2)) == [
+        ("fastapi", "numpy", "starlette", "uvicorn"),
+        ("cudnn", "torch"),
+    ]
+
+
 @pytest.mark.parametrize("budget", [0, -1])
 def test_a_budget_of_no_layers_is_refused(budget):
     with pytest.raises(ValueError, match="one or more"):
