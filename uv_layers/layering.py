@@ -203,7 +203,8 @@ def kept(model: Model, layers: Sequence[Iterable[str]], budget: int) -> list[tup
     Each comes with its place in `layers`, None for a new one. They stay in their order, and new ones come below the top
     one. Changing the members of a layer makes every client pull it once more; it pays where it saves more than that
     within `PAYBACK` updates of the image. Before anything else, layers in excess of `budget` are merged into others,
-    those whose merging costs least.
+    those whose merging costs least. Of more than `GATHERED` packages, those of a layer that have neighbouring histories
+    are moved together.
     """
     if budget < 1:
         raise ValueError(f"layers must be one or more, not {budget}")
@@ -221,12 +222,20 @@ def kept(model: Model, layers: Sequence[Iterable[str]], budget: int) -> list[tup
         _, i, j = min((_growth(state[i], state[j]), i, j) for i, j in combinations(range(len(state)), 2))
         state[j] = _layer(state[i].members | state[j].members, sizes, escapes)
         del state[i], places[i]
-    before = [frozenset(layer) for layer in members]
+    as_they_were = [layer.members in members for layer in state]
+    parts = _parts(state, len(names), sizes, escapes)
+    newcomers = len(parts)
+    sizes, escapes = [*(part.size for part in parts), sizes[-1]], [*(part.escape for part in parts), escapes[-1]]
+    state = [
+        _layer({i for i, part in enumerate(parts) if part.members <= layer.members}, sizes, escapes) for layer in state
+    ]
+    _add(state[-1], newcomers, sizes, escapes)
+    before = [layer.members.copy() for layer, same in zip(state, as_they_were, strict=True) if same]
     worth = PAYBACK / (_changes(model, names) or 1.0)
 
     def price(layer: _Layer) -> float:
         """Return what clients pull once for the first change of a layer, in bytes."""
-        return layer.size - sizes[-1] * (len(names) in layer.members) if layer.members in before else 0.0
+        return layer.size - sizes[-1] * (newcomers in layer.members) if layer.members in before else 0.0
 
     tried: dict[tuple[frozenset[int], frozenset[int]], tuple[float, list[_Layer]]] = {}
     while True:
@@ -242,7 +251,7 @@ def kept(model: Model, layers: Sequence[Iterable[str]], budget: int) -> list[tup
                 tried[pair] = known[pair]
             else:
                 trial = [_layer(layer, sizes, escapes) for layer in pair]
-                _improve(trial, sizes, escapes, least, len(names), fixed=True)
+                _improve(trial, sizes, escapes, least, newcomers, fixed=True)
                 saved = state[i].cost + state[j].cost - trial[0].cost - trial[1].cost
                 tried[pair] = saved * worth - price(state[i]) - price(state[j]), trial
             found.append((tried[pair][0], -i, -j))
@@ -250,8 +259,20 @@ def kept(model: Model, layers: Sequence[Iterable[str]], budget: int) -> list[tup
         if gain <= worth * least:
             break
         state[-i], state[-j] = tried[now[-i], now[-j]][1]
-    named = [tuple(names[i] for i in sorted(layer.members - {len(names)})) for layer in state]
+    whole = [{i for part in layer.members - {newcomers} for i in parts[part].members} for layer in state]
+    named = [tuple(names[i] for i in sorted(layer)) for layer in whole]
     return [(place, layer) for place, layer in zip(places, named, strict=True) if layer]
+
+
+def _parts(
+    layers: Sequence[_Layer], newcomers: int, sizes: Sequence[float], escapes: Sequence[Sequence[float]]
+) -> list[_Layer]:
+    """Return what is moved between layers, in the order of the first of each: packages, or, of many, some at once."""
+    found = []
+    for layer in layers:
+        single = [_layer([package], sizes, escapes) for package in layer.members - {newcomers}]
+        found += _gathered(single, max(len(single) * GATHERED // newcomers, 1) if newcomers > GATHERED else len(single))
+    return sorted(found, key=lambda part: min(part.members))
 
 
 def patterns(layer: Collection[str], others: Collection[str], seen: Sequence[Update]) -> list[str]:
