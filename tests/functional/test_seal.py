@@ -205,7 +205,9 @@ def test_another_user_makes_the_same_tree(odd, cold, tmp_path):
 @pytest.mark.parametrize("version", [f"3.{n}" for n in range(10, 15) if n != sys.version_info[1]])
 def test_bytecode_of_another_python_is_the_same_whatever_it_is_compiled_with(stage, cold, python_of, version):
     python = python_of(version)
-    library = stage.wheel("library", files=_library("json", "email", "importlib", "unittest", "asyncio", "logging"))
+    library = stage.wheel(
+        "library", files=_library("json", "email", "importlib", "unittest", "asyncio", "logging", "xml")
+    )
     other = stage.wheel("other", files={f"other/{n}.py": f"X = {{{n}, 'a', 'b'}}\nY = {n}.5\n" for n in range(40)})
     stage.lock("some", library, other)
     alone = stage.copy("alone")
