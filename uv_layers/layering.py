@@ -29,6 +29,7 @@ from itertools import combinations, pairwise
 from math import exp, sqrt
 from operator import mul, truediv
 from statistics import fmean, median_low
+from sys import float_info
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ NEWCOMERS = 0.05
 PAYBACK = 10
 # A move has to save more than this part of the image: sums of the same numbers in another order differ by less.
 LEAST_GAIN = 1e-9
+# The layers of which every two are compared, which takes time and memory with their square. No project of the replay
+# has as many packages.
+GATHERED = 500
 # The members that a pattern is worth writing for, and how much oftener than one of them all of them may have moved.
 FAMILY, TOGETHER = 3, 2
 
@@ -167,7 +171,8 @@ def proposed(model: Model, budget: int) -> list[tuple[str, ...]]:
     same layers.
 
     Each package starts as a layer; the two whose merging costs least are merged until `budget` are left; then single
-    packages are moved as long as that saves something, without and then with the packages yet to come.
+    packages are moved as long as that saves something, without and then with the packages yet to come. Of more than
+    `GATHERED` packages, at first only those are merged whose histories are next to each other.
     """
     if budget < 1:
         raise ValueError(f"layers must be one or more, not {budget}")
@@ -176,7 +181,8 @@ def proposed(model: Model, budget: int) -> list[tuple[str, ...]]:
         return []
     sizes: list[float] = list(model.sizes.values())
     escapes = [model.escapes[name] for name in names]
-    layers = _merged(sizes, escapes, budget)
+    layers = _gathered([_layer([package], sizes, escapes) for package in range(len(sizes))], max(GATHERED, budget))
+    layers = _merged(layers, budget)
     least = LEAST_GAIN * model.total
     _improve(layers, sizes, escapes, least)
     newcomers = len(sizes)
@@ -197,7 +203,8 @@ def kept(model: Model, layers: Sequence[Iterable[str]], budget: int) -> list[tup
     Each comes with its place in `layers`, None for a new one. They stay in their order, and new ones come below the top
     one. Changing the members of a layer makes every client pull it once more; it pays where it saves more than that
     within `PAYBACK` updates of the image. Before anything else, layers in excess of `budget` are merged into others,
-    those whose merging costs least.
+    those whose merging costs least. Of more than `GATHERED` packages, those of a layer that have neighbouring histories
+    are moved together.
     """
     if budget < 1:
         raise ValueError(f"layers must be one or more, not {budget}")
@@ -215,12 +222,20 @@ def kept(model: Model, layers: Sequence[Iterable[str]], budget: int) -> list[tup
         _, i, j = min((_growth(state[i], state[j]), i, j) for i, j in combinations(range(len(state)), 2))
         state[j] = _layer(state[i].members | state[j].members, sizes, escapes)
         del state[i], places[i]
-    before = [frozenset(layer) for layer in members]
+    as_they_were = [layer.members in members for layer in state]
+    parts = _parts(state, len(names), sizes, escapes)
+    newcomers = len(parts)
+    sizes, escapes = [*(part.size for part in parts), sizes[-1]], [*(part.escape for part in parts), escapes[-1]]
+    state = [
+        _layer({i for i, part in enumerate(parts) if part.members <= layer.members}, sizes, escapes) for layer in state
+    ]
+    _add(state[-1], newcomers, sizes, escapes)
+    before = [layer.members.copy() for layer, same in zip(state, as_they_were, strict=True) if same]
     worth = PAYBACK / (_changes(model, names) or 1.0)
 
     def price(layer: _Layer) -> float:
         """Return what clients pull once for the first change of a layer, in bytes."""
-        return layer.size - sizes[-1] * (len(names) in layer.members) if layer.members in before else 0.0
+        return layer.size - sizes[-1] * (newcomers in layer.members) if layer.members in before else 0.0
 
     tried: dict[tuple[frozenset[int], frozenset[int]], tuple[float, list[_Layer]]] = {}
     while True:
@@ -228,20 +243,36 @@ def kept(model: Model, layers: Sequence[Iterable[str]], budget: int) -> list[tup
             state.insert(len(state) - 1, _layer((), sizes, escapes))
             places.insert(len(places) - 1, None)
         found = []
+        known, tried = tried, {}
+        now = [frozenset(layer.members) for layer in state]
         for i, j in combinations(range(len(state)), 2):
-            pair = frozenset(state[i].members), frozenset(state[j].members)
-            if pair not in tried:
+            pair = now[i], now[j]
+            if pair in known:
+                tried[pair] = known[pair]
+            else:
                 trial = [_layer(layer, sizes, escapes) for layer in pair]
-                _improve(trial, sizes, escapes, least, len(names), fixed=True)
+                _improve(trial, sizes, escapes, least, newcomers, fixed=True)
                 saved = state[i].cost + state[j].cost - trial[0].cost - trial[1].cost
                 tried[pair] = saved * worth - price(state[i]) - price(state[j]), trial
             found.append((tried[pair][0], -i, -j))
         gain, i, j = max(found, default=(0.0, 0, 0))
         if gain <= worth * least:
             break
-        state[-i], state[-j] = tried[frozenset(state[-i].members), frozenset(state[-j].members)][1]
-    named = [tuple(names[i] for i in sorted(layer.members - {len(names)})) for layer in state]
+        state[-i], state[-j] = tried[now[-i], now[-j]][1]
+    whole = [{i for part in layer.members - {newcomers} for i in parts[part].members} for layer in state]
+    named = [tuple(names[i] for i in sorted(layer)) for layer in whole]
     return [(place, layer) for place, layer in zip(places, named, strict=True) if layer]
+
+
+def _parts(
+    layers: Sequence[_Layer], newcomers: int, sizes: Sequence[float], escapes: Sequence[Sequence[float]]
+) -> list[_Layer]:
+    """Return what is moved between layers, in the order of the first of each: packages, or, of many, some at once."""
+    found = []
+    for layer in layers:
+        single = [_layer([package], sizes, escapes) for package in layer.members - {newcomers}]
+        found += _gathered(single, max(len(single) * GATHERED // newcomers, 1) if newcomers > GATHERED else len(single))
+    return sorted(found, key=lambda part: min(part.members))
 
 
 def patterns(layer: Collection[str], others: Collection[str], seen: Sequence[Update]) -> list[str]:
@@ -251,20 +282,28 @@ def patterns(layer: Collection[str], others: Collection[str], seen: Sequence[Upd
     `others`, the packages of other layers; and which moved together: updates that changed one of them are at most
     `TOGETHER` times those that changed a member on average.
     """
-    words = {name: name.split("-") for name in layer}
-    starts = {tuple(w[:n]) for w in words.values() for n in range(1, len(w))}
+    families: dict[tuple[str, ...], set[str]] = {}
+    for name in layer:
+        for start in _starts(name):
+            families.setdefault(start, set()).add(name)
+    taken = {start for name in others for start in _starts(name)}
     left = set(layer)
     written = []
-    for start in sorted(starts, key=lambda start: (len(start), start)):
-        pattern = "-".join(start) + "-"
-        family = {name for name in left if name.startswith(pattern)}
-        if len(family) < FAMILY or any(name.startswith(pattern) for name in others):
+    for start in sorted(families.keys() - taken, key=lambda start: (len(start), start)):
+        family = families[start] & left
+        if len(family) < FAMILY:
             continue
         changes = [len(family & update.changed) for update in seen]
         if sum(map(bool, changes)) * len(family) <= TOGETHER * sum(changes):
-            written.append(f"{pattern}*")
+            written.append(f"{'-'.join(start)}-*")
             left -= family
     return sorted([*written, *left])
+
+
+def _starts(name: str) -> list[tuple[str, ...]]:
+    """Return the words that a name starts with: one, two and so on, but not all."""
+    words = name.split("-")
+    return [tuple(words[:n]) for n in range(1, len(words))]
 
 
 def _changes(model: Model, names: Iterable[str]) -> float:
@@ -297,6 +336,18 @@ def _add(layer: _Layer, package: int, sizes: Sequence[float], escapes: Sequence[
     layer.members.add(package)
 
 
+def _take(layer: _Layer, package: int, sizes: Sequence[float], escapes: Sequence[Sequence[float]]) -> None:
+    layer.members.discard(package)
+    # By division, but where a product has underflowed: it has lost digits, and zero would stay zero.
+    if min(layer.escape) < float_info.min:
+        whole = _layer(layer.members, sizes, escapes)
+        layer.size, layer.escape, layer.cost = whole.size, whole.escape, whole.cost
+    else:
+        layer.size -= sizes[package]
+        layer.escape = list(map(truediv, layer.escape, escapes[package]))
+        layer.cost = _cost(layer.size, layer.escape)
+
+
 def _layer(members: Iterable[int], sizes: Sequence[float], escapes: Sequence[Sequence[float]]) -> _Layer:
     layer = _Layer(0.0, [1.0] * len(escapes[0]), 0.0, set())
     for package in sorted(members):
@@ -304,21 +355,48 @@ def _layer(members: Iterable[int], sizes: Sequence[float], escapes: Sequence[Seq
     return layer
 
 
-def _merged(sizes: Sequence[float], escapes: Sequence[Sequence[float]], budget: int) -> list[_Layer]:
-    """Return `budget` layers, or fewer packages: the two whose merging costs least are merged, until they are so few.
+def _together(one: _Layer, other: _Layer) -> _Layer:
+    size, escape = one.size + other.size, list(map(mul, one.escape, other.escape))
+    return _Layer(size, escape, _cost(size, escape), one.members | other.members)
+
+
+def _gathered(single: Sequence[_Layer], most: int) -> list[_Layer]:
+    """Return at most `most` layers: neighbours in the order of their histories and sizes are merged, those whose
+    merging costs least first.
+    """
+    if len(single) <= most:
+        return list(single)
+    layers = dict(enumerate(sorted(single, key=lambda layer: (layer.escape, layer.size, min(layer.members)))))
+    after = dict(pairwise(layers))
+    before = {j: i for i, j in after.items()}
+    pairs = [(_growth(layers[i], layers[j]), i, j) for i, j in after.items()]
+    heapify(pairs)
+    number = len(layers)
+    while len(layers) > most:
+        _, i, j = heappop(pairs)
+        if i in layers and j in layers:
+            layers[number] = _together(layers.pop(i), layers.pop(j))
+            for left, right in ((before.get(i), number), (number, after.get(j))):
+                if left is not None and right is not None:
+                    after[left], before[right] = right, left
+                    heappush(pairs, (_growth(layers[left], layers[right]), left, right))
+            number += 1
+    return list(layers.values())
+
+
+def _merged(parts: Sequence[_Layer], budget: int) -> list[_Layer]:
+    """Return `budget` layers, or fewer parts: the two whose merging costs least are merged, until they are so few.
 
     The heap keeps pairs of which one is merged already; skipping those is cheaper than finding them.
     """
-    layers = {number: _layer([number], sizes, escapes) for number in range(len(sizes))}
+    layers = dict(enumerate(parts))
     pairs = [(_growth(layers[i], layers[j]), i, j) for j in layers for i in range(j)]
     heapify(pairs)
     number = len(layers)
     while len(layers) > budget:
         _, i, j = heappop(pairs)
         if i in layers and j in layers:
-            one, other = layers.pop(i), layers.pop(j)
-            size, escape = one.size + other.size, list(map(mul, one.escape, other.escape))
-            merged = _Layer(size, escape, _cost(size, escape), one.members | other.members)
+            merged = _together(layers.pop(i), layers.pop(j))
             for known, layer in layers.items():
                 heappush(pairs, (_growth(layer, merged), known, number))
             layers[number] = merged
@@ -355,9 +433,7 @@ def _improve(
             ]
             gain = max(gains)
             if gain > least:
-                # From its members, not by division: a product that has underflowed to zero would stay zero.
-                rest = _layer(home.members - {package}, sizes, escapes)
-                home.size, home.escape, home.cost, home.members = rest.size, rest.escape, rest.cost, rest.members
+                _take(home, package, sizes, escapes)
                 where[package] = layers[gains.index(gain)]
                 _add(where[package], package, sizes, escapes)
                 moved = True

@@ -137,14 +137,14 @@ def _owners(
     owner: dict[str, tuple[str, str]] = {}
     unmatched: list[str] = []
     for spec in layers:
-        matching = {p: [name for name in known if fnmatchcase(name, p)] for p in spec.packages}
+        found = {pattern: matching(pattern, known) for pattern in spec.packages}
         # One of several may be a package that is gone, which no update should fail for; all of them are a mistake.
-        if matching and not any(matching.values()):
+        if found and not any(found.values()):
             raise errors.PatternError(source, spec.name, spec.packages[0])
-        for pattern, names in matching.items():
+        for pattern, names in found.items():
             for name in names:
                 owner.setdefault(name, (spec.name, f"packages {pattern}"))
-        gone = [pattern for pattern, names in matching.items() if not names]
+        gone = [pattern for pattern, names in found.items() if not names]
         unmatched += [f"layer {spec.name!r}: {pattern!r} matches no package of the image; drop it" for pattern in gone]
     for spec in layers:
         for closure in closures.get(spec.name, ()):
@@ -152,6 +152,14 @@ def _owners(
                 wanted.setdefault(name, []).append(closure.reason)
                 owner.setdefault(name, (spec.name, closure.reason))
     return owner, wanted, unmatched
+
+
+def matching(pattern: str, names: Collection[str]) -> list[str]:
+    """Return those of the names that a pattern fits."""
+    # Most are names: `suggest` may write thousands of them, and each would be held against all.
+    if not any(character in pattern for character in "*?["):
+        return [pattern] if pattern in names else []
+    return [name for name in names if fnmatchcase(name, pattern)]
 
 
 def diff(old: Sequence[Layer], new: Sequence[Layer]) -> tuple[LayerChange, ...]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 FILE, EXECUTABLE, FOLDER = 0o644, 0o755, 0o755
 # uv's lock on the folder that it installs into.
 _STRAY = ".lock"
+# The files that wait to be hashed: each takes kilobytes.
+_AT_ONCE = 1000
 
 
 def seal(tree: Path, prefix: str, epoch: int) -> tuple[int, int, list[str]]:
@@ -73,21 +75,23 @@ def digest(tree: Path) -> str:
     target, of a folder nothing), and the path.
     """
     found = list(walk(tree))
-    regular = [tree / path for path, status in found if stat.S_ISREG(status.st_mode)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        contents = dict(zip(regular, pool.map(content, regular), strict=True))
     total = hashlib.sha256()
-    for path, status in found:
-        if stat.S_ISREG(status.st_mode):
-            kind, hashed = "f", contents[tree / path]
-        elif stat.S_ISLNK(status.st_mode):
-            kind, hashed = "l", content(tree / path)
-        else:
-            kind, hashed = "d", ""
-        # A link's own mode means nothing, and systems give it different ones.
-        mode = "777" if kind == "l" else f"{stat.S_IMODE(status.st_mode):o}"
-        mtime = str(int(status.st_mtime))
-        total.update(b"\0".join((*(f.encode() for f in (kind, mode, mtime, hashed)), os.fsencode(path), b"")))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(found), _AT_ONCE):
+            part = found[start : start + _AT_ONCE]
+            regular = [tree / path for path, status in part if stat.S_ISREG(status.st_mode)]
+            contents = dict(zip(regular, pool.map(content, regular), strict=True))
+            for path, status in part:
+                if stat.S_ISREG(status.st_mode):
+                    kind, hashed = "f", contents[tree / path]
+                elif stat.S_ISLNK(status.st_mode):
+                    kind, hashed = "l", content(tree / path)
+                else:
+                    kind, hashed = "d", ""
+                # A link's own mode means nothing, and systems give it different ones.
+                mode = "777" if kind == "l" else f"{stat.S_IMODE(status.st_mode):o}"
+                mtime = str(int(status.st_mtime))
+                total.update(b"\0".join((*(f.encode() for f in (kind, mode, mtime, hashed)), os.fsencode(path), b"")))
     return f"sha256:{total.hexdigest()}"
 
 

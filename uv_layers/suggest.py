@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
-from uv_layers import errors, layering, pylock
+from uv_layers import errors, layering, plan, pylock
 from uv_layers.history import Repository
 from uv_layers.model import LayerSpec, Move, SuggestedLayer, Suggestion
 
@@ -140,7 +139,7 @@ def _specs(
     builder = next((spec.image for spec in specs if spec.image), None)
     made = []
     for names, spec in zip(chosen, old, strict=True):
-        if spec is not None and names in before and not _claims_more(spec, names, image):
+        if spec is not None and names in before and not _claims_more(spec, set(names), image):
             made.append(spec)
             continue
         claims = tuple(layering.patterns(names, image.keys() - set(names), seen))
@@ -158,9 +157,9 @@ def _specs(
     return [*made[:-1], replace(top, groups=(*top.groups, *groups), extras=(*top.extras, *extras))]
 
 
-def _claims_more(spec: LayerSpec, names: Collection[str], image: Collection[str]) -> bool:
+def _claims_more(spec: LayerSpec, names: set[str], image: Collection[str]) -> bool:
     """Tell whether a pattern of a layer also fits packages that other layers are to have."""
-    return any(fnmatchcase(name, pattern) for pattern in spec.packages for name in image if name not in names)
+    return any(not names.issuperset(plan.matching(pattern, image)) for pattern in spec.packages)
 
 
 def _free(names: Sequence[str], taken: Collection[str]) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from uv_layers.model import Selection
 
-# The oldest uv that uv-layers is tested with; the dependency in pyproject.toml is the same.
+# The oldest uv that uv-layers is tested with; a test holds the dependency in pyproject.toml to it.
 MINIMUM = (0, 9, 0)
 
 # These belong to the project that is exported: uv decides with them whether a lock is stale.

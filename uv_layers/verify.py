@@ -45,7 +45,7 @@ def problems(tree: Path, lock: LayerLock, made: Made | None, epoch: int) -> list
         there = {path: seal.identity(tree / path) for path in on_disk if not stat.S_ISDIR(on_disk[path].st_mode)}
         # The least that makes a folder a virtual environment.
         digests = {f"{lock.prefix.lstrip('/')}/{name}": "" for name in ("bin/python", "pyvenv.cfg")} | there
-    wrong = [*_packages(found, lock), *_files(tree, found, digests, on_disk)]
+    wrong = [*_packages(found, lock), *_files(tree, lock.prefix, found, digests, on_disk)]
     executable = None if made is None else made.executable
     wrong += [problem for path, status in on_disk.items() for problem in _metadata(path, status, epoch, executable)]
     return sorted((Problem(lock.layer, *fields) for fields in wrong), key=lambda p: (p.path, p.kind))
@@ -84,7 +84,11 @@ def _bytecode(tree: Path, found: list[Distribution], on_disk: Mapping[str, os.st
 
 
 def _files(
-    tree: Path, found: list[Distribution], digests: Mapping[str, str], on_disk: Mapping[str, os.stat_result]
+    tree: Path,
+    prefix: str,
+    found: list[Distribution],
+    digests: Mapping[str, str],
+    on_disk: Mapping[str, os.stat_result],
 ) -> Iterator[tuple[str, str, str]]:
     # Bytecode that a wheel brings gives way to that which `install` makes; of a file that several have, the last by
     # name has it, which is the order that they are found in.
@@ -104,7 +108,8 @@ def _files(
     for path in wanted - on_disk.keys():
         yield "missing", path, "RECORD has it" if path in expected else "bytecode" if path.endswith(".pyc") else "made"
     folders = {""}
-    for folder in map(posixpath.dirname, wanted):
+    # A tree without a package has the prefix alone.
+    for folder in (prefix.lstrip("/"), *map(posixpath.dirname, wanted)):
         while folder not in folders:
             folders.add(folder)
             folder = posixpath.dirname(folder)  # noqa: PLW2901 - up to the top

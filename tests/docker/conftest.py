@@ -446,8 +446,10 @@ def _engine() -> None:
 
 @pytest.fixture(scope="session")
 def wheel(_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the wheel of this project."""
+    """Return the wheel of this project: that of UV_LAYERS_TEST_DIST, else one that is made of the checkout."""
     out = tmp_path_factory.mktemp("dist")
+    if released := os.environ.get("UV_LAYERS_TEST_DIST"):
+        return Path(shutil.copy(next(Path(released).glob("*.whl")), out))
     _run(uv.find_uv_bin(), "build", "--wheel", "--python", sys.executable, "--out-dir", out, ROOT)
     (built,) = out.glob("*.whl")
     return built

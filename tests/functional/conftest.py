@@ -16,6 +16,7 @@ import tarfile
 import threading
 import zipfile
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from textwrap import dedent
@@ -30,7 +31,7 @@ from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel
 from uv_layers.cli import main
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 USER, PASSWORD = "alice", "s3cret-w0rd"  # what the private half of the index asks for
 TIME = (1985, 10, 26, 1, 22, 0)  # of every file in every archive: any but what trees have in the end
@@ -722,6 +723,44 @@ def cold(tmp_path: Path):
         return {"UV_CACHE_DIR": str(folder / "uv"), "UV_LAYERS_CACHE_DIR": str(folder / "bytecode")}
 
     return environ
+
+
+def _pythons(version: str) -> Iterator[str]:
+    """Yield what may be an interpreter of a version: named, running, of a GitHub runner, of pyenv, or on PATH."""
+    yield from filter(None, os.environ.get("UV_LAYERS_TEST_PYTHONS", "").split(os.pathsep))
+    yield sys.executable
+    for variable, pattern in (
+        ("RUNNER_TOOL_CACHE", "Python/{}.*/*/bin/python3"),
+        ("PYENV_ROOT", "versions/{}.*/bin/python3"),
+    ):
+        if root := os.environ.get(variable):
+            yield from map(str, sorted(Path(root).glob(pattern.format(version))))
+    yield f"python{version}"
+
+
+@pytest.fixture(scope="session")
+def python_of():
+    """Return a function that returns an interpreter of a version such as 3.12, and skips where there is none here."""
+
+    @cache
+    def find(version: str) -> str | None:
+        ask = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
+        for python in _pythons(version):
+            try:
+                said = subprocess.run([python, "-I", "-c", ask], capture_output=True, text=True, check=True).stdout
+            except (OSError, subprocess.CalledProcessError):  # not there, or a shim of what is not there
+                continue
+            if said.split()[0] == version:
+                return said.split()[1]
+        return None
+
+    def call(version: str) -> str:
+        found = find(version)
+        if found is None:
+            pytest.skip(f"no Python {version} here, nor in UV_LAYERS_TEST_PYTHONS")
+        return found
+
+    return call
 
 
 @pytest.fixture

@@ -443,13 +443,15 @@ def test_a_wheel_beside_the_layer_lock_is_installed(with_local_wheel, run, tmp_p
     assert ended.status == 0, ended.stderr
 
 
-def test_a_flat_index_in_the_project_is_named_by_no_absolute_path(project, run, index):
+def test_a_flat_index_in_the_project_is_named_by_no_absolute_path(project, run, uv_run, index):
     flat = '[[tool.uv.index]]\nname = "flat"\nurl = "./wheels"\nformat = "flat"\nexplicit = true\n'
     sources = '[tool.uv.sources]\nspeed = { index = "flat" }\n'
     folder = project(f'{HEAD}dependencies = ["speed"]\n{sources}{flat}', locked=False)
     (folder / "wheels").mkdir()
     (folder / "wheels/speed-1.0-py3-none-any.whl").write_bytes(index.files["speed-1.0-py3-none-any.whl"])
     folder.lock()
+    if "hashes = {}" in uv_run("export", "--quiet", "--frozen", "--format", "pylock.toml", cwd=folder):
+        pytest.skip("this uv has no hash of a file in a folder")
     run("export", cwd=folder)
     assert str(folder.path) not in (folder / "pylock.project.toml").read_text()
 

@@ -6,6 +6,7 @@ import base64
 import os
 import stat
 import subprocess
+import sys
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -224,7 +225,7 @@ COMMANDS = (
     (("dockerfile", "--write", "Dockerfile", "--python", "3.12", "--secret", "UV_INDEX_HERE_PASSWORD"), 0),
     (("dockerfile", "--check", "Dockerfile", "--python", "3.12"), 1),
     (("dockerfile", "--bake", "--python", "3.12"), 0),
-    (("diff", "HEAD", "-p", "3.12"), 0),
+    (("diff", "HEAD", "-p", f"3.{sys.version_info[1]}"), 0),
     (("diff", "{old}", "--json"), 0),
     (("diff", "uv.lock", "--format", "markdown"), 0),
     (("suggest", "-v"), 0),

@@ -274,3 +274,13 @@ def test_a_tree_from_elsewhere_holds_with_whatever_bytecode_it_has(tree, stage, 
     tamper(other / "layers/some")
     _timed(other / "layers/some")
     assert run("verify", "some", cwd=other).status == status
+
+
+@pytest.mark.parametrize("prefix", ["/", "/usr/local"])
+def test_a_tree_without_packages_holds_and_has_its_prefix_alone(stage, run, prefix):
+    stage.lock("none", prefix=prefix)
+    assert run("install", "none", cwd=stage).status == 0
+    assert run("verify", "none", cwd=stage).status == 0
+    (stage / "layers/none/opt").mkdir()
+    _timed(stage / "layers/none")
+    assert _problems(run("verify", "none", "--json", cwd=stage)) == {("added", "opt")}

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from uv_layers import layering
 from uv_layers.layering import Update, expected_bytes, floor_bytes, learned, probability, proposed
 
 NAMES = st.sampled_from([f"p{number}" for number in range(12)])
@@ -26,6 +28,19 @@ def test_layers_are_disjoint_and_together_the_image_and_within_the_budget(image,
     assert len(layers) == min(budget, len(image))
     assert all(layers)
     assert all(list(layer) == sorted(layer) for layer in layers)
+
+
+@given(sizes, updates, st.integers(1, 14), st.integers(1, 12))
+@settings(deadline=None)
+def test_so_they_are_where_packages_are_gathered_first(image, history, budget, most):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layering, "GATHERED", most)
+        model = learned(image, history)
+        layers = proposed(model, budget)
+        assert layers == proposed(learned(dict(reversed(image.items())), history), budget)
+    assert sorted(name for layer in layers for name in layer) == sorted(image)
+    assert len(layers) == min(budget, len(image))
+    assert expected_bytes(model, layers) <= expected_bytes(model, [image]) + 1e-9 * model.total
 
 
 @given(sizes, updates, st.integers(1, 14), st.randoms(use_true_random=False))

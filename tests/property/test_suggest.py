@@ -4,6 +4,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import tomli
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -154,6 +155,20 @@ def test_keeping_costs_no_more_than_today(given_):
     model, layers, budget = given_
     found = [layer for _, layer in kept(model, layers, max(budget, len(layers)))]
     assert with_newcomers(model, found) <= with_newcomers(model, layers) * (1 + 1e-9)
+
+
+@given(layerings(), st.integers(1, 10))
+@settings(deadline=None)
+def test_so_are_those_whose_packages_are_moved_a_few_at_once(given_, most):
+    model, layers, budget = given_
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layering, "GATHERED", most)
+        found = kept(model, layers, budget)
+        same = kept(model, layers, max(budget, len(layers)))
+    assert sorted(name for _, layer in found for name in layer) == sorted(model.sizes)
+    assert 1 <= len(found) <= budget
+    assert found[-1][0] == len(layers) - 1
+    assert with_newcomers(model, [layer for _, layer in same]) <= with_newcomers(model, layers) * (1 + 1e-9)
 
 
 @given(layerings())

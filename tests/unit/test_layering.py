@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from itertools import product
+from random import Random
 
 import pytest
 
+from uv_layers import layering
 from uv_layers.layering import (
     PAYBACK,
     Update,
@@ -108,6 +110,39 @@ def test_sizes_of_zero_and_an_image_of_nothing():
     assert expected_bytes(nothing, [[]]) == 0
     layers = proposed(learned(dict.fromkeys("abc", 0), [update("a")]), 2)
     assert sorted(name for layer in layers for name in layer) == ["a", "b", "c"]
+
+
+def test_of_more_packages_than_are_compared_those_of_one_history_are_together(monkeypatch):
+    families = [[f"family{n}-{i:02}" for i in range(20)] for n in range(8)]
+    sizes = {name: 10 + i % 7 for family in families for i, name in enumerate(family)}
+    model = learned(sizes, [update(*family) for family in families] * 3)
+    each_with_each = proposed(model, 8)
+    monkeypatch.setattr(layering, "GATHERED", 40)
+    assert proposed(model, 8) == each_with_each
+
+
+def test_packages_that_are_gathered_first_cost_little_more(monkeypatch):
+    random = Random(7)  # noqa: S311 - no secret
+    sizes = {f"p{n:03}": int(random.paretovariate(0.7) * 1000) for n in range(200)}
+    families = [random.sample(sorted(sizes), random.randint(1, 12)) for _ in range(25)]
+    seen = [update(*random.choice(families), *random.choice(families)) for _ in range(30)]
+    model = learned(sizes, seen)
+    best = expected_bytes(model, proposed(model, 8))
+    monkeypatch.setattr(layering, "GATHERED", 30)
+    gathered = proposed(model, 8)
+    assert sorted(name for layer in gathered for name in layer) == sorted(sizes)
+    assert best < expected_bytes(model, gathered) * 1.0001 < best * 1.1
+    assert expected_bytes(model, gathered) < expected_bytes(model, [sizes]) / 2
+
+
+def test_packages_leave_a_layer_though_its_product_has_no_digits_left(monkeypatch):
+    # As with a thousand packages that all changed in one update.
+    monkeypatch.setattr(layering, "STAYS", 1e-200)
+    model = learned(SIZES, HISTORY)
+    assert layers_of(kept(model, [["torch", "fastapi", "starlette", "uvicorn"], ["cudnn", "numpy"]], 2)) == [
+        ("fastapi", "numpy", "starlette", "uvicorn"),
+        ("cudnn", "torch"),
+    ]
 
 
 @pytest.mark.parametrize("budget", [0, -1])

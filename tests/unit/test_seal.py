@@ -156,3 +156,14 @@ def test_the_identity_of_a_link_is_its_target_and_of_a_file_its_content(tmp_path
     (tmp_path / "dangling").symlink_to("/nowhere")
     assert seal.identity(tmp_path / "file") == seal.content(tmp_path / "file")
     assert [seal.identity(tmp_path / name) for name in ("link", "dangling")] == ["-> file", "-> /nowhere"]
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 4])
+def test_a_digest_is_the_same_however_many_files_are_hashed_at_once(tmp_path, monkeypatch, at_once):
+    for number in range(7):
+        (tmp_path / f"folder{number % 2}").mkdir(exist_ok=True)
+        (tmp_path / f"folder{number % 2}/file{number}").write_text(str(number), encoding="utf-8")
+    (tmp_path / "link").symlink_to("folder0")
+    whole = seal.digest(tmp_path)
+    monkeypatch.setattr(seal, "_AT_ONCE", at_once)
+    assert seal.digest(tmp_path) == whole

@@ -4,10 +4,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import tomli
+from packaging.requirements import Requirement
 
 from uv_layers.errors import UvNotFoundError
 from uv_layers.model import Selection
 from uv_layers.uv import (
+    MINIMUM,
     Uv,
     check_argv,
     dependencies_argv,
@@ -316,3 +319,9 @@ def test_for_another_platform_only_wheels_are_installed():
     at = plain.index("--only-binary")
     words = ["--python-platform", "aarch64-manylinux_2_28", "--only-binary", ":all:"]
     assert argv == [*plain[:at], *words, *plain[at:]]
+
+
+def test_the_oldest_uv_is_the_one_that_is_required():
+    project = tomli.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    [required] = [r for r in map(Requirement, project["dependencies"]) if r.name == "uv"]
+    assert str(required.specifier) == f">={'.'.join(map(str, MINIMUM))}"
