@@ -68,7 +68,10 @@ class Build:
         told += [options.packages, *(self.environ.get(name) for name in ("PATH", "VIRTUAL_ENV"))]
         digest = hashlib.sha256(json.dumps(told).encode())
         for path in inputs:
-            digest.update(f"\0{path}\0".encode() + path.read_bytes())
+            digest.update(f"\0{path}\0".encode())
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
         return digest.hexdigest()
 
     def unchanged(self, layer: str, stamp: str) -> Tree | None:
@@ -117,7 +120,8 @@ class Build:
             elif lock.versions:
                 with in_local_site(tree, lock.prefix, at):
                     self._install(uv, lock, at, staging / "work", tree)
-        found = installed.distributions(tree)
+        # A wheel may bring the RECORD of a package that the lock does not have.
+        found = [distribution for distribution in installed.distributions(tree) if distribution.name in lock.versions]
         clashes = installed.clashes(found)
         self._check(clashes)
         self._settle(uv, lock, at, staging, found, clashes)
@@ -154,6 +158,8 @@ class Build:
         # uv is given its settings, and so looks for none around the trees.
         work.mkdir()
         settings = work / "uv.toml"
+        # An index may have its password in its address.
+        settings.touch(mode=0o600)
         settings.write_text(tomli_w.dumps({**lock.settings, **self.access}), encoding="utf-8")
         file = work / file_name(lock.layer)
         if not lock.folders:

@@ -54,9 +54,10 @@ flags, level = struct.pack("<I", int(sys.argv[1])), int(sys.argv[2])
 out = sys.stdout.buffer
 for line in sys.stdin.buffer:
     path, name = json.loads(line)
-    with open(path, "rb") as file:
-        source = file.read()
     try:
+        # A RECORD may name a source that is not there.
+        with open(path, "rb") as file:
+            source = file.read()
         code = marshal.dumps(compile(source, name, "exec", dont_inherit=True, optimize=level))
     except Exception:
         out.write(struct.pack("<q", -1))

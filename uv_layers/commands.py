@@ -319,6 +319,7 @@ def _side(options: Options, side: str | None) -> list[LayerLock]:
         return [pylock.read_layer_lock(_lock_file(path, name), name) for name in names]
     current = planner.find_project(options)
     if path.is_file():
+        planner.check_size(path)
         requests = (folder / ".python-version" for folder in (current.directory, current.lock_root))
         texts = {file: _text(file) for file in (*current.inputs, *requests) if file.is_file()}
         return _locks_of(options, current, texts | {current.lock: _text(path)})

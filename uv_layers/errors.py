@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+# The longest line of an error, and the longest value of a document in one.
+_LINE, _VALUE = 4000, 100
+
 
 def _listing(names: Iterable[str]) -> str:
     return ", ".join(names) or "none"
@@ -22,6 +25,15 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def shown(value: object) -> str:
+    """Return a value of a document as a message has it, not longer than a line bears."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        text = f"a {type(value).__name__} with a number that is too long"
+    return text if len(text) <= _VALUE else f"{text[:_VALUE]}…"
+
+
 class LayersError(Exception):
     """An error that is reported in one line and ends the program with `exit_code`."""
 
@@ -29,7 +41,9 @@ class LayersError(Exception):
     code: ClassVar[str] = "error"
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(message))
+        message = printable(message)
+        half = _LINE // 2
+        super().__init__(message if len(message) <= _LINE else f"{message[:half]} … {message[-half:]}")
 
 
 class ProjectNotFoundError(LayersError):
@@ -72,7 +86,7 @@ class LayerNameError(LayersError):
 
     def __init__(self, source: str, name: str) -> None:
         super().__init__(
-            f"{source}: {name!r} is no layer name; use at most 63 of a-z, 0-9, - and _, "
+            f"{source}: {shown(name)} is no layer name; use at most 63 of a-z, 0-9, - and _, "
             "with a letter or digit at both ends"
         )
 
@@ -280,7 +294,7 @@ class UvFailedError(LayersError):
     code = "uv-failed"
 
     def __init__(self, command: str, status: int, detail: str = "") -> None:
-        self.detail = detail
+        self.detail = "\n".join(map(printable, detail.splitlines()))
         how = f"was ended by signal {-status}" if status < 0 else f"failed with exit code {status}"
         super().__init__(f"uv {how}; the command was: {command}")
 

@@ -7,7 +7,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from uv_layers import errors, process
+from uv_layers import documents, errors, process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -76,7 +76,10 @@ class Repository:
         return found[::-1]
 
     def contents(self, blobs: Sequence[str], *options: str) -> Iterator[str | None]:
-        """Yield the text of each blob, None where the clone lacks it or it is no text; one git serves all."""
+        """Yield the text of each blob, None where the clone lacks it or it is no text; one git serves all.
+
+        A blob that is larger than any lock is no text either.
+        """
         with process.worker(["git", "cat-file", "--batch", *options], env=self._environ, cwd=self._folder) as git:
             requests = [f"{blob}\n".encode() for blob in blobs]
             # One ahead: git unpacks the next while this one is being read.
@@ -87,10 +90,14 @@ class Repository:
                 if fields[-1:] in ([], [b"missing"]):
                     yield None
                     continue
-                data = git.stdout.read(int(fields[-1]) + 1)[:-1]
+                size = int(fields[-1])
+                for _ in range(size // documents.LARGEST_LOCK):
+                    git.stdout.read(documents.LARGEST_LOCK)
+                data = git.stdout.read(size % documents.LARGEST_LOCK + 1)[:-1]
                 try:
                     # Of a link that leads nowhere git says that in place of `<name> blob`.
-                    yield data.decode() if len(fields) > 2 else None  # noqa: PLR2004
+                    is_text = len(fields) > 2 and size < documents.LARGEST_LOCK  # noqa: PLR2004
+                    yield data.decode() if is_text else None
                 except UnicodeDecodeError:
                     yield None
 

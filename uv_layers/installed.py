@@ -55,7 +55,10 @@ def _read(tree: Path, info: str) -> Distribution:
     try:
         with (tree / info / "RECORD").open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             for row in filter(None, csv.reader(file)):
-                files[posixpath.normpath(posixpath.join(site, row[0]))] = row[1] if len(row) > 1 else ""
+                path = posixpath.normpath(posixpath.join(site, row[0]))
+                # A wheel may bring the RECORD of another: nothing of it leads out of the tree.
+                if path[:1] != "/" and path.split("/", 1)[0] != "..":
+                    files[path] = row[1] if len(row) > 1 else ""
     except (OSError, csv.Error):
         # Then nothing is known to belong to it, which `verify` finds out.
         files = {}
@@ -144,9 +147,9 @@ def _shebang(interpreter: bytes) -> bytes:
 
 def _update_record(tree: Path, distribution: Distribution, changed: Mapping[str, list[str]]) -> None:
     record = tree / distribution.info / "RECORD"
-    with record.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))
+    with record.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        rows = list(filter(None, csv.reader(file)))
     for row in rows:
         row[1:] = changed.get(posixpath.normpath(posixpath.join(distribution.site, row[0])), row[1:])
-    with record.open("w", encoding="utf-8", newline="") as file:
+    with record.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)

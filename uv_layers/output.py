@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from uv_layers.errors import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
@@ -113,7 +115,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int | No
     for name in header:
         table.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     console = Console(width=width or 10_000, color_system=None)
     with console.capture() as capture:
         console.print(table)
@@ -237,7 +239,8 @@ def diff_markdown(changes: Sequence[LayerChange]) -> str:
         if change.changes:
             what = f"{len(change.changes)} change{'s' * (len(change.changes) > 1)}"
             lines += ["", f"<details><summary><code>{change.layer}</code>: {what}</summary>", ""]
-            lines += [f"- `{_change(c)}`" for c in change.changes]
+            # A lock of somebody else's may have anything for a version.
+            lines += ["- `{}`".format(printable(_change(c)).replace("`", "'")) for c in change.changes]
             lines += ["", "</details>"]
     return "\n".join(lines) + "\n"
 

@@ -36,7 +36,7 @@ def specs(project: Project, selection: Selection, named: Sequence[str] = ()) -> 
         # As with uv, --no-group wins over whatever names the group.
         shut = selection.no_groups
         return tuple(replace(spec, groups=tuple(g for g in spec.groups if g not in shut)) for spec in config.layers)
-    default = () if selection.no_default_groups else project.default_groups
+    default = frozenset(() if selection.no_default_groups else project.default_groups)
     chosen = [
         g
         for g in project.groups
@@ -62,7 +62,8 @@ def names(project: Project, layers: Sequence[LayerSpec], prefix: str) -> tuple[s
 
 def named_specs(names: Iterable[str], known: Sequence[str], groups: Sequence[str]) -> tuple[LayerSpec, ...]:
     """Return a spec for each name that is a dependency group and no known layer; raises UnknownLayerError."""
-    others = [group for group in groups if group not in known]
+    taken = frozenset(known)
+    others = [group for group in groups if group not in taken]
     extra: dict[str, LayerSpec] = {}
     for name in names:
         if name in known:

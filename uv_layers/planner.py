@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uv_layers import errors, project, pylock, target
+from uv_layers import documents, errors, project, pylock, target
 from uv_layers import plan as planning
 from uv_layers.model import (
     Closure,
@@ -56,7 +56,14 @@ def find_project(options: Options) -> Project:
         current = chosen[0] if len(chosen) == 1 else project.of_members(root, chosen)
     if not current.lock.is_file():
         raise errors.LockNotFoundError(current.lock_root)
+    check_size(current.lock)
     return current
+
+
+def check_size(lock: Path) -> None:
+    """Raise UnreadableFileError for a lock that is larger than any that uv makes."""
+    if lock.stat().st_size > documents.LARGEST_LOCK:
+        raise errors.UnreadableFileError(lock, f"it has more than {documents.LARGEST_LOCK} bytes")
 
 
 def prefix_of(options: Options, configured: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import tomli
 
-from uv_layers import errors
+from uv_layers import documents, errors
 from uv_layers.model import DEFAULT_PREFIX, Config, LayerSpec, Project, normalised
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 CONFIG_FILE = "uv-layers.toml"
+# What uv takes for the name of a package, an extra or a group, and the longest that a file can be named for.
+_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,200}[a-z0-9])?", re.IGNORECASE | re.ASCII)
+_LONGEST_NAME = 255
+# The longest prefix: trees and their files are below others.
+_LONGEST_PREFIX = 1000
+# What a workspace may have; each is looked for.
+_MOST_PATTERNS = 1000
 _LAYER_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
 _CONFIG_KEYS = {"prefix", "layers", "dockerfile"}
 _CLAIMS = ("packages", "groups", "extras")
@@ -42,37 +50,41 @@ def load(directory: Path, config_file: Path | None = None) -> Project:
     document = _read(pyproject)
     meta = _table(document, "project")
     uv = _table(document, "tool.uv")
-    groups = tuple(normalised(group) for group in _table(document, "dependency-groups"))
+    groups = _names(document, "dependency-groups")
     default = uv.get("default-groups", ["dev"])
     if default != "all":
-        default = [normalised(group) for group in _strings(default, "pyproject.toml", "tool.uv.default-groups")]
+        default = {normalised(group) for group in _strings(default, "pyproject.toml", "tool.uv.default-groups")}
     lock_root, member_files = _workspace(directory, uv)
     settings = lock_root / "uv.toml"
     configuration = config_file or directory / CONFIG_FILE
     candidates = (settings, lock_root / "pyproject.toml", configuration, *member_files)
     inputs = dict.fromkeys([pyproject, lock_root / "uv.lock", *(path for path in candidates if path.is_file())])
     dynamic = _strings(meta.get("dynamic", []), "pyproject.toml", "project.dynamic")
-    documents = {path: document if path == pyproject else _read(path) for path in inputs if path.name == pyproject.name}
-    local = _local(documents)
-    inputs |= dict.fromkeys(path / pyproject.name for path in local if (path / pyproject.name).is_file())
+    read = {path: document if path == pyproject else _read(path) for path in inputs if path.name == pyproject.name}
+    local = _local(read)
+    inputs |= dict.fromkeys(path / pyproject.name for path in local if _is_file(path / pyproject.name))
     # uv reads one of the two and not both: uv.toml wins.
-    uv_settings = _read(settings) if settings.is_file() else _table(documents[lock_root / pyproject.name], "tool.uv")
-    files = [path for path in local if not path.is_dir()] + [lock_root / place for place in _links(uv_settings)]
+    chosen = settings if settings.is_file() else lock_root / pyproject.name
+    uv_settings = _read(chosen) if chosen == settings else _table(read[chosen], "tool.uv")
+    if wrong := documents.misshapen(uv_settings):
+        where = "" if chosen == settings else "tool.uv."
+        raise errors.ConfigError(chosen.name, f"{where}{wrong[0]}", f"must be {wrong[1]}")
+    files = [path for path in local if not _is_folder(path)] + [lock_root / place for place in _links(uv_settings)]
     return Project(
         directory=directory,
         lock_root=lock_root,
         config=_config(directory, document, config_file),
         inputs=tuple(inputs),
         files=tuple(dict.fromkeys(files)),
-        unchecked=_unchecked(documents, local),
-        members={name: path.parent for path in member_files if (name := _name(documents[path]))},
-        name=_string(meta, "name"),
+        unchecked=_unchecked(read, local),
+        members={name: path.parent for path in member_files if (name := _name(read[path]))},
+        name=_project_name(meta),
         requires_python=_string(meta, "requires-python"),
         python_request=_python_request(directory, lock_root),
         has_dependencies=bool(meta.get("dependencies")) or "dependencies" in dynamic,
         groups=groups,
         default_groups=tuple(g for g in groups if default == "all" or g in default),
-        extras=tuple(normalised(extra) for extra in _table(document, "project.optional-dependencies")),
+        extras=_names(document, "project.optional-dependencies"),
         uv_settings=uv_settings,
     )
 
@@ -131,12 +143,19 @@ def _anywhere(place: str, project: Project) -> str:
 def _python_request(directory: Path, lock_root: Path) -> str | None:
     """Return the first request of the nearest `.python-version`, or None."""
     for folder in dict.fromkeys((directory, lock_root)):
+        path = folder / ".python-version"
+        if not path.is_file():  # a link may lead to a device
+            continue
         try:
-            lines = (folder / ".python-version").read_text(encoding="utf-8").splitlines()
+            with path.open("rb") as file:
+                lines = file.read(documents.LARGEST).decode().splitlines()
         except (OSError, UnicodeDecodeError):
             continue
         requests = (line.split("#")[0].strip() for line in lines)
-        return next(filter(None, requests), None)
+        request = next(filter(None, requests), None)
+        if request is not None and (not request.isprintable() or len(request) > _LONGEST_NAME):
+            raise errors.UnreadableFileError(path, f"{errors.shown(request)} names no Python")
+        return request
     return None
 
 
@@ -161,36 +180,64 @@ def _members(root: Path, uv: Mapping[str, Any]) -> list[Path]:
     for key in ("members", "exclude"):
         setting = f"tool.uv.workspace.{key}"
         patterns = _strings(workspace.get(key, []), "pyproject.toml", setting)
+        if len(patterns) > _MOST_PATTERNS:
+            raise errors.ConfigError("pyproject.toml", setting, f"has more than {_MOST_PATTERNS} entries")
+        patterns = [p for p in patterns if ".." not in p.split("/") and posixpath.normpath(p or ".") != "."]
         try:
-            found[key] = {path for p in patterns if p and ".." not in p.split("/") for path in root.glob(p)}
-        except (ValueError, NotImplementedError) as error:
+            found[key] = {path for p in patterns for path in root.glob(p)}
+        except (OSError, ValueError, NotImplementedError, RecursionError) as error:
             raise errors.ConfigError("pyproject.toml", setting, str(error)) from None
     folders = (folder / "pyproject.toml" for folder in found["members"] - found["exclude"])
     return sorted(path for path in folders if path.is_file())
 
 
 def _name(document: Mapping[str, Any]) -> str | None:
-    name = _string(_table(document, "project"), "name")
+    name = _project_name(_table(document, "project"))
     return None if name is None else normalised(name)
+
+
+def _project_name(meta: Mapping[str, Any]) -> str | None:
+    name = _string(meta, "name")
+    if name is not None and not _NAME.fullmatch(name):
+        raise errors.ConfigError("pyproject.toml", "project.name", f"{errors.shown(name)} is no name of a package")
+    return name
+
+
+def _names(document: Mapping[str, Any], setting: str) -> tuple[str, ...]:
+    """Return the keys of a table, which are names, as they are normalised."""
+    names = tuple(_table(document, setting))
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise errors.ConfigError("pyproject.toml", setting, f"{errors.shown(name)} is no name that uv takes")
+    return tuple(map(normalised, names))
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether a path is that of a file; one that no system can have is not."""
+    return os.path.isfile(path)  # noqa: PTH113 - that of Path raises
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _local(documents: Mapping[Path, Mapping[str, Any]]) -> list[Path]:
     """Return the files and folders that `tool.uv.sources` name in some `pyproject.toml`, each once."""
     found: dict[Path, None] = {}
     for path, document in documents.items():
-        for source in _table(document, "tool.uv.sources").values():
+        for name, source in _table(document, "tool.uv.sources").items():
             for place in source if isinstance(source, list) else [source]:
                 if isinstance(place, dict) and isinstance(place.get("path"), str):
+                    if "\0" in place["path"]:
+                        raise errors.ConfigError(str(path), f"tool.uv.sources.{name}", "its path is none")
                     found[Path(os.path.normpath(path.parent / place["path"]))] = None
     return list(found)
 
 
 def _links(uv_settings: Mapping[str, Any]) -> list[str]:
-    """Return the folders and files that the settings name as indexes; what is malformed there, uv itself refuses."""
-    found = [uv_settings.get(key) for key in ("find-links", "index")]
-    links, indexes = ([] if not isinstance(items, list) else items for items in found)
-    places = [*links, *(index.get("url") for index in indexes if isinstance(index, dict))]
-    return [place for place in places if isinstance(place, str) and "://" not in place]
+    """Return the folders and files that the settings name as indexes."""
+    places = [*uv_settings.get("find-links", ()), *(index["url"] for index in uv_settings.get("index", ()))]
+    return [place for place in places if "://" not in place]
 
 
 def _unchecked(documents: Mapping[Path, Mapping[str, Any]], local: Iterable[Path]) -> str:
@@ -198,8 +245,8 @@ def _unchecked(documents: Mapping[Path, Mapping[str, Any]], local: Iterable[Path
     everything = {**documents}
     for folder in local:
         file = folder / "pyproject.toml"
-        if folder.is_dir():
-            everything[file] = _read(file) if file.is_file() else {}
+        if _is_folder(folder):
+            everything[file] = _read(file) if _is_file(file) else {}
     for path, document in everything.items():
         meta = _table(document, "project")
         dynamic = _strings(meta.get("dynamic", []), str(path), "project.dynamic")
@@ -257,24 +304,27 @@ def _dockerfile(table: object, source: str, where: str) -> dict[str, Any]:
     strings = {k: _text(v, source, f"{where}.{k}") for k, v in table.items() if k in _DOCKERFILE_STRINGS}
     lists = {k: tuple(_strings(v, source, f"{where}.{k}")) for k, v in table.items() if k in _DOCKERFILE_LISTS}
     if not isinstance(table.get("link", True), bool):
-        raise errors.ConfigError(source, f"{where}.link", f"must be true or false, not {table['link']!r}")
+        raise errors.ConfigError(source, f"{where}.link", f"must be true or false, not {errors.shown(table['link'])}")
     return {**strings, **lists, **({"link": table["link"]} if "link" in table else {})}
 
 
 def prefix(value: object, source: str, setting: str) -> str:
     """Return a valid prefix: an absolute, normal POSIX path; raises ConfigError."""
     if not isinstance(value, str) or not value.startswith("/") or not value.isprintable():
-        raise errors.ConfigError(source, setting, f'must be an absolute path such as "/usr/local", not {value!r}')
+        problem = f'must be an absolute path such as "/usr/local", not {errors.shown(value)}'
+        raise errors.ConfigError(source, setting, problem)
     parts = [part for part in value.split("/") if part]
+    if len(value) > _LONGEST_PREFIX or any(len(part.encode()) > _LONGEST_NAME for part in parts):
+        raise errors.ConfigError(source, setting, f"is too long: {errors.shown(value)}")
     if any(part in {".", ".."} for part in parts):
-        raise errors.ConfigError(source, setting, f"must have no `.` or `..` in it: {value!r}")
+        raise errors.ConfigError(source, setting, f"must have no `.` or `..` in it: {errors.shown(value)}")
     return "/" + "/".join(parts)
 
 
 def layer_name(name: object, source: str) -> str:
     """Return a valid layer name; raises LayerNameError."""
     if not isinstance(name, str) or not _LAYER_NAME.fullmatch(name):
-        raise errors.LayerNameError(source, str(name))
+        raise errors.LayerNameError(source, name if isinstance(name, str) else errors.shown(name))
     return name
 
 
@@ -287,7 +337,10 @@ def _layer(table: Mapping[str, Any], source: str, where: str) -> LayerSpec:
     flags = {key: table.get(key, False) for key in ("dependencies", "project")}
     for key, value in flags.items():
         if not isinstance(value, bool):
-            raise errors.ConfigError(source, f"{where}.{key}", f"must be true or false, not {value!r}")
+            problem = f"must be true or false, not {errors.shown(value)}"
+            raise errors.ConfigError(source, f"{where}.{key}", problem)
+    if any(len(pattern) > _LONGEST_NAME for pattern in lists["packages"]):
+        raise errors.ConfigError(source, f"{where}.packages", "has a pattern that is longer than any name")
     if flags["project"] and (flags["dependencies"] or any(lists.values())):
         raise errors.ConfigError(source, f"{where}.project", "is the project alone; let a layer below claim packages")
     return LayerSpec(
@@ -320,19 +373,31 @@ def with_layers(path: Path, layers: Sequence[LayerSpec], config: Config) -> str:
     rest = {key: value for key, value in _read(path).items() if key != "layers"}
     text = path.read_bytes().decode()
     made = made.replace("\n", "\r\n" if "\r\n" in text else "\n")
-    lines = text.splitlines(keepends=True)
-    start = next((n for n, line in enumerate(lines) if re.match(r"layers\s*=", line)), None)
+    start = re.search(r"^layers\s*=", text, re.MULTILINE)
     if start is None:
-        candidates = [made + ("\n" if text else "") + text]
+        changed = made + ("\n" if text else "") + text
     else:
-        candidates = ["".join([*lines[:start], made, *lines[end:]]) for end in range(start + 1, len(lines) + 1)]
-    # The first that leaves all else as it was: where an array ends is for a parser of TOML to say.
-    wanted = {**rest, "layers": tomli.loads(made)["layers"]}
-    for candidate in candidates:
-        if _says(candidate, wanted):
-            return candidate
+        changed = text[: start.start()] + made + text[_end(text, start.end()) :]
+    # All else is to be as it was, and that is for a parser of TOML to say.
+    if _says(changed, {**rest, "layers": tomli.loads(made)["layers"]}):
+        return changed
     problem = "cannot be replaced alone; write them as `layers = [` on a line of its own, or remove them"
     raise errors.ConfigError(str(path), "layers", problem)
+
+
+_TOKEN = re.compile(
+    r""""{3}(?:\\.|[^\\])*?"{3}|\'{3}.*?\'{3}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|\#[^\n]*|[][]""", re.DOTALL
+)
+
+
+def _end(text: str, start: int) -> int:
+    """Return where the line ends on which the array from `start` ends."""
+    depth = 0
+    for token in _TOKEN.finditer(text, start):
+        depth += {"[": 1, "]": -1}.get(token[0], 0)
+        if token[0] == "]" and depth <= 0:
+            return text.find("\n", token.end()) + 1 or len(text)
+    return len(text)
 
 
 def _says(text: str, document: Mapping[str, Any]) -> bool:
@@ -362,15 +427,16 @@ def _entry(spec: LayerSpec) -> str:
 
 
 def _quoted(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    # The one control character that TOML wants escaped, and JSON does not.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomli.loads(path.read_text(encoding="utf-8"))
+        return documents.read(path)[1]
     except OSError as error:
         raise errors.UnreadableFileError(path, error.strerror) from None
-    except (UnicodeDecodeError, tomli.TOMLDecodeError, RecursionError) as error:
+    except ValueError as error:
         raise errors.UnreadableFileError(path, error) from None
 
 
@@ -386,18 +452,18 @@ def _table(document: Mapping[str, Any], setting: str) -> dict[str, Any]:
 
 def _text(value: object, source: str, setting: str) -> str:
     if not isinstance(value, str):
-        raise errors.ConfigError(source, setting, f"must be a string, not {value!r}")
+        raise errors.ConfigError(source, setting, f"must be a string, not {errors.shown(value)}")
     return value
 
 
 def _string(project: Mapping[str, Any], key: str) -> str | None:
     value = project.get(key)
     if value is not None and not isinstance(value, str):
-        raise errors.ConfigError("pyproject.toml", f"project.{key}", f"must be a string, not {value!r}")
+        raise errors.ConfigError("pyproject.toml", f"project.{key}", f"must be a string, not {errors.shown(value)}")
     return value
 
 
 def _strings(value: object, source: str, setting: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise errors.ConfigError(source, setting, f"must be a list of strings, not {value!r}")
+        raise errors.ConfigError(source, setting, f"must be a list of strings, not {errors.shown(value)}")
     return value

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from dataclasses import replace
 from functools import cache
+from itertools import product
+from math import prod
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import tomli
 
-from uv_layers import errors
+from uv_layers import documents, errors
 from uv_layers.model import DEFAULT_PREFIX, Closure, Layer, LayerLock, Member, Package, normalised
 
 if TYPE_CHECKING:
@@ -21,6 +24,12 @@ if TYPE_CHECKING:
     from uv_layers.model import Target
 
 _FILE_NAME = re.compile(r"pylock\.([^.]+)\.toml")
+# More tags than the name of any wheel, and more than those of all in a lock, stand for: they are products.
+_MOST_TAGS, _MOST_TAGS_OF_ALL = 200, 500_000
+# Characters of all markers and versions of Python; to parse 100,000 of them takes a fifth of a second.
+_LONGEST_MARKERS = 500_000
+# The largest number that TOML promises.
+_LARGEST_SIZE = 2**63 - 1
 
 _HEAD = re.compile(r'name = "([^"\n]+)"\n(?:version = "([^"\n]*)"\n)?(?:source = \{ ([^\n]*) \}\n)?')
 
@@ -100,8 +109,7 @@ def _narrowed(table: Mapping[str, Any], target: Target, settings: Mapping[str, A
     if version is not None:
         kept["version"] = version
     if "directory" in table:
-        # Installed, and not linked to: an image has no such folder.
-        kept["directory"] = {key: value for key, value in table["directory"].items() if key != "editable"}
+        kept["directory"] = table["directory"]
         return Package(name, version, None, built=True, table=kept)
     forbidden = _listed(name, settings, "no-build")
     if vcs := table.get("vcs"):
@@ -133,23 +141,30 @@ def _listed(name: str, settings: Mapping[str, Any], key: str) -> bool:
 
 
 def _base_name(file: Mapping[str, Any]) -> str:
-    if "name" in file:
-        return str(file["name"])
-    place = file["path"] if "path" in file else file["url"].split("#")[0].split("?")[0]
-    return str(place).rsplit("/", 1)[-1].replace("%2B", "+").replace("%2b", "+")
+    if name := file.get("name"):
+        return str(name)
+    if path := file.get("path"):
+        return posixpath.basename(str(path))
+    return unquote(posixpath.basename(re.split("[?#]", file["url"])[0]))
+
+
+def _parts(name: str) -> list[str]:
+    """Return the name and version of a wheel, as one, and what its tags are the product of."""
+    return name.removesuffix(".whl").rsplit("-", 3)
+
+
+def _count(parts: Iterable[str]) -> int:
+    return prod(part.count(".") + 1 for part in parts)
 
 
 def _rank(wheel: Mapping[str, Any], target: Target) -> tuple[int, int, list[int], str] | None:
     """Return how well a wheel suits the target, the least being the best, or None when it does not."""
     name = _base_name(wheel)
-    stem, python, abi, platform = name.removesuffix(".whl").rsplit("-", 3)
-    ranks = [
-        rank
-        for p in python.split(".")
-        for a in abi.split(".")
-        for f in platform.split(".")
-        if (rank := target.tags.get(f"{p}-{a}-{f}")) is not None
-    ]
+    stem, *parts = _parts(name)
+    if _count(parts) > _MOST_TAGS:
+        return None
+    tags = ("-".join(tag) for tag in product(*(part.split(".") for part in parts)))
+    ranks = [rank for tag in tags if (rank := target.tags.get(tag)) is not None]
     if not ranks:
         return None
     # Of two with the same tag, the higher build number wins (binary distribution format, "File name convention").
@@ -171,10 +186,20 @@ def _file(name: str, file: Mapping[str, Any], root: Path) -> dict[str, Any]:
 
 def _without_credentials(source: Mapping[str, Any]) -> dict[str, Any]:
     """Return the table with no password in its URL, and no user name either but for SSH, where it is no secret."""
-    kept = dict(source)
-    if url := kept.get("url"):
-        kept["url"] = re.sub(r"^(\w[\w+.-]*://)([^/@]*)@", _userless, url)
-    return kept
+    return {key: _bare(value) if key == "url" else value for key, value in source.items()}
+
+
+def _bare(value: Any) -> Any:
+    """Return a value without the credentials of any URL in it, all the way down."""
+    if isinstance(value, dict):
+        return {key: _bare(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_bare(inner) for inner in value]
+    return _USER.sub(_userless, value) if isinstance(value, str) else value
+
+
+# Up to the last @ before a path, with as many slashes as a parser of URLs lets pass.
+_USER = re.compile(r"(\b(?:https?:[/\\]*|[a-z][a-z0-9+.-]*:[/\\]{2,}))([^/\\?#]*)@", re.IGNORECASE)
 
 
 def _userless(match: re.Match[str]) -> str:
@@ -187,10 +212,10 @@ def _build_settings(layer: Layer, settings: Mapping[str, Any]) -> dict[str, Any]
     built = {m.package.name for m in layer.members if m.package.built}
     kept = _index_settings(layer, settings, everything=bool(built))
     if built:
-        kept |= {key: settings[key] for key in _BUILD_SETTINGS if settings.get(key)}
+        kept |= {key: _bare(settings[key]) for key in _BUILD_SETTINGS if settings.get(key)}
     for key in _BUILD_SETTINGS_BY_PACKAGE:
         if chosen := {n: v for n, v in settings.get(key, {}).items() if normalised(n) in built}:
-            kept[key] = chosen
+            kept[key] = _bare(chosen)
     for key in _PACKAGE_LISTS:
         if names := sorted({normalised(n) for n in settings.get(key, ())} & built):
             kept[key] = names
@@ -204,17 +229,13 @@ def _index_settings(layer: Layer, settings: Mapping[str, Any], *, everything: bo
     indexes = [
         _without_credentials(index)
         for index in kept.pop("index", ())
-        if "://" in index.get("url", "") and (everything or ("name" in index and _place(index["url"]) in used))
+        if "://" in index["url"] and (everything or ("name" in index and _place(index["url"]) in used))
     ]
-    urls = {key: kept[key] for key in ("index-url", "extra-index-url") if key in kept}
-    for key, value in urls.items():
-        bare = [_without_credentials({"url": url})["url"] for url in ([value] if isinstance(value, str) else value)]
-        kept[key] = bare[0] if isinstance(value, str) else bare
-    return kept | ({"index": indexes} if indexes else {})
+    return {key: _bare(value) for key, value in kept.items()} | ({"index": indexes} if indexes else {})
 
 
 def _place(url: str) -> str:
-    return str(_without_credentials({"url": url})["url"]).rstrip("/")
+    return str(_bare(url)).rstrip("/")
 
 
 def _sorted(table: dict[str, Any]) -> dict[str, Any]:
@@ -270,7 +291,7 @@ def _wheel_hash(table: Mapping[str, Any]) -> str | None:
 
 def placed(lock: LayerLock, root: Path, only: str | None = None) -> str:
     """Return the text of a lock to install from anywhere: its paths are from `root`. With `only`, of one package."""
-    if only is None and "path = " not in lock.text:
+    if only is None and "path" not in lock.text:
         return lock.text
     import tomli_w  # noqa: PLC0415
 
@@ -310,7 +331,9 @@ def layer_of(lock: LayerLock) -> Layer:
         package = Package(normalised(table["name"]), table.get("version"), file.get("size"), table=table)
         members.append(Member(package, ""))
     settings = {"prefix": lock.prefix, "python": document.get("requires-python", "")}
-    settings |= {key: json.dumps(value) for key, value in lock.settings.items() if key not in _INDEX_SETTINGS}
+    settings |= {
+        key: json.dumps(value, default=str) for key, value in lock.settings.items() if key not in _INDEX_SETTINGS
+    }
     return Layer(lock.layer, tuple(members), settings, lock.kind)
 
 
@@ -322,12 +345,12 @@ def read_layer_lock(path: Path, layer: str) -> LayerLock:
     from packaging.pylock import Pylock, PylockValidationError  # noqa: PLC0415 - 60 ms
 
     try:
-        text = path.read_text(encoding="utf-8")
-        document = tomli.loads(text)
+        text, document = documents.read(path, documents.LARGEST_LAYER_LOCK)
+        _check_files(document)
         lock = Pylock.from_dict(document)
     except OSError as error:
         raise errors.UnreadableFileError(path, error.strerror) from None
-    except (UnicodeDecodeError, tomli.TOMLDecodeError, PylockValidationError, RecursionError) as error:
+    except (ValueError, PylockValidationError) as error:
         raise errors.LayerLockError(path, error) from None
     for package in lock.packages:
         if package.directory is not None:
@@ -336,12 +359,44 @@ def read_layer_lock(path: Path, layer: str) -> LayerLock:
     if not isinstance(own, dict):
         raise errors.LayerLockError(path, "tool.uv-layers must be a table")
     prefix, settings = own.get("prefix", DEFAULT_PREFIX), own.get("uv", {})
+    if not isinstance(prefix, str):
+        raise errors.LayerLockError(path, f"tool.uv-layers.prefix must be a string, not {errors.shown(prefix)}")
     if not isinstance(settings, dict) or not settings.keys() <= _SETTINGS:
         raise errors.LayerLockError(path, f"tool.uv-layers.uv must be a table of {', '.join(sorted(_SETTINGS))}")
+    if wrong := documents.misshapen(settings):
+        raise errors.LayerLockError(path, f"tool.uv-layers.uv.{wrong[0]} must be {wrong[1]}")
     if own.get("layer", layer) != layer:
-        raise errors.LayerLockError(path, f"it is the lock of layer {own['layer']!r}, not of {layer!r}")
+        raise errors.LayerLockError(path, f"it is the lock of layer {errors.shown(own['layer'])}, not of {layer!r}")
     kind = "environment" if own.get("environment") is True else "packages"
     return replace(_lock(layer, prefix, text, document.get("packages", []), settings), kind=kind)
+
+
+def _check_files(document: Mapping[str, Any]) -> None:
+    """Raise ValueError for a file that nothing can make sense of, though PEP 751 has nothing against it.
+
+    The document is not known to be valid yet: to tell that takes the tags of all wheels, however many those are.
+    """
+    tables = _tables(document.get("packages"))
+    conditions = (
+        table.get(key, "") for table in (document, *tables) for key in ("environments", "marker", "requires-python")
+    )
+    if sum(len(str(condition)) for condition in conditions) > _LONGEST_MARKERS:
+        raise ValueError("its markers are too long")
+    tags = 0
+    for table in tables:
+        for file in (*_tables(table.get("wheels")), *_tables([table.get("sdist"), table.get("archive")])):
+            name, path, url = (str(file.get(key)) for key in ("name", "path", "url"))
+            names = (name, posixpath.basename(path), posixpath.basename(re.split("[?#]", url)[0]))
+            tags += max(_count(_parts(unquote(name))[1:]) for name in names)
+            if tags > _MOST_TAGS_OF_ALL:
+                raise ValueError("its wheels have too many tags")
+            size = file.get("size", 0)
+            if isinstance(size, int) and not 0 <= size <= _LARGEST_SIZE:
+                raise ValueError(f"a file of {errors.shown(table.get('name'))} has no size that is one")
+
+
+def _tables(values: object) -> list[dict[str, Any]]:
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
 
 
 def check_wheels(locks: Iterable[LayerLock], target: Target) -> None:
@@ -355,13 +410,18 @@ def check_wheels(locks: Iterable[LayerLock], target: Target) -> None:
 
 def check_target(lock: LayerLock, path: Path, target: Target) -> None:
     """Raise PythonMismatchError unless the layer lock at `path` was made for a target like this one."""
-    from packaging.pylock import Pylock  # noqa: PLC0415
+    from packaging.markers import Marker  # noqa: PLC0415
     from packaging.specifiers import SpecifierSet  # noqa: PLC0415
 
-    document = Pylock.from_dict(tomli.loads(lock.text))
-    environments = document.environments or ()
-    fits = not environments or any(m.evaluate(dict(target.markers), context="lock_file") for m in environments)
-    python = document.requires_python or SpecifierSet()
-    if not fits or not python.contains(target.full_python, prereleases=True):
+    document = tomli.loads(lock.text)
+    environments = [Marker(marker) for marker in document.get("environments", ())]
+    python = SpecifierSet(document.get("requires-python", ""))
+    try:
+        fits = not environments or any(m.evaluate(dict(target.markers), context="lock_file") for m in environments)
+        fits = fits and python.contains(target.full_python, prereleases=True)
+    except (ValueError, KeyError, RecursionError) as error:
+        # A valid marker may compare what cannot be compared, or ask for what no environment has.
+        raise errors.LayerLockError(path, error) from None
+    if not fits:
         wanted = " or ".join(map(str, environments)) or "any platform"
         raise errors.PythonMismatchError(str(path), f"Python {python} where {wanted}", str(target))

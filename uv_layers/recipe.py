@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 import shlex
@@ -35,6 +36,10 @@ def recipe_of(options: Options, current: Project, named: Sequence[str], told: Ma
         stages.append(Stage(own.name, own.image, own.system_packages, tuple(_install_arguments(options, current))))
     settings = {**current.config.dockerfile, **told}
     sources = settings.get("copy", _sources(current) if own is None else ())
+    try:
+        command = tuple(shlex.split(settings.get("cmd", "")))
+    except ValueError as error:
+        raise errors.UsageError(f"the command {errors.shown(settings['cmd'])} is none: {error}") from None
     return Recipe(
         layers=tuple(stages),
         inputs=tuple(in_context(path, current.lock_root) for path in current.inputs),
@@ -49,16 +54,17 @@ def recipe_of(options: Options, current: Project, named: Sequence[str], told: Ma
         secrets=tuple(settings.get("secrets", ())),
         link=settings.get("link", True),
         sources=tuple(sources),
-        command=tuple(shlex.split(settings.get("cmd", ""))),
+        command=command,
     )
 
 
 def in_context(path: Path, root: Path) -> str:
     """Return a path as the build context has it; the context is the folder of uv.lock."""
-    try:
-        return path.resolve().relative_to(root.resolve()).as_posix()
-    except ValueError:
-        raise errors.UsageError(f"{path} is outside of the build context {root}; move it there") from None
+    # Not Path.resolve: that fails for a link to itself.
+    place, top = os.path.realpath(path), os.path.join(os.path.realpath(root), "")  # noqa: PTH118
+    if not f"{place}/".startswith(top):
+        raise errors.UsageError(f"{path} is outside of the build context {root}; move it there")
+    return place[len(top) :] or "."
 
 
 def _image_python(current: Project, options: Options) -> str:

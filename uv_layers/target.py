@@ -53,11 +53,11 @@ def running_satisfies(request: str | None, requires_python: str | None) -> bool:
             return False
     if requires_python is None:
         return True
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - 30 ms
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - 30 ms
 
     try:
         return SpecifierSet(requires_python).contains(".".join(map(str, running)), prereleases=True)
-    except InvalidSpecifier:
+    except ValueError:  # no specifier, or one with a number that is too long
         return False
 
 

@@ -59,7 +59,8 @@ _OVERRIDING = {
 }
 # What a build is made with: the layer lock says it, and the uv.toml that it is written to must be read.
 _BUILDING = {"UV_BUILD_CONSTRAINT", "UV_NO_BUILD_ISOLATION", "UV_NO_CONFIG"}
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+# Up to the last @ before a path: a password may have one in it.
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@")
 
 
 def masked(text: str) -> str:
@@ -117,7 +118,8 @@ def check_argv(directory: Path, python: str | None, *, offline: bool) -> list[st
 def find_python_argv(directory: Path, request: str | None) -> list[str]:
     """Return the arguments that find the interpreter that the project, or `request`, asks for."""
     argv = ["python", "find", "--no-python-downloads", "--project", str(directory)]
-    return argv if request is None else [*argv, request]
+    # What a file asks for is never an option.
+    return argv if request is None else [*argv, "--", request]
 
 
 def install_argv(

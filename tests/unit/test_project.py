@@ -163,13 +163,6 @@ def test_of_the_uv_settings_those_say_how_indexes_are_reached(tmp_path):
     assert project.access(_load(tmp_path, "")) == {}
 
 
-@pytest.mark.parametrize(
-    "settings", ["find-links = 3", "index = 3", "index = [3, { url = 3 }, {}]", "find-links = [3]"]
-)
-def test_what_is_malformed_in_the_settings_of_indexes_is_left_to_uv(tmp_path, settings):
-    assert _load(tmp_path, f"[tool.uv]\n{settings}\n").files == ()
-
-
 # Configuration.
 
 

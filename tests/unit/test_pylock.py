@@ -373,9 +373,8 @@ def test_an_archive_is_kept_whole_and_built_unless_it_is_a_wheel(target, name, b
     )
 
 
-@pytest.mark.parametrize("editable", [{}, {"editable": True}, {"editable": False}], ids=str)
-def test_a_local_folder_is_built_and_never_linked_to(target, editable):
-    folder = _package(directory={"path": "packages/demo", **editable})
+def test_a_local_folder_is_built(target):
+    folder = _package(directory={"path": "packages/demo"})
     table = {"name": "demo", "version": "1.0", "directory": {"path": "packages/demo"}}
     assert _only(target, folder) == Package("demo", "1.0", None, built=True, table=table)
 

@@ -142,7 +142,7 @@ def test_the_lock_is_checked_for_the_target_and_without_fetching_a_python(python
     assert argv == ["lock", "--check", "--project", "some/project", "--no-python-downloads", *words]
 
 
-@pytest.mark.parametrize(("request_", "words"), [(None, []), ("3.12", ["3.12"])])
+@pytest.mark.parametrize(("request_", "words"), [(None, []), ("3.12", ["--", "3.12"]), ("-h", ["--", "-h"])])
 def test_an_interpreter_is_found_and_never_fetched(request_, words):
     argv = find_python_argv(HERE, request_)
     assert argv == ["python", "find", "--no-python-downloads", "--project", "some/project", *words]
