@@ -30,7 +30,7 @@ def seal(tree: Path, prefix: str, epoch: int) -> tuple[int, int, list[str]]:
     (below(tree, prefix) / _STRAY).unlink(missing_ok=True)
     files = size = 0
     executable = []
-    for folder, _, names in os.walk(tree, topdown=False):
+    for folder, _, names in os.walk(tree):
         for entry in os.scandir(folder):
             status = entry.stat(follow_symlinks=False)
             if stat.S_ISREG(status.st_mode):

@@ -400,3 +400,10 @@ def test_a_setting_is_shown_with_what_it_was_and_is():
         "heavy", "changed", (Change("prefix", "setting", "/a", "/b"), Change("x", "setting", None, "1"))
     )
     assert "prefix: /a -> /b, x: none -> 1" in output.diff_table([change])
+
+
+def test_an_environment_changes_with_its_settings_though_it_has_no_packages():
+    old, new = ([Layer("venv", settings={"python": f"==3.{n}.*"}, kind="environment")] for n in (12, 13))
+    change = Change("python", "setting", "==3.12.*", "==3.13.*")
+    assert plan.diff(old, new) == (LayerChange("venv", "changed", (change,), 0),)
+    assert plan.diff(old, old) == (LayerChange("venv", "same"),)

@@ -85,11 +85,11 @@ def test_the_builder_may_have_an_image_of_its_own():
 
 
 def test_the_tool_may_be_a_wheel_of_the_build_context():
-    text = snippet(_recipe(tool="dist/uv_layers-1-py3-none-any.whl"))
+    text = snippet(_recipe(tool="build/dist/uv_layers-1-py3-none-any.whl"))
     assert text.partition("\n")[2].startswith(
         dedent("""\
         FROM python:3.12-slim-bookworm AS uv-layers
-        RUN --mount=type=bind,source=dist/uv_layers-1-py3-none-any.whl,target=/tmp/uv_layers-1-py3-none-any.whl \\
+        RUN --mount=type=bind,source=build/dist/uv_layers-1-py3-none-any.whl,target=/tmp/uv_layers-1-py3-none-any.whl \\
             pip install --no-cache-dir /tmp/uv_layers-1-py3-none-any.whl
         WORKDIR /build
         """)
@@ -406,7 +406,23 @@ def test_without_link_the_copies_are_plain():
 # Nothing that is configured becomes an instruction of its own, or a command of the shell.
 
 HOSTILE = ["a\nRUN evil", "a\r\nRUN evil", "a\u2028RUN evil", "a\x85RUN", "a\\\nRUN evil", "a\x00b"]
-WORDS = [*HOSTILE, "$(evil)", "`evil`", "a;evil", "a&&evil", "a|evil", "a>b", "'a'", '"a"', "a b", "-a", "--a", "", "é"]
+WORDS = [
+    *HOSTILE,
+    "$(evil)",
+    "`evil`",
+    "a;evil",
+    "a&&evil",
+    "a|evil",
+    "a>b",
+    "'a'",
+    '"a"',
+    "a b",
+    "-a",
+    "--a",
+    "",
+    "é",
+    "aé",
+]
 
 
 @pytest.mark.parametrize("package", [word for word in WORDS if word != "a>b"])
@@ -420,7 +436,7 @@ def test_a_package_of_the_system_is_a_name(package, image):
 
 @pytest.mark.parametrize(
     ("package", "written"),
-    [("gcc=4:12-2", "gcc=4:12-2"), ("a~b", "'a~b'"), ("musl-dev<2", "'musl-dev<2'"), ("a>b", "'a>b'")],
+    [("gcc=4:12-2", "gcc=4:12-2"), ("a~b", "'a~b'"), ("musl-dev<2", "'musl-dev<2'"), ("a>b", "'a>b'"), ("R", "R")],
 )
 def test_a_version_of_a_package_of_the_system_is_quoted_for_the_shell(package, written):
     text = snippet(_recipe(layers=(Stage("heavy", None, (package,)),), image="alpine"))
@@ -585,6 +601,13 @@ def test_only_a_stage_of_that_name_takes_it(line):
     assert updated(f"{line}\n{STALE}", RECIPE, "Dockerfile") == f"{line}\n{_kept()}"
 
 
+def test_a_stage_that_begins_right_below_a_block_takes_its_name_too():
+    text = f"{STAGES}FROM node AS heavy\n{COPIES}"
+    renamed = STAGES.replace(" AS heavy\n", " AS layer-heavy\n")
+    copies = COPIES.replace("--from=heavy ", "--from=layer-heavy ")
+    assert updated(text, RECIPE, "Dockerfile") == f"{renamed}FROM node AS heavy\n{copies}"
+
+
 # A file for bake.
 
 
@@ -598,7 +621,12 @@ def test_bake_has_a_target_for_the_image_and_one_for_each_layer():
             "light": {"inherits": ["image"], "target": "light", "tags": []},
         },
     }
-    assert bake(RECIPE, "demo", "ci/Dockerfile").endswith("}\n")
+
+
+def test_the_file_for_bake_is_laid_out_for_reading_and_for_diffs():
+    lines = bake(RECIPE, "demo", "Dockerfile").split("\n")
+    assert lines[:5] == ["{", '  "variable": {', '    "IMAGE": {', '      "default": "demo"', "    }"]
+    assert lines[-2:] == ["}", ""]
 
 
 def test_bake_passes_secrets_on():

@@ -177,6 +177,18 @@ def test_a_move_is_made_where_it_pays_within_the_time_and_only_there():
     assert expected_bytes(model, [["heavy"], ["other", "rare"]]) < expected_bytes(model, today)
 
 
+def test_a_move_is_made_though_it_saves_hardly_more_than_it_pulls_within_the_time():
+    model = learned({"a": 10, "b": 100}, [update("b", "gone")] * 2)
+    saved = expected_bytes(model, [["a", "b"]]) - expected_bytes(model, [["a"], ["b"]])
+    assert model.total < saved * PAYBACK < 1.03 * model.total
+    assert layers_of(kept(model, [["a", "b"]], 2)) == [("a",), ("b",)]
+
+
+def test_a_layer_that_was_divided_is_divided_again_without_being_paid_for_twice():
+    model = learned({"a": 1000, "b": 2, "c": 100}, [update("b")] * 20)
+    assert layers_of(kept(model, [["a", "b", "c"]], 3)) == [("c",), ("a",), ("b",)]
+
+
 def test_new_layers_come_below_the_top_one_and_the_others_stay_in_their_order():
     found = kept(learned(SIZES, HISTORY * 3), [["torch", "fastapi"], ["cudnn", "starlette"], ["numpy", "uvicorn"]], 4)
     places = [place for place, _ in found]
@@ -210,6 +222,7 @@ FAMILY = ["nvidia-cublas", "nvidia-cudnn", "nvidia-nccl"]
     [
         ([*FAMILY, "torch"], ["numpy"], [], ["nvidia-*", "torch"]),
         (FAMILY[:2], [], [], FAMILY[:2]),
+        (["a-b", *FAMILY], [], [], ["a-b", "nvidia-*"]),
         (FAMILY, ["nvidia-ml-py"], [], FAMILY),
         (FAMILY, ["nvidia"], [], ["nvidia-*"]),
         (FAMILY, [], [update(*FAMILY)], ["nvidia-*"]),

@@ -78,8 +78,16 @@ def test_configured_layers_are_taken_as_they_are():
     assert plan.specs(_project(*layers, dependencies=True), Selection()) == layers
 
 
+def test_a_group_that_is_shut_out_is_in_no_configured_layer():
+    layers = (LayerSpec("low", groups=("heavy", "docs"), extras=("web",)), LayerSpec("top", groups=("docs",)))
+    assert plan.specs(_project(*layers), Selection(no_groups=("docs",))) == (
+        LayerSpec("low", groups=("heavy",), extras=("web",)),
+        LayerSpec("top"),
+    )
+
+
 def test_a_group_called_project_and_dependencies_cannot_both_have_the_name():
-    with pytest.raises(DuplicateLayerError, match="two layers are named 'project'"):
+    with pytest.raises(DuplicateLayerError, match=r"^pyproject\.toml: two layers are named 'project'"):
         plan.specs(_project(groups=("project",), default=("project",), dependencies=True), Selection())
 
 
@@ -90,12 +98,14 @@ def test_a_group_called_project_may_be_a_layer_where_there_are_no_dependencies()
 
 @pytest.mark.parametrize("group", ["a" * 64, "two words", "é"])
 def test_a_group_that_cannot_name_a_layer_is_an_error(group):
-    with pytest.raises(LayerNameError):
+    with pytest.raises(LayerNameError, match=r"^pyproject\.toml: dependency-groups: "):
         plan.specs(_project(groups=(group,), default=(group,)), Selection())
 
 
 def test_without_anything_to_layer_there_is_an_error_that_says_what_to_add():
-    with pytest.raises(NoLayersError, match=r"add tool\.uv\.default-groups or name a group with --group"):
+    with pytest.raises(
+        NoLayersError, match=r"^demo.pyproject\.toml: .* add tool\.uv\.default-groups or name a group with --group"
+    ):
         plan.specs(_project(default=("dev",)), Selection())
 
 
@@ -249,9 +259,18 @@ def test_a_pattern_that_matches_nothing_is_an_error_that_names_it(target):
 
 
 def test_patterns_match_whole_names(target):
-    layers = [LayerSpec("low", packages=("torch", "[n]umpy", "s?x")), LayerSpec("high")]
-    made = _make(target, _packages("torch", "torchvision", "pytorch", "numpy", "six"), layers)
-    assert _content(made) == {"low": ["torch", "numpy", "six"], "high": ["torchvision", "pytorch"]}
+    layers = [LayerSpec("low", packages=("torch", "[n]umpy", "s?x", "[f]?st*")), LayerSpec("high")]
+    made = _make(target, _packages("torch", "torchvision", "pytorch", "numpy", "six", "fastapi"), layers)
+    assert _content(made) == {"low": ["torch", "numpy", "six", "fastapi"], "high": ["torchvision", "pytorch"]}
+
+
+def test_each_pattern_that_matches_nothing_beside_others_is_a_hint(target):
+    layers = [LayerSpec("low", packages=("a", "gone-*", "lost")), LayerSpec("high", packages=("b", "away"))]
+    assert _make(target, _packages("a", "b"), layers).hints == (
+        "layer 'low': 'gone-*' matches no package of the image; drop it",
+        "layer 'low': 'lost' matches no package of the image; drop it",
+        "layer 'high': 'away' matches no package of the image; drop it",
+    )
 
 
 def test_named_groups_become_layers_on_top_without_what_is_below(target):
@@ -414,3 +433,8 @@ def test_a_layer_that_is_too_large_is_told_with_its_largest_packages():
     assert list(plan.too_large(layers, 2_000_000_600)) == []
     assert list(plan.too_large([Layer("venv", kind="environment"), _sized(None, 0)], 0)) == []
     assert len(list(plan.too_large([_sized(1)], 0))) == 1
+
+
+def test_a_package_of_unknown_size_is_no_part_of_a_layer_that_is_too_large():
+    [hint] = plan.too_large([_sized(1, None, 1)], 0)
+    assert "split it (p0 50%, p2 50%, p1 0%)" in hint

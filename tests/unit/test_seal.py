@@ -40,6 +40,15 @@ def test_modes_and_times_are_those_of_an_image_whatever_they_were(tmp_path, mode
             assert stat.S_IMODE(status.st_mode) == expected
 
 
+def test_what_is_executable_is_told_sorted_and_by_its_path_in_the_tree(tmp_path):
+    tree = _made(tmp_path / "tree")
+    for name in ("z", "a"):
+        (tree / "usr" / name).touch()
+        (tree / "usr" / name).chmod(0o700)
+    (tree / "usr/local/bin/run").chmod(0o755)
+    assert seal.seal(tree, "/usr/local", 0)[2] == ["usr/a", "usr/local/bin/run", "usr/z"]
+
+
 def test_the_lock_of_uv_goes_and_one_that_a_package_has_stays(tmp_path):
     tree = _made(tmp_path / "tree")
     seal.seal(tree, "/usr/local", 0)
@@ -73,6 +82,16 @@ def test_a_walk_is_sorted_by_bytes_and_follows_no_link(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / "loop").symlink_to(".")
     assert [path for path, _ in seal.walk(tmp_path)] == ["a", "a-b", "a.b", "a/b", "loop", "z", "é"]
+
+
+def test_a_walk_is_sorted_by_bytes_where_names_are_no_text(tmp_path):
+    names = [b"a", b"\x80", "é".encode(), b"\xff"]
+    try:
+        for name in reversed(names):
+            (tmp_path / os.fsdecode(name)).touch()
+    except OSError:
+        pytest.skip("this file system has names of UTF-8 alone")
+    assert [os.fsencode(path) for path, _ in seal.walk(tmp_path)] == names
 
 
 def _plain(tree):
@@ -138,6 +157,19 @@ def test_the_digest_tells_a_time(tmp_path, path):
     before = seal.digest(tree)
     os.utime(tree / path, (1, 315532801), follow_symlinks=False)
     assert seal.digest(tree) != before
+
+
+def test_the_digest_is_the_same_whatever_mode_a_system_gives_to_links(tmp_path, monkeypatch):
+    tree = _plain(tmp_path / "tree")
+    here = seal.digest(tree)
+
+    def elsewhere(tree, walk=seal.walk):
+        for path, status in walk(tree):
+            mode = stat.S_IFLNK | 0o755 if stat.S_ISLNK(status.st_mode) else status.st_mode
+            yield path, os.stat_result((mode, *status[1:]))
+
+    monkeypatch.setattr(seal, "walk", elsewhere)
+    assert seal.digest(tree) == here
 
 
 def test_the_digest_of_a_large_file_is_that_of_all_of_it(tmp_path):
