@@ -205,6 +205,13 @@ def test_cleaning_removes_the_entries_of_every_release_and_nothing_else(cache):
     assert cache.clean() == (0, 0)
 
 
+def test_what_cannot_be_cleaned_is_left(cache):
+    cache.path.mkdir()
+    (cache.path / "bytecode-v0").write_text("no folder", encoding="utf-8")
+    assert cache.clean() == (0, 0)
+    assert (cache.path / "bytecode-v0").is_file()
+
+
 @pytest.mark.parametrize(
     ("environ", "place"),
     [
