@@ -8,7 +8,7 @@ import pytest
 
 from uv_layers import bytecode
 from uv_layers.bytecode import Cache, Compiler, Mode
-from uv_layers.model import Distribution
+from uv_layers.model import Clash, Distribution
 
 SITE = "usr/local/lib/python3.12/site-packages"
 KEY = "0f" * 32
@@ -205,6 +205,13 @@ def test_cleaning_removes_the_entries_of_every_release_and_nothing_else(cache):
     assert cache.clean() == (0, 0)
 
 
+def test_what_cannot_be_cleaned_is_left(cache):
+    cache.path.mkdir()
+    (cache.path / "bytecode-v0").write_text("no folder", encoding="utf-8")
+    assert cache.clean() == (0, 0)
+    assert (cache.path / "bytecode-v0").is_file()
+
+
 @pytest.mark.parametrize(
     ("environ", "place"),
     [
@@ -295,6 +302,32 @@ def test_what_was_restored_is_not_made_again(compiler, put, tmp_path):
     # A process cannot be started here: whatever would compile fails.
     done = compiler.finish(installed.distributions(compiler.tree), contents, [], restored, tmp_path)
     assert set(done.digests) == {f"{SITE}/__pycache__/a.cpython-312.pyc"}
+
+
+def test_a_source_that_several_have_is_compiled_for_the_last_of_them_alone(compiler, put, tmp_path):
+    from uv_layers import installed  # noqa: PLC0415
+
+    shared = f"{SITE}/shared.py"
+    for name in ("one", "three", "two"):
+        put(compiler.tree, name, {f"{SITE}/{name}.py": "X = 1\n", shared: "X = 1\n"})
+    for name in ("one", "two"):
+        _keep(compiler, name, {f"{SITE}/{name}.py": b"code"}, lost=[shared])
+    _keep(compiler, "three", {shared: b"code of three", f"{SITE}/three.py": b"code"})
+    found = installed.distributions(compiler.tree)
+    contents = {name: name for name in ("one", "two", "three")}
+    # A process cannot be started here: whatever would compile fails.
+    done = compiler.finish(found, contents, [Clash(shared, ("one", "two", "three"))], {}, tmp_path)
+    places = {f"{SITE}/__pycache__/{name}.cpython-312.pyc" for name in ("one", "shared", "three", "two")}
+    assert set(done.digests) == places
+    assert (compiler.tree / SITE / "__pycache__/shared.cpython-312.pyc").read_bytes() == b"code of three"
+
+
+def test_bytecode_that_is_gone_already_is_taken_back_without_an_error(compiler):
+    _keep(compiler, "sha256:1", {f"{SITE}/a.py": b"code"})
+    part = compiler.restore({"pkg": "sha256:1"})["pkg"]
+    (compiler.tree / SITE / "__pycache__/a.cpython-312.pyc").unlink()
+    compiler._take_back(part)  # noqa: SLF001 - what else there is compiles
+    assert not (compiler.tree / SITE).exists()
 
 
 def test_a_distribution_without_sources_needs_no_entry(compiler, put, tmp_path):

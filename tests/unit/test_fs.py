@@ -56,6 +56,26 @@ def test_what_a_killed_process_left_of_a_write_is_gone_after_the_next(tmp_path, 
     assert _names(tmp_path) == ["file"]
 
 
+def test_what_was_left_and_cannot_be_removed_is_no_error_where_the_text_is_there_already(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("new", encoding="utf-8")
+    (tmp_path / ".file.new").mkdir()
+    assert write_atomically(path, "new") is False
+
+
+def test_an_interrupt_right_after_a_file_was_put_in_its_place_is_the_interrupt(tmp_path, monkeypatch):
+    replace = Path.replace
+
+    def interrupted(self, to):
+        replace(self, to)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "file", "new")
+    assert _names(tmp_path) == ["file"]
+
+
 def test_many_that_write_one_file_at_once_leave_it_whole(tmp_path):
     path, texts = tmp_path / "file", [f"{number}\n" * 50_000 for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
@@ -179,11 +199,19 @@ def test_a_failure_leaves_the_old_tree_and_no_staging(folder, failure):
     assert (_text(folder), folder.record("heavy")) == ("old", {"key": "old"})
 
 
+def test_a_failure_that_does_not_say_where_is_said_to_be_in_the_staging_folder(folder):
+    with pytest.raises(OSError, match="No space left") as raised, folder.staging("heavy") as staging:
+        raise OSError(28, "No space left on device")
+    assert raised.value.filename == str(staging)
+
+
 def test_what_a_killed_run_left_behind_is_cleared(folder):
     left = folder.path / STATE / "heavy.staging"
     (left / "tree" / "usr").mkdir(parents=True)
     with folder.staging("heavy") as staging:
         assert list(staging.iterdir()) == []
+        # Before the new tree is made: both may be more than the disk holds.
+        assert list(left.iterdir()) == [staging]
     assert not left.exists()
 
 
@@ -251,6 +279,7 @@ def test_a_put_that_ends_half_way_says_no_more_than_is_true_and_can_be_made_agai
     with pytest.raises(OSError, match="No space left"):
         _put(folder)
     assert folder.record("heavy") is None
+    assert json.loads((folder.path / STATE / "heavy.json").read_text(encoding="utf-8")) is None
     monkeypatch.undo()
     _put(folder)
     assert (_text(folder), folder.record("heavy")) == ("new", {"key": "new"})
