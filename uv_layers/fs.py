@@ -47,13 +47,18 @@ def write_atomically(path: Path, text: str) -> bool:
 def _alone(path: Path) -> Iterator[BinaryIO]:
     """Open a file, empty, that no other process has opened by this."""
     while True:
-        with path.open("ab") as file:
+        with open(path, "ab", opener=_no_link) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             # Whoever had the lock may have put the file elsewhere.
             if _is_at(file, path):
                 file.truncate(0)
                 yield file
                 return
+
+
+def _no_link(path: str, flags: int) -> int:
+    """Open a file that no link leads away from here: a checkout may bring one."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:
@@ -110,7 +115,7 @@ class LayersFolder:
         Raises NotOursError when something that uv-layers did not make stands in the tree's place, and Stopped.
         """
         self._make()
-        with self._lock(layer).open("w") as lock:
+        with open(self._lock(layer), "w", opener=_no_link) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             with process.finishing():
                 self._refuse_foreign(layer)
@@ -148,6 +153,8 @@ class LayersFolder:
                 ignored.unlink(missing_ok=True)
                 self.path.rmdir()
                 raise
+        if self._state.is_symlink():
+            raise errors.NotOursError(self._state)
         self._state.mkdir(exist_ok=True)
 
     def _lock(self, layer: str) -> Path:

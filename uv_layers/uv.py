@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from uv_layers.model import Selection
 
-# The oldest uv that uv-layers is tested with; a test holds the dependency in pyproject.toml to it.
-MINIMUM = (0, 9, 0)
+# The oldest uv that refuses a wheel whose script would be written outside of the prefix. A test holds the dependency in
+# pyproject.toml to it.
+MINIMUM = (0, 11, 15)
 
 # These belong to the project that is exported: uv decides with them whether a lock is stale.
 _RESOLVING = {

@@ -500,7 +500,7 @@ CASES = {
     "a uv that is too old": Case(
         "old-uv",
         3,
-        ("uv-here is uv 0.4.30", "0.9.0 or newer", "uv self update"),
+        ("uv-here is uv 0.4.30", "0.11.15 or newer", "uv self update"),
         environ=UV_HERE,
         spoil=program("#!/bin/sh\necho 'uv 0.4.30 (abc 2024-11-04)'\n"),
     ),

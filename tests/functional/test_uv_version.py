@@ -21,8 +21,8 @@ def _uv(folder, script):
 @pytest.mark.parametrize(
     ("answer", "version"),
     [
-        ("uv 0.9.0", (0, 9, 0)),
-        ("uv 0.10.12 (0123456 2026-01-02)", (0, 10, 12)),
+        ("uv 0.11.15", (0, 11, 15)),
+        ("uv 0.12.3 (0123456 2026-01-02)", (0, 12, 3)),
         ("uv 1.0.0 (0123456 2027-01-02 x86_64-unknown-linux-gnu)", (1, 0, 0)),
     ],
 )
@@ -32,12 +32,14 @@ def test_a_version_is_compared_by_its_numbers(tmp_path, answer, version):
 
 
 def test_a_uv_that_is_too_old_is_an_error_that_says_what_is_needed(tmp_path):
-    uv = _uv(tmp_path, "echo 'uv 0.8.24'")
-    with pytest.raises(UvTooOldError, match=r"is uv 0\.8\.24, uv-layers needs 0\.9\.0 or newer; run `uv self update`$"):
+    uv = _uv(tmp_path, "echo 'uv 0.11.14'")
+    with pytest.raises(
+        UvTooOldError, match=r"is uv 0\.11\.14, uv-layers needs 0\.11\.15 or newer; run `uv self update`$"
+    ):
         _ = uv.version
 
 
-@pytest.mark.parametrize("script", ["echo hello", "exit 0", "echo 'uv 0.9.0'; exit 1"])
+@pytest.mark.parametrize("script", ["echo hello", "exit 0", "echo 'uv 0.11.15'; exit 1"])
 def test_what_does_not_answer_as_uv_does_is_no_uv(tmp_path, script):
     uv = _uv(tmp_path, script)
     with pytest.raises(UvNotFoundError, match="--version does not answer as uv does"):
@@ -60,4 +62,4 @@ def test_what_does_not_run_is_no_uv(tmp_path):
 @pytest.mark.parametrize("ask", [lambda uv: uv.export([], Path()), lambda uv: uv.find_python([])])
 def test_the_version_is_checked_before_anything_is_asked(tmp_path, ask):
     with pytest.raises(UvTooOldError):
-        ask(_uv(tmp_path, "echo 'uv 0.8.24'"))
+        ask(_uv(tmp_path, "echo 'uv 0.11.14'"))

@@ -373,6 +373,28 @@ def test_a_record_may_be_written_anew_for_a_tree_that_stays(folder):
     assert json.loads((folder.path / STATE / "heavy.json").read_text(encoding="utf-8")) == {"key": "other"}
 
 
+@pytest.mark.parametrize("name", [f"{STATE}/heavy.lock", f"{STATE}/.heavy.json.new"])
+def test_no_link_leads_what_is_written_away(folder, name):
+    outside = folder.path.parent / "outside"
+    outside.write_text("as it was")
+    link = folder.path / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside)
+    with pytest.raises(OSError, match=link.name):
+        _put(folder)
+    assert outside.read_text(encoding="utf-8") == "as it was"
+
+
+def test_a_state_that_is_elsewhere_is_not_ours(folder):
+    outside = folder.path.parent / "outside"
+    outside.mkdir()
+    folder.path.mkdir()
+    (folder.path / STATE).symlink_to(outside)
+    with pytest.raises(NotOursError), folder.staging("heavy"):
+        pass
+    assert list(outside.iterdir()) == []
+
+
 def test_a_file_in_the_place_of_the_folder_is_an_error_and_stays(folder):
     _file(folder.path)
     with pytest.raises(NotADirectoryError), folder.staging("heavy"):
