@@ -22,8 +22,8 @@ CONFIG_FILE = "uv-layers.toml"
 # What uv takes for the name of a package, an extra or a group, and the longest that a file can be named for.
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,200}[a-z0-9])?", re.IGNORECASE | re.ASCII)
 _LONGEST_NAME = 255
-# The longest prefix: trees and their files are below others.
-_LONGEST_PREFIX = 1000
+# The longest prefix, as trees and their files are below others, and the longest pattern of members.
+_LONGEST_PATH = 1000
 # What a workspace may have; each is looked for.
 _MOST_PATTERNS = 1000
 _LAYER_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
@@ -182,6 +182,9 @@ def _members(root: Path, uv: Mapping[str, Any]) -> list[Path]:
         patterns = _strings(workspace.get(key, []), "pyproject.toml", setting)
         if len(patterns) > _MOST_PATTERNS:
             raise errors.ConfigError("pyproject.toml", setting, f"has more than {_MOST_PATTERNS} entries")
+        # Python before 3.13 fails at a path that no system can have, and later ones find nothing there.
+        if any(len(pattern) > _LONGEST_PATH for pattern in patterns):
+            raise errors.ConfigError("pyproject.toml", setting, "has a pattern that is too long")
         patterns = [p for p in patterns if ".." not in p.split("/") and posixpath.normpath(p or ".") != "."]
         try:
             found[key] = {path for p in patterns for path in root.glob(p)}
@@ -314,7 +317,7 @@ def prefix(value: object, source: str, setting: str) -> str:
         problem = f'must be an absolute path such as "/usr/local", not {errors.shown(value)}'
         raise errors.ConfigError(source, setting, problem)
     parts = [part for part in value.split("/") if part]
-    if len(value) > _LONGEST_PREFIX or any(len(part.encode()) > _LONGEST_NAME for part in parts):
+    if len(value) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_NAME for part in parts):
         raise errors.ConfigError(source, setting, f"is too long: {errors.shown(value)}")
     if any(part in {".", ".."} for part in parts):
         raise errors.ConfigError(source, setting, f"must have no `.` or `..` in it: {errors.shown(value)}")

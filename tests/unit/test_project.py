@@ -780,7 +780,7 @@ def test_several_members_are_one_project_with_what_each_of_them_has(tmp_path):
         ("[tool.uv.sources]\na = { path = 'a\\u0000' }\n".replace("'", '"'), "tool.uv.sources.a: its path is none"),
         ("[tool.uv]\nindex = 3\n", "tool.uv.index: must be a list of tables"),
         (f"[tool.uv.workspace]\nmembers = {['a'] * 1001}\n", "tool.uv.workspace.members: has more than 1000"),
-        (f"[tool.uv.workspace]\nmembers = ['{'a/' * 2000}']\n", "tool.uv.workspace.members: "),
+        (f"[tool.uv.workspace]\nmembers = ['{'a/' * 2000}']\n", "members: has a pattern that is too long"),
         (f"[tool.uv-layers]\nlayers = [{{ name = 'a', packages = ['{'a' * 256}'] }}]\n", "longer than any name"),
         (f"[tool.uv-layers]\nprefix = '/{'a' * 256}'\n", "tool.uv-layers.prefix: is too long"),
         (f"[tool.uv-layers]\nprefix = '{'/a' * 501}'\n", "tool.uv-layers.prefix: is too long"),
