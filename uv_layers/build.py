@@ -63,15 +63,14 @@ class Build:
 
     def stamp(self, inputs: Sequence[Path]) -> str:
         """Return a digest of all that decides what would be built, as far as it is known without starting uv."""
+        from uv_layers.seal import file_content  # noqa: PLC0415
+
         options = self.options
         told = [options.prefix, options.python, options.platform, options.frozen, repr(options.selection), *self._how()]
         told += [options.packages, *(self.environ.get(name) for name in ("PATH", "VIRTUAL_ENV"))]
         digest = hashlib.sha256(json.dumps(told).encode())
         for path in inputs:
-            digest.update(f"\0{path}\0".encode())
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
+            digest.update(f"\0{path}\0{file_content(path)}".encode())
         return digest.hexdigest()
 
     def unchanged(self, layer: str, stamp: str) -> Tree | None:

@@ -289,7 +289,7 @@ def patterns(layer: Collection[str], others: Collection[str], seen: Sequence[Upd
     taken = {start for name in others for start in _starts(name)}
     left = set(layer)
     written = []
-    for start in sorted(families.keys() - taken, key=lambda start: (len(start), start)):
+    for start in sorted(families.keys() - taken):
         family = families[start] & left
         if len(family) < FAMILY:
             continue

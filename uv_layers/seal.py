@@ -104,6 +104,11 @@ def content(path: Path) -> str:
     """Return the SHA-256 of a file, or of the target of a symlink, in hex."""
     if path.is_symlink():
         return hashlib.sha256(os.fsencode(os.readlink(path))).hexdigest()  # noqa: PTH115 - bytes as they are
+    return file_content(path)
+
+
+def file_content(path: Path) -> str:
+    """Return the SHA-256 of a file, through any symlink, in hex."""
     hashed = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
