@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from uv_layers.model import Distribution, LayerLock, Options, Target
     from uv_layers.uv import Uv
 
+# What is in a record, and its form in JSON.
+_RECORD = {
+    **dict.fromkeys(("key", "stamp"), str),
+    **dict.fromkeys(("packages", "files", "size", "invalid", "epoch"), int),
+    **dict.fromkeys(("interpreter", "built", "clashes", "executable"), list),
+    "made": dict,
+}
 
 # Run by the target: makes the environment in the folder that is its first argument, with scripts for the second.
 _VENV = """
@@ -37,6 +44,24 @@ class Builder(venv.EnvBuilder):
 
 Builder(symlinks=True, with_pip=False).create(sys.argv[1])
 """
+
+
+def recorded(folder: LayersFolder, layer: str) -> dict[str, Any] | None:
+    """Return the record of a tree that `install` has made, or None where there is none that it can have written."""
+    record = folder.record(layer)
+    return record if record is not None and _is_whole(record) else None
+
+
+def _is_whole(record: Mapping[str, Any]) -> bool:
+    """Tell whether a record has all that `install` puts into one: others may write to the folder, too."""
+    if not all(isinstance(record.get(name), form) for name, form in _RECORD.items()):
+        return False
+    texts = [*record["built"], *record["executable"], *record["made"].values()]
+    for clash in record["clashes"]:
+        if not (isinstance(clash, dict) and isinstance(clash.get("owners"), list)):
+            return False
+        texts += [clash.get("path"), *clash["owners"]]
+    return bool(record["interpreter"]) and all(isinstance(text, str) for text in (record["interpreter"][0], *texts))
 
 
 @dataclass(frozen=True)
@@ -75,8 +100,8 @@ class Build:
 
     def unchanged(self, layer: str, stamp: str) -> Tree | None:
         """Return the layer's tree when nothing that it was made from has changed."""
-        record = self.folder.record(layer)
-        if record is None or record.get("stamp") != stamp or record["interpreter"] != _stat(record["interpreter"][0]):
+        record = recorded(self.folder, layer)
+        if record is None or record["stamp"] != stamp or record["interpreter"] != _stat(record["interpreter"][0]):
             return None
         if self.folder.was_left(layer):
             return None
@@ -91,8 +116,8 @@ class Build:
         stamp = "" if lock.kind == "project" else stamp
         current = {"key": key, "stamp": stamp, "interpreter": _stat(str(at.executable))}
         with self.folder.staging(lock.layer) as staging:
-            record = self.folder.record(lock.layer)
-            made = record is None or record.get("key") != key or lock.kind == "project"
+            record = recorded(self.folder, lock.layer)
+            made = record is None or record["key"] != key or lock.kind == "project"
             if record is None or made:
                 record = current | self._fill(uv, lock, at, staging)
                 self.folder.put(lock.layer, staging / "tree", record)
@@ -287,6 +312,6 @@ def _stat(path: str) -> list[Any]:
     """Return what tells one interpreter from another at the same path, cheaply."""
     try:
         status = os.stat(path)  # noqa: PTH116
-    except OSError:
+    except (OSError, ValueError):  # a record may name what no path can be
         return [path]
     return [path, status.st_mtime_ns, status.st_size]

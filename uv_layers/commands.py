@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from uv_layers import dockerfile as rendering
 from uv_layers import errors, planner, project, pylock, target
 from uv_layers import plan as planning
-from uv_layers.build import Build
+from uv_layers.build import Build, recorded
 from uv_layers.fs import LayersFolder, write_atomically
 from uv_layers.history import Repository
 from uv_layers.model import (
@@ -225,7 +225,7 @@ def _verified(folder: LayersFolder, lock: LayerLock, epoch: int) -> tuple[str, s
     from uv_layers import seal  # noqa: PLC0415
     from uv_layers import verify as verifying  # noqa: PLC0415
 
-    tree, record, made = folder.tree(lock.layer), folder.record(lock.layer), None
+    tree, record, made = folder.tree(lock.layer), recorded(folder, lock.layer), None
     if not tree.is_dir():
         return lock.layer, None, [Problem(lock.layer, "no-tree", "", f"{tree} is not there")]
     if record:
@@ -243,14 +243,14 @@ def env(
     from uv_layers import installed  # noqa: PLC0415
 
     place = _place(options, named, layers_dir)
-    interpreters = {name: (place.trees.record(name) or {}).get("interpreter") for name in place.layers}
-    if missing := [name for name, interpreter in interpreters.items() if not interpreter]:
+    records = {name: recorded(place.trees, name) for name in place.layers}
+    if missing := [name for name, record in records.items() if record is None]:
         raise errors.NotBuiltError(missing, place.trees.path)
     # Resolved, so that a folder has one name from wherever this is run.
     trees = {name: place.trees.tree(name).resolve() for name in place.layers}
     sites = [(tree, site) for tree in reversed(trees.values()) for site in installed.sites(tree)]
     programs = dict.fromkeys(tree / installed.scripts(site) for tree, site in sites)
-    different = {interpreter[0] for interpreter in interpreters.values() if interpreter}
+    different = {record["interpreter"][0] for record in records.values() if record}
     common = different.pop() if len(different) == 1 else None
     variables = {
         "PATH": tuple(str(folder) for folder in programs if folder.is_dir()),

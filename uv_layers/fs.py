@@ -96,7 +96,7 @@ class LayersFolder:
         """Return what `put` recorded of a tree that is in place, or None."""
         try:
             record = json.loads((self._state / f"{layer}.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         return record if isinstance(record, dict) and self._is_folder(layer) else None
 

@@ -276,6 +276,17 @@ def test_a_tree_from_elsewhere_holds_with_whatever_bytecode_it_has(tree, stage, 
     assert run("verify", "some", cwd=other).status == status
 
 
+def test_a_record_of_another_hand_is_as_none(tree, stage, run):
+    record = stage / "layers/.uv-layers/some.json"
+    record.write_text('{"key": "x", "interpreter": ["/python3.9"]}', encoding="utf-8")
+    assert run("verify", "some", cwd=stage).status == 0
+    nowhere = run("env", "some", cwd=stage)
+    assert (nowhere.status, nowhere.stderr[:17]) == (2, "error[not-built]:")
+    (tree / INIT).unlink()
+    assert run("install", "some", cwd=stage).status == 0
+    assert (tree / INIT).is_file()
+
+
 @pytest.mark.parametrize("prefix", ["/", "/usr/local"])
 def test_a_tree_without_packages_holds_and_has_its_prefix_alone(stage, run, prefix):
     stage.lock("none", prefix=prefix)

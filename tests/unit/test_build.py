@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 
 import pytest
 
-from uv_layers.build import Build, image_interpreter, in_local_site
+from uv_layers.build import Build, image_interpreter, in_local_site, recorded
 from uv_layers.errors import TargetError
 from uv_layers.fs import LayersFolder
 from uv_layers.model import Clash, Options, Selection, Tree
@@ -105,7 +104,8 @@ def _record(build, path, **changes):
         "clashes": [{"path": "x", "owners": ["a", "b"]}],
         "invalid": 5,
         "epoch": 0,
-        "bytecode": {},
+        "executable": ["run"],
+        "made": {"x.pyc": "digest"},
     }
     with build.folder.staging("some") as staging:
         (staging / "tree").mkdir()
@@ -158,13 +158,48 @@ def test_a_tree_whose_staging_a_killed_run_has_left_is_looked_at_again(build, tm
     assert build.unchanged("some", "stamp") is None
 
 
-def test_a_record_that_is_damaged_makes_the_tree_again(build, tmp_path):
+DAMAGE = {
+    **{f"no {name}": {name: None} for name in ("key", "stamp", "interpreter", "packages", "files", "size")},
+    **{f"no {name}": {name: None} for name in ("built", "clashes", "invalid", "epoch", "executable", "made")},
+    "no interpreter in its list": {"interpreter": []},
+    "an interpreter that is a number": {"interpreter": [1]},
+    "a built package that is a list": {"built": [[]]},
+    "an executable that is a table": {"executable": [{}]},
+    "a digest that is a number": {"made": {"x": 1}},
+    "a clash that is a path": {"clashes": ["x"]},
+    "a clash without owners": {"clashes": [{"path": "x"}]},
+    "a clash with an owner alone": {"clashes": [{"path": "x", "owners": "a"}]},
+    "a clash of numbers": {"clashes": [{"path": "x", "owners": [1, 2]}]},
+    "a clash at a number": {"clashes": [{"path": 1, "owners": ["a"]}]},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_record_that_install_cannot_have_written_is_none(build, tmp_path, damage):
     python = tmp_path / "python"
     python.touch()
     _record(build, python)
-    for text in ("", "{", "[]", json.dumps({"key": "key"})):
-        (tmp_path / "layers/.uv-layers/some.json").write_text(text, encoding="utf-8")
-        assert build.unchanged("some", "stamp") is None
+    assert recorded(build.folder, "some") is not None
+    _record(build, python, **DAMAGE[damage])
+    assert recorded(build.folder, "some") is None
+    assert build.unchanged("some", "stamp") is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", "[" * 100_000])
+def test_a_record_that_is_no_record_is_none(build, tmp_path, text):
+    python = tmp_path / "python"
+    python.touch()
+    _record(build, python)
+    (tmp_path / "layers/.uv-layers/some.json").write_text(text, encoding="utf-8")
+    assert recorded(build.folder, "some") is None
+
+
+@pytest.mark.parametrize("interpreter", ["\0", "\ud800"])
+def test_an_interpreter_that_no_path_can_name_has_changed(build, tmp_path, interpreter):
+    python = tmp_path / "python"
+    python.touch()
+    _record(build, python, interpreter=[interpreter, 1, 2])
+    assert build.unchanged("some", "stamp") is None
 
 
 # Debian's own Python looks for local packages in dist-packages.
