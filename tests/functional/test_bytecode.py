@@ -197,12 +197,21 @@ def test_an_interpreter_that_ends_while_it_compiles_is_an_error_and_the_old_tree
         failed = run("install", "some", cwd=stage, **cold())
         assert failed.status == 4
         last = failed.stderr.splitlines()[-1]
-        assert last.startswith("error[compile-failed]: ")
+        assert last.startswith("error[compile-failed]: /")
+        assert f"/python{sys.version_info[0]}.{sys.version_info[1]} ended while it compiled " in last
         assert "site-packages/one/a.py" in last
         assert "--compile none" in last
         assert _bytecode(stage / "layers/some") == before
     assert sorted(path.name for path in (stage / "layers/.uv-layers").iterdir()) == ["some.json", "some.lock"]
     assert run("install", "some", "--compile", "none", cwd=stage, **cold()).status == 0
+
+
+def test_a_module_of_the_project_is_not_imported_by_what_compiles(stage, run, cold):
+    _pkg(stage)
+    for name in ("json", "marshal", "struct", "warnings"):
+        (stage / f"{name}.py").write_text("raise SystemExit('imported')\n", encoding="utf-8")
+    assert run("install", "some", cwd=stage, **cold()).status == 0
+    assert len(_bytecode(stage / "layers/some")) == 2
 
 
 def test_only_the_wheel_that_was_bumped_is_compiled(stage, run, cold, compiled):

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from uv_layers import bytecode
+from uv_layers import bytecode, installed
 from uv_layers.bytecode import Cache, Compiler, Mode
+from uv_layers.errors import UsageError
 from uv_layers.model import Clash, Distribution
 
 SITE = "usr/local/lib/python3.12/site-packages"
@@ -227,6 +228,15 @@ def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch, environ,
     assert str(Cache.of(environ).path) == place.format(home=tmp_path)
 
 
+def test_without_a_home_the_variable_that_says_where_is_named(monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("pathlib.Path.home", homeless)
+    with pytest.raises(UsageError, match=r"^there is no home folder .*; set UV_LAYERS_CACHE_DIR$"):
+        Cache.of({})
+
+
 # What an entry is known by, and what is done without compiling.
 
 
@@ -251,6 +261,21 @@ def test_the_bytecode_of_a_wheel_is_restored_for_the_tree_and_its_digests_are_kn
     assert found["pkg"].sources == (f"{SITE}/a.py", f"{SITE}/bad.py")
     assert set(found["pkg"].digests) == {place}
     assert found["pkg"].invalid == 1
+
+
+def test_the_root_is_a_prefix_too(compiler):
+    compiler = dataclasses.replace(compiler, prefix="/")
+    _keep(compiler, "sha256:1", {"lib/a.py": b"code"})
+    assert set(compiler.restore({"pkg": "sha256:1"})) == {"pkg"}
+
+
+def test_what_is_restored_is_written_over_what_is_there(compiler):
+    _keep(compiler, "sha256:1", {f"{SITE}/a.py": b"code"})
+    place = compiler.tree / SITE / "__pycache__/a.cpython-312.pyc"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"what the wheel has brought")
+    compiler.restore({"pkg": "sha256:1"})
+    assert place.read_bytes() == b"code"
 
 
 @pytest.mark.parametrize(
@@ -294,19 +319,16 @@ def test_an_entry_that_leads_away_from_the_prefix_is_as_one_that_is_not_there(co
 
 def test_what_was_restored_is_not_made_again(compiler, put, tmp_path):
     put(compiler.tree, "pkg", {f"{SITE}/a.py": "X = 1\n"})
-    from uv_layers import installed  # noqa: PLC0415
-
     _keep(compiler, "sha256:1", {f"{SITE}/a.py": b"code"})
     contents = {"pkg": "sha256:1"}
     restored = compiler.restore(contents)
+    compiler.cache.clean()
     # A process cannot be started here: whatever would compile fails.
     done = compiler.finish(installed.distributions(compiler.tree), contents, [], restored, tmp_path)
     assert set(done.digests) == {f"{SITE}/__pycache__/a.cpython-312.pyc"}
 
 
 def test_a_source_that_several_have_is_compiled_for_the_last_of_them_alone(compiler, put, tmp_path):
-    from uv_layers import installed  # noqa: PLC0415
-
     shared = f"{SITE}/shared.py"
     for name in ("one", "three", "two"):
         put(compiler.tree, name, {f"{SITE}/{name}.py": "X = 1\n", shared: "X = 1\n"})
@@ -322,6 +344,22 @@ def test_a_source_that_several_have_is_compiled_for_the_last_of_them_alone(compi
     assert (compiler.tree / SITE / "__pycache__/shared.cpython-312.pyc").read_bytes() == b"code of three"
 
 
+def test_bytecode_of_a_source_that_another_has_as_no_python_is_taken_back(compiler, put, tmp_path):
+    shared = f"{SITE}/shared.py"
+    for name in ("one", "two"):
+        put(compiler.tree, name, {f"{SITE}/{name}.py": "X = 1\n", shared: "print 1\n"})
+    _keep(compiler, "one", {f"{SITE}/one.py": b"code", shared: b"code of one"})
+    _keep(compiler, "one", {f"{SITE}/one.py": b"code"}, lost=[shared])
+    _keep(compiler, "two", {shared: None, f"{SITE}/two.py": b"code"})
+    contents = {"one": "one", "two": "two"}
+    restored = compiler.restore(contents)
+    found = installed.distributions(compiler.tree)
+    done = compiler.finish(found, contents, [Clash(shared, ("one", "two"))], restored, tmp_path)
+    places = {f"{SITE}/__pycache__/{name}.cpython-312.pyc" for name in ("one", "two")}
+    assert {str(path.relative_to(compiler.tree)) for path in compiler.tree.rglob("*.pyc")} == places
+    assert set(done.digests) == places
+
+
 def test_bytecode_that_is_gone_already_is_taken_back_without_an_error(compiler):
     _keep(compiler, "sha256:1", {f"{SITE}/a.py": b"code"})
     part = compiler.restore({"pkg": "sha256:1"})["pkg"]
@@ -331,16 +369,12 @@ def test_bytecode_that_is_gone_already_is_taken_back_without_an_error(compiler):
 
 
 def test_a_distribution_without_sources_needs_no_entry(compiler, put, tmp_path):
-    from uv_layers import installed  # noqa: PLC0415
-
     put(compiler.tree, "data", {"usr/local/share/x.txt": "x"})
     done = compiler.finish(installed.distributions(compiler.tree), {}, [], {}, tmp_path)
     assert (dict(done.digests), done.invalid) == ({}, 0)
 
 
 def test_a_distribution_that_was_built_is_known_by_its_sources_alone(compiler, put, tmp_path):
-    from uv_layers import installed  # noqa: PLC0415
-
     path = f"{SITE}/built.py"
     contents = set()
     for text, unhashed, more in (
@@ -355,6 +389,15 @@ def test_a_distribution_that_was_built_is_known_by_its_sources_alone(compiler, p
         contents.add((text, bool(unhashed), bytecode._content(tree, distribution)))  # noqa: SLF001
     # The form of the hash differs where RECORD has none; the file beside the source does not count.
     assert len(contents) == 3
+
+
+def test_a_distribution_that_was_built_has_its_entry(compiler, put, tmp_path):
+    path = f"{SITE}/built.py"
+    put(compiler.tree, "built", {path: "X = 1\n"}, unhashed=[path])
+    found = installed.distributions(compiler.tree)
+    _keep(compiler, bytecode._content(compiler.tree, found[0]), {path: b"code"})  # noqa: SLF001
+    # A process cannot be started here: whatever would compile fails.
+    assert set(compiler.finish(found, {}, [], {}, tmp_path).digests) == {f"{SITE}/__pycache__/built.cpython-312.pyc"}
 
 
 def test_the_processors_are_those_that_may_be_used(monkeypatch):
