@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -161,7 +160,7 @@ class Build:
         # A RECORD has the hash of every file but itself.
         records = {f"{distribution.info}/RECORD" for distribution in found}
         if lock.kind == "environment":
-            records = {path for path, status in seal.walk(tree) if not stat.S_ISDIR(status.st_mode)}
+            records = {entry.path for entry in seal.walk(tree) if entry.is_file or entry.is_link}
         made = {path: seal.identity(tree / path) for path in records}
         files, size, executable = seal.seal(tree, lock.prefix, self.epoch)
         return {
@@ -251,12 +250,12 @@ class Build:
 
     def _tree(self, layer: str, record: Mapping[str, Any], seconds: float | None = None) -> Tree:
         """Return the tree that a record tells of; one that took no time is up to date."""
-        from uv_layers.seal import digest  # noqa: PLC0415
+        from uv_layers.seal import digest, hashed  # noqa: PLC0415
 
         path, told = self.folder.tree(layer), None
         if self.digest:
             with self.folder.reading([layer]):
-                told = digest(path)
+                told = digest(hashed(path))
         clashes = [Clash(clash["path"], tuple(clash["owners"])) for clash in record["clashes"]]
         self._check(clashes)
         return Tree(

@@ -230,7 +230,8 @@ def _verified(folder: LayersFolder, lock: LayerLock, epoch: int) -> tuple[str, s
         return lock.layer, None, [Problem(lock.layer, "no-tree", "", f"{tree} is not there")]
     if record:
         made, epoch = verifying.Made(record["made"], frozenset(record["executable"])), record["epoch"]
-    return lock.layer, seal.digest(tree), verifying.problems(tree, lock, made, epoch)
+    found = list(seal.hashed(tree))
+    return lock.layer, seal.digest(found), verifying.problems(tree, lock, made, epoch, found)
 
 
 def env(

@@ -92,24 +92,34 @@ def is_script(path: str) -> bool:
     return posixpath.basename(posixpath.dirname(path)) == "bin"
 
 
-def matches(path: Path, recorded: str) -> bool:
-    """Tell whether the file has the hash of a RECORD row, such as `sha256=47DEQp…`; without a hash, any file does."""
+def matches(path: Path, recorded: str, sha256: str | None = None) -> bool:
+    """Tell whether the file has the hash of a RECORD row, such as `sha256=47DEQp…`; without a hash, any file does.
+
+    `sha256` is the file's, in hex, where it is known.
+    """
     if not recorded:
         return True
     algorithm, _, expected = recorded.partition("=")
-    return record_hash(path, algorithm) == expected
+    if algorithm == "sha256" and sha256 is not None:
+        return _encoded(bytes.fromhex(sha256)) == expected
+    return bool(expected) and record_hash(path, algorithm) == expected
 
 
 def record_hash(path: Path, algorithm: str = "sha256") -> str:
-    """Return the hash of a file as RECORD has it: URL-safe base64 without padding."""
+    """Return the hash of a file as RECORD has it: URL-safe base64 without padding; nothing where there is none such."""
     try:
         digest = hashlib.new(algorithm)
-    except ValueError:
+        digest.digest()  # not without a length, for those that have any
+    except (TypeError, ValueError):
         return ""
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
-    return base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
+    return _encoded(digest.digest())
+
+
+def _encoded(digest: bytes) -> str:
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def rename_interpreter(tree: Path, found: Sequence[Distribution], old: str, new: str) -> None:

@@ -6,12 +6,12 @@ import hashlib
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from uv_layers.model import below
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 FILE, EXECUTABLE, FOLDER = 0o644, 0o755, 0o755
@@ -52,8 +52,24 @@ def file_mode(mode: int) -> int:
     return EXECUTABLE if mode & stat.S_IXUSR else FILE
 
 
-def walk(tree: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield the path, relative to `tree`, and the status of everything below it, sorted by path."""
+class Entry(NamedTuple):
+    """What is at a path below a tree, which is relative to it; the mtime is in whole seconds."""
+
+    path: str
+    mode: int
+    mtime: int
+
+    @property
+    def is_file(self) -> bool:
+        return stat.S_ISREG(self.mode)
+
+    @property
+    def is_link(self) -> bool:
+        return stat.S_ISLNK(self.mode)
+
+
+def walk(tree: Path) -> list[Entry]:
+    """Return what is below `tree`, sorted by path."""
     pending = [""]
     found = []
     while pending:
@@ -61,37 +77,38 @@ def walk(tree: Path) -> Iterator[tuple[str, os.stat_result]]:
         with os.scandir(tree / folder) as entries:
             for entry in entries:
                 path = f"{folder}/{entry.name}" if folder else entry.name
-                found.append((path, entry.stat(follow_symlinks=False)))
+                status = entry.stat(follow_symlinks=False)
+                found.append(Entry(path, status.st_mode, int(status.st_mtime)))
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(path)
-    yield from sorted(found, key=lambda item: os.fsencode(item[0]))
+    return sorted(found, key=lambda entry: os.fsencode(entry.path))
 
 
-def digest(tree: Path) -> str:
-    """Return the tree digest, `sha256:…`; docs/reference/digest.md says what is hashed and how.
+def hashed(tree: Path) -> Iterator[tuple[Entry, str]]:
+    """Yield what is below `tree`, sorted by path, each with its `content`, or with nothing where it has none."""
+    found = walk(tree)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(found), _AT_ONCE):
+            part = found[start : start + _AT_ONCE]
+            contents = pool.map(content, [tree / entry.path for entry in part if entry.is_file or entry.is_link])
+            for entry in part:
+                yield entry, next(contents) if entry.is_file or entry.is_link else ""
+
+
+def digest(found: Iterable[tuple[Entry, str]]) -> str:
+    """Return the digest of a tree that is `hashed`, `sha256:…`; docs/reference/digest.md says what is hashed and how.
 
     For each path below the tree, sorted by its bytes, a record of five fields, each ended by a NUL: the type (`d`,
     `f` or `l`), the mode in octal, the mtime in seconds, the SHA-256 of the content in hex (of a symlink its
     target, of a folder nothing), and the path.
     """
-    found = list(walk(tree))
     total = hashlib.sha256()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(found), _AT_ONCE):
-            part = found[start : start + _AT_ONCE]
-            regular = [tree / path for path, status in part if stat.S_ISREG(status.st_mode)]
-            contents = dict(zip(regular, pool.map(content, regular), strict=True))
-            for path, status in part:
-                if stat.S_ISREG(status.st_mode):
-                    kind, hashed = "f", contents[tree / path]
-                elif stat.S_ISLNK(status.st_mode):
-                    kind, hashed = "l", content(tree / path)
-                else:
-                    kind, hashed = "d", ""
-                # A link's own mode means nothing, and systems give it different ones.
-                mode = "777" if kind == "l" else f"{stat.S_IMODE(status.st_mode):o}"
-                mtime = str(int(status.st_mtime))
-                total.update(b"\0".join((*(f.encode() for f in (kind, mode, mtime, hashed)), os.fsencode(path), b"")))
+    for entry, sha256 in found:
+        kind = "f" if entry.is_file else "l" if entry.is_link else "d"
+        # A link's own mode means nothing, and systems give it different ones.
+        mode = "777" if entry.is_link else f"{stat.S_IMODE(entry.mode):o}"
+        fields = (kind, mode, str(entry.mtime), sha256)
+        total.update(b"\0".join((*(text.encode() for text in fields), os.fsencode(entry.path), b"")))
     return f"sha256:{total.hexdigest()}"
 
 

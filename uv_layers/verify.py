@@ -5,14 +5,13 @@ from __future__ import annotations
 import posixpath
 import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from uv_layers import installed, seal
 from uv_layers.model import Problem
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from uv_layers.model import Distribution, LayerLock
@@ -31,24 +30,35 @@ class Made:
     executable: frozenset[str]
 
 
-def problems(tree: Path, lock: LayerLock, made: Made | None, epoch: int) -> list[Problem]:
-    """Return what is wrong with a tree, sorted by path, nothing when all is well.
+def problems(
+    tree: Path, lock: LayerLock, made: Made | None, epoch: int, there: Iterable[tuple[seal.Entry, str]]
+) -> list[Problem]:
+    """Return what is wrong with a tree, which has what is `there`; sorted by path, nothing when all is well.
 
     Without a record of what was `made`, in a tree that came from elsewhere, any bytecode of a source that is there
     will do, and any file of a virtual environment; and any file may be executable. The kinds are `missing`, `added`,
     `altered`, `mode`, `mtime`, `no-package`, `other-version`, `added-package` and `other-prefix`.
     """
     found = installed.distributions(tree)
-    on_disk = dict(seal.walk(tree))
-    digests = _bytecode(tree, found, on_disk) if made is None else made.digests
+    on_disk = {entry.path: _Present(entry, _identity(tree, entry, sha256)) for entry, sha256 in there}
+    digests = _bytecode(found, on_disk) if made is None else made.digests
     if made is None and lock.kind == "environment":
-        there = {path: seal.identity(tree / path) for path in on_disk if not stat.S_ISDIR(on_disk[path].st_mode)}
-        # The least that makes a folder a virtual environment.
-        digests = {f"{lock.prefix.lstrip('/')}/{name}": "" for name in ("bin/python", "pyvenv.cfg")} | there
+        # The least that makes a folder a virtual environment, and all that is there.
+        digests = {f"{lock.prefix.lstrip('/')}/{name}": "" for name in ("bin/python", "pyvenv.cfg")}
+        digests |= {path: present.identity for path, present in on_disk.items() if present.identity}
     wrong = [*_packages(found, lock), *_files(tree, lock.prefix, found, digests, on_disk)]
     executable = None if made is None else made.executable
-    wrong += [problem for path, status in on_disk.items() for problem in _metadata(path, status, epoch, executable)]
+    wrong += [problem for present in on_disk.values() for problem in _metadata(present.entry, epoch, executable)]
     return sorted((Problem(lock.layer, *fields) for fields in wrong), key=lambda p: (p.path, p.kind))
+
+
+class _Present(NamedTuple):
+    entry: seal.Entry
+    identity: str
+
+
+def _identity(tree: Path, entry: seal.Entry, sha256: str) -> str:
+    return seal.identity(tree / entry.path) if entry.is_link else sha256
 
 
 def _packages(found: list[Distribution], lock: LayerLock) -> Iterator[tuple[str, str, str]]:
@@ -66,7 +76,7 @@ def _packages(found: list[Distribution], lock: LayerLock) -> Iterator[tuple[str,
             yield "other-prefix", distribution.info, f"the lock has {lock.prefix}"
 
 
-def _bytecode(tree: Path, found: list[Distribution], on_disk: Mapping[str, os.stat_result]) -> dict[str, str]:
+def _bytecode(found: list[Distribution], on_disk: Mapping[str, _Present]) -> dict[str, str]:
     """Return the digests of the bytecode that is there of the sources in the RECORDs (PEP 3147)."""
     known = {
         (posixpath.dirname(path), posixpath.basename(path).removesuffix(".py"))
@@ -75,11 +85,11 @@ def _bytecode(tree: Path, found: list[Distribution], on_disk: Mapping[str, os.st
         if path.endswith(".py")
     }
     there = {}
-    for path in on_disk:
+    for path, present in on_disk.items():
         folder, name = posixpath.split(path)
-        regular = stat.S_ISREG(on_disk[path].st_mode)
-        if regular and name.endswith(".pyc") and (folder.removesuffix("/__pycache__"), name.split(".")[0]) in known:
-            there[path] = seal.content(tree / path)
+        source = folder.removesuffix("/__pycache__"), name.split(".")[0]
+        if present.entry.is_file and name.endswith(".pyc") and source in known:
+            there[path] = present.identity
     return there
 
 
@@ -88,7 +98,7 @@ def _files(
     prefix: str,
     found: list[Distribution],
     digests: Mapping[str, str],
-    on_disk: Mapping[str, os.stat_result],
+    on_disk: Mapping[str, _Present],
 ) -> Iterator[tuple[str, str, str]]:
     # Bytecode that a wheel brings gives way to that which `install` makes; of a file that several have, the last by
     # name has it, which is the order that they are found in.
@@ -97,13 +107,13 @@ def _files(
     }
     wanted = {*expected, *digests}
     for path in wanted & on_disk.keys():
-        mode, is_link = on_disk[path].st_mode, digests.get(path, "").startswith("-> ")
-        if not (stat.S_ISLNK(mode) if is_link else stat.S_ISREG(mode)):
+        (entry, identity), is_link = on_disk[path], digests.get(path, "").startswith("-> ")
+        if not (entry.is_link if is_link else entry.is_file):
             yield "altered", path, f"it is no {'link' if is_link else 'file'}"
         elif path in digests:
-            if seal.identity(tree / path) != digests[path]:
+            if identity != digests[path]:
                 yield "altered", path, "it is not what was made"
-        elif not installed.matches(tree / path, expected[path]):
+        elif not installed.matches(tree / path, expected[path], identity):
             yield "altered", path, "its hash is not that of RECORD"
     for path in wanted - on_disk.keys():
         yield "missing", path, "RECORD has it" if path in expected else "bytecode" if path.endswith(".pyc") else "made"
@@ -117,17 +127,15 @@ def _files(
         yield "added", path, "no RECORD has it"
 
 
-def _metadata(
-    path: str, status: os.stat_result, epoch: int, executable: frozenset[str] | None
-) -> Iterator[tuple[str, str, str]]:
-    mode, mtime = status.st_mode, int(status.st_mtime)
+def _metadata(entry: seal.Entry, epoch: int, executable: frozenset[str] | None) -> Iterator[tuple[str, str, str]]:
+    path, mode, mtime = entry
     if stat.S_ISDIR(mode):
         sealed = seal.FOLDER
     elif executable is None:
         sealed = seal.file_mode(mode)
     else:
         sealed = seal.EXECUTABLE if path in executable else seal.FILE
-    if not stat.S_ISLNK(mode) and stat.S_IMODE(mode) != sealed:
+    if not entry.is_link and stat.S_IMODE(mode) != sealed:
         yield "mode", path, f"{stat.S_IMODE(mode):o} instead of {sealed:o}"
     if mtime != epoch:
         yield "mtime", path, f"{mtime} instead of {epoch}"

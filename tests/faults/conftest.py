@@ -191,7 +191,7 @@ class Layers:
     def digest(self, layer: str = "heavy") -> str | None:
         """Return the digest of a layer's tree, None where there is none."""
         tree = self.path / layer
-        return seal.digest(tree) if tree.exists() else None
+        return seal.digest(seal.hashed(tree)) if tree.exists() else None
 
     def record(self, layer: str = "heavy"):
         return LayersFolder(self.path).record(layer)

@@ -109,17 +109,27 @@ def test_what_several_have_is_shared_whatever_its_content(tmp_path, put):
         ("", True),
         ("md5=kAFQmDzST7DWlj99KOF_cg", True),
         ("nonsense=x", False),
+        ("nonsense=", False),
+        ("shake_128=x", False),
+        ("shake_128=", False),
     ],
 )
-def test_a_file_is_held_against_its_row(tmp_path, recorded, matches):
+@pytest.mark.parametrize("known", [False, True], ids=["unknown", "known"])
+def test_a_file_is_held_against_its_row(tmp_path, recorded, matches, known):
     (tmp_path / "file").write_bytes(b"abc")
-    assert installed.matches(tmp_path / "file", recorded) is matches
+    sha256 = hashlib.sha256(b"abc").hexdigest() if known else None
+    assert installed.matches(tmp_path / "file", recorded, sha256) is matches
+
+
+def test_what_is_known_of_a_file_is_not_read_again(tmp_path):
+    known = hashlib.sha256(b"abc").hexdigest()
+    recorded = "sha256=ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0"
+    assert installed.matches(tmp_path / "nowhere", recorded, known)
 
 
 def test_a_large_file_is_hashed_whole(tmp_path):
     data = bytes(range(256)) * 10_000
     (tmp_path / "file").write_bytes(data)
-    assert installed.record_hash(tmp_path / "file", "sha1") == installed.record_hash(tmp_path / "file", "sha1")
     expected = hashlib.sha256(data).digest()
     assert installed.matches(tmp_path / "file", "sha256=" + base64.urlsafe_b64encode(expected).decode().rstrip("="))
     (tmp_path / "file").write_bytes(data + b"x")
