@@ -20,6 +20,7 @@ INTRODUCTION = """\
 Made from the commands themselves: `uv-layers COMMAND --help` says the same. Data goes to standard output, all else to
 standard error. An option wins over its environment variable, and of several variables the first that is set counts.
 An option that can be given several times takes a list, separated by spaces, from its variable.
+`uv-layers --version` says the version, and `uv-layers --install-completion` completes words in the running shell.
 How it ends is in [exit codes and errors](exit-codes.md), what `--json` prints in [JSON output](json.md).
 """
 

@@ -59,7 +59,7 @@ ProjectOption = Annotated[
 ]
 PackageOption = Annotated[
     list[str] | None,
-    typer.Option("--package", metavar="NAME", envvar=_env("PACKAGE"), help="A member of the workspace, or several."),
+    typer.Option("--package", metavar="NAME", envvar=_env("PACKAGE"), help="A member of the workspace."),
 ]
 ConfigOption = Annotated[
     Path | None,
@@ -71,7 +71,9 @@ GroupOption = Annotated[
 ]
 NoGroupOption = Annotated[
     list[str] | None,
-    typer.Option("--no-group", metavar="NAME", envvar=_env("NO_GROUP", "UV_NO_GROUP"), help="Leave one out."),
+    typer.Option(
+        "--no-group", metavar="NAME", envvar=_env("NO_GROUP", "UV_NO_GROUP"), help="Leave a dependency group out."
+    ),
 ]
 NoDefaultGroupsOption = Annotated[
     bool,
@@ -118,7 +120,7 @@ FrozenOption = Annotated[
 ]
 OfflineOption = Annotated[bool, typer.Option("--offline", envvar=_env("OFFLINE", "UV_OFFLINE"), help="Use no network.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", envvar=_env("VERBOSE"), help="Say more.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", envvar=_env("QUIET"), help="Say errors alone.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", envvar=_env("QUIET"), help="Print data and errors alone.")]
 JsonOption = Annotated[bool, typer.Option("--json", envvar=_env("JSON"), help="Print a JSON document.")]
 
 
@@ -216,13 +218,19 @@ def plan(*, options: Options, as_json: JsonOption = False) -> None:
 
 
 LayersArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[LAYER]...", help="Layers, or dependency groups.", show_default=False)
+    list[str] | None,
+    typer.Argument(metavar="[LAYER]...", help="Layers, or dependency groups; all when left out.", show_default=False),
 ]
 
 
 LayersDirOption = Annotated[
     Path | None,
-    typer.Option("--layers-dir", metavar="DIR", envvar=_env("LAYERS_DIR"), help="Where trees are. [layers]"),
+    typer.Option(
+        "--layers-dir",
+        metavar="DIR",
+        envvar=_env("LAYERS_DIR"),
+        help="Where trees are. [layers in the project's folder]",
+    ),
 ]
 
 
@@ -249,7 +257,11 @@ def export(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="DIR", envvar=_env("OUTPUT"), help="Where to write; - prints one layer."
+            "--output",
+            "-o",
+            metavar="DIR",
+            envvar=_env("OUTPUT"),
+            help="Where to write; - prints one layer. [the project's folder]",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -276,7 +288,10 @@ def export(
 def install(
     *,
     options: Options,
-    layers: LayersArgument = None,
+    layers: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[LAYER]...", help="Layers, or dependency groups.", show_default=False),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", envvar=_env("ALL"), help="Install every layer.")] = False,
     layers_dir: LayersDirOption = None,
     sources: Annotated[
@@ -340,7 +355,7 @@ def verify(
 
 @_command(
     example="uv-layers env --shell fish | source",
-    without=("prefix", "python", "platform", "locked", "frozen", "offline", "verbose"),
+    without=("prefix", "python", "platform", "warn_size", "locked", "frozen", "offline", "verbose"),
 )
 def env(
     *,
@@ -394,7 +409,9 @@ def diff(
     ] = None,
     layer: Annotated[
         list[str] | None,
-        typer.Option("--layer", metavar="NAME", envvar=_env("LAYER"), help="With --exit-code: only it."),
+        typer.Option(
+            "--layer", metavar="NAME", envvar=_env("LAYER"), help="With --exit-code: look at this layer alone."
+        ),
     ] = None,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", envvar=_env("EXIT_CODE"), help="Exit with 1 when a layer changes.")
@@ -432,7 +449,9 @@ def suggest(
     ] = None,
     max_revisions: Annotated[
         int | None,
-        typer.Option("--max-revisions", metavar="N", min=1, envvar=_env("MAX_REVISIONS"), help="Learn from the last."),
+        typer.Option(
+            "--max-revisions", metavar="N", min=1, envvar=_env("MAX_REVISIONS"), help="Learn from the last N revisions."
+        ),
     ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", envvar=_env("KEEP"), help="Start from today's layers; move only what pays.")
@@ -493,7 +512,10 @@ def cache_size(*, as_json: JsonOption = False) -> None:
 
 @cache_app.command("prune", epilog="Example: uv-layers cache prune --days 7")
 def cache_prune(
-    days: Annotated[int, typer.Option("--days", min=0, envvar=_env("DAYS"), help="Keep what was used since.")] = 30,
+    days: Annotated[
+        int,
+        typer.Option("--days", metavar="N", min=0, envvar=_env("DAYS"), help="Keep what was used in the last N days."),
+    ] = 30,
 ) -> None:
     """Remove the bytecode of wheels that were not installed of late."""
     _removed(_cache().prune(days))
@@ -518,7 +540,10 @@ def _removed(result: tuple[int, int]) -> None:
 def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
     *,
     options: Options,
-    layers: LayersArgument = None,
+    groups: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[GROUP]...", help="Dependency groups to add as layers on top.", show_default=False),
+    ] = None,
     snippet: Annotated[
         bool, typer.Option("--snippet", envvar=_env("SNIPPET"), help="The stages and the COPY lines alone.")
     ] = False,
@@ -597,11 +622,11 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
         raise errors.UsageError("--snippet, --write, --check and --bake are different things to do; give one")
     path = write or check
     if as_bake:
-        typer.echo(commands.bake(options, path or Path("Dockerfile"), layers or (), told), nl=False)
+        typer.echo(commands.bake(options, path or Path("Dockerfile"), groups or (), told), nl=False)
     elif path is None:
-        typer.echo(commands.dockerfile(options, layers or (), told, snippet=snippet), nl=False)
+        typer.echo(commands.dockerfile(options, groups or (), told, snippet=snippet), nl=False)
     else:
-        _keep(path, *commands.kept_dockerfile(options, path, layers or (), told), options, write=check is None)
+        _keep(path, *commands.kept_dockerfile(options, path, groups or (), told), options, write=check is None)
 
 
 def _keep(path: Path, old: str, new: str, options: Options, *, write: bool) -> None:
