@@ -31,6 +31,8 @@ _RECORD = {
     "made": dict,
 }
 
+_LARGEST_NUMBER = 2**63
+
 # Run by the target: makes the environment in the folder that is its first argument, with scripts for the second.
 _VENV = """
 import os, sys, types, venv
@@ -54,6 +56,8 @@ def recorded(folder: LayersFolder, layer: str) -> dict[str, Any] | None:
 def _is_whole(record: Mapping[str, Any]) -> bool:
     """Tell whether a record has all that `install` puts into one: others may write to the folder, too."""
     if not all(isinstance(record.get(name), form) for name, form in _RECORD.items()):
+        return False
+    if not all(0 <= record[name] < _LARGEST_NUMBER for name, form in _RECORD.items() if form is int):
         return False
     texts = [*record["built"], *record["executable"], *record["made"].values()]
     for clash in record["clashes"]:
@@ -94,7 +98,7 @@ class Build:
         told += [options.packages, *(self.environ.get(name) for name in ("PATH", "VIRTUAL_ENV"))]
         digest = hashlib.sha256(json.dumps(told).encode())
         for path in inputs:
-            digest.update(f"\0{path}\0{file_content(path)}".encode())
+            digest.update(b"\0".join((b"", os.fsencode(path), file_content(path).encode())))
         return digest.hexdigest()
 
     def unchanged(self, layer: str, stamp: str) -> Tree | None:
@@ -181,13 +185,16 @@ class Build:
         from uv_layers.pylock import file_name, placed  # noqa: PLC0415
         from uv_layers.uv import install_argv  # noqa: PLC0415
 
+        for place in (self.root, self.folder.path):
+            if os.fsencode(place) != str(place).encode(errors="replace"):
+                raise errors.UsageError(f"{place} is no name in UTF-8, which uv needs; choose another folder")
         # uv is given its settings, and so looks for none around the trees.
         work.mkdir()
         settings = work / "uv.toml"
+        file = work / file_name(lock.layer)
         # An index may have its password in its address.
         settings.touch(mode=0o600)
         settings.write_text(tomli_w.dumps({**lock.settings, **self.access}), encoding="utf-8")
-        file = work / file_name(lock.layer)
         if not lock.folders:
             file.write_text(placed(lock, self.root, only), encoding="utf-8")
         argv = install_argv(

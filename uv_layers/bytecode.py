@@ -155,8 +155,13 @@ class Cache:
             return None
         with suppress(OSError):  # a cache that is only read
             os.utime(path)
-        names, *codes = _unpacked(data, start)
-        return dict(zip(json.loads(names or b""), codes, strict=True))
+        # Whoever writes to a shared cache can write a checksum that holds.
+        try:
+            names, *codes = _unpacked(data, start)
+            found = dict(zip(json.loads(names or b""), codes, strict=True))
+        except (TypeError, ValueError, RecursionError, struct.error):
+            return None
+        return found if all(isinstance(name, str) and "\0" not in name for name in found) else None
 
     def put(self, key: str, codes: Mapping[str, bytes | None]) -> None:
         """Keep an entry; a cache that cannot be written to is not used."""
@@ -197,7 +202,8 @@ class Cache:
         before = self.size()
         for folder in self.path.glob("bytecode-v*"):
             shutil.rmtree(folder, ignore_errors=True)
-        return before
+        after = self.size()
+        return before[0] - after[0], before[1] - after[1]
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
         for path in sorted(self.path.glob("bytecode-v*/*/*")):
@@ -215,7 +221,6 @@ def _packed(code: bytes | None) -> tuple[bytes, bytes]:
 
 
 def _unpacked(data: bytes, start: int) -> Iterator[bytes | None]:
-    # The checksum has held, so the lengths are those that `put` wrote.
     while start < len(data):
         (length,) = struct.unpack_from("<q", data, start)
         start += 8

@@ -41,7 +41,7 @@ app = typer.Typer(
 
 
 def _bytes(text: str) -> int:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(B|kB|MB|GB)?", text)
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?) ?(B|kB|MB|GB)?", text)
     if match is None:
         raise errors.UsageError(f"--warn-size is {text!r}; give a size such as 500MB or 2GB")
     return int(float(match[1]) * {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}[match[2] or "B"])
@@ -498,7 +498,7 @@ def cache_dir(*, as_json: JsonOption = False) -> None:
     from uv_layers.output import envelope  # noqa: PLC0415
 
     path = str(_cache().path)
-    typer.echo(envelope("cache dir", {"path": path}) if as_json else path)
+    typer.echo(envelope("cache dir", {"path": path}) if as_json else os.fsencode(path))
 
 
 @cache_app.command("size", epilog="Example: uv-layers cache size")
@@ -514,7 +514,9 @@ def cache_size(*, as_json: JsonOption = False) -> None:
 def cache_prune(
     days: Annotated[
         int,
-        typer.Option("--days", metavar="N", min=0, envvar=_env("DAYS"), help="Keep what was used in the last N days."),
+        typer.Option(
+            "--days", metavar="N", min=0, max=36500, envvar=_env("DAYS"), help="Keep what was used in the last N days."
+        ),
     ] = 30,
 ) -> None:
     """Remove the bytecode of wheels that were not installed of late."""
@@ -636,7 +638,7 @@ def _keep(path: Path, old: str, new: str, options: Options, *, write: bool) -> N
     elif write:
         from uv_layers.fs import write_atomically  # noqa: PLC0415
 
-        place = path.resolve()
+        place = Path(os.path.realpath(path))  # not Path.resolve, which fails for a link to itself
         place.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(place, new)
         _say(f"{path}: written", options)
@@ -646,7 +648,8 @@ def _keep(path: Path, old: str, new: str, options: Options, *, write: bool) -> N
         before, after = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (old, new))
         lines = unified_diff(before, after, f"{path}", f"{path} (as it should be)")
         whole = (li if li.endswith("\n") else f"{li}\n\\ No newline at end of file\n" for li in lines)
-        typer.echo("".join(whole), nl=False)
+        # As bytes: a path may be none of the encoding that the terminal has.
+        typer.echo(os.fsencode("".join(whole)), nl=False)
         _say(f"{path} is stale; run `uv-layers dockerfile --write {path}`", options)
         raise typer.Exit(1)
 

@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 _LAST_SECOND = 2**32 - 1
 
 
-def plan(options: Options, named: Sequence[str] = ()) -> Plan:
-    """Return the plan of the project, with a layer on top for each of `named` that is only a group."""
-    return planner.make(options, planner.find_project(options), named)
+def plan(options: Options) -> Plan:
+    """Return the plan of the project."""
+    return planner.make(options, planner.find_project(options), ())
 
 
 def export(
@@ -132,7 +132,8 @@ class _Place:
 
 
 def _place(options: Options, named: Sequence[str], layers_dir: Path | None) -> _Place:
-    start = (options.directory or Path.cwd()).resolve()
+    # Not Path.resolve, which fails for a link to itself.
+    start = Path(os.path.realpath(options.directory or Path.cwd()))
     # A folder with layer locks is what a builder's stage has; a project above it is then not meant.
     if not (start / "pyproject.toml").is_file() and (found := pylock.layers_in(start)):
         layers = tuple(dict.fromkeys(named or found))
@@ -411,7 +412,7 @@ def bake(options: Options, path: Path, named: Sequence[str] = (), told: Mapping[
 
 def _epoch(environ: Mapping[str, str]) -> int:
     value = environ.get("SOURCE_DATE_EPOCH", "")
-    if value and (not value.isdecimal() or int(value) > _LAST_SECOND):
+    if value and (not value.isdecimal() or len(value) > len(str(_LAST_SECOND)) or int(value) > _LAST_SECOND):
         raise errors.UsageError(
             f"SOURCE_DATE_EPOCH is {value!r}; set it to a number of seconds up to {_LAST_SECOND}, or unset it"
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import tomli
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 # A table of seven bytes takes a thousand in memory, and a key of n parts n² steps and as much memory: with these, no
@@ -21,9 +21,7 @@ DOTS = 20_000_000
 # is the largest that TOML promises.
 DEEPEST = 100
 LARGEST_NUMBER = 2**63 - 1
-# uv's settings that are read here, by the form that uv has for them; of all others uv speaks for itself.
-_LISTS = {"find-links", "no-binary-package", "no-build-isolation-package", "no-build-package"}
-_TABLES = {"config-settings-package", "extra-build-dependencies", "extra-build-variables"}
+_STRINGS = "a list of strings"
 
 
 def read(path: Path, largest: int = LARGEST) -> tuple[str, dict[str, Any]]:
@@ -62,18 +60,45 @@ def _check(document: dict[str, Any]) -> None:
 def misshapen(settings: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return the first of uv's settings that is read here and has another form than uv has for it, and that form."""
     for key, value in settings.items():
-        if key in _LISTS and not _is_list(value, str):
-            return key, "a list of strings"
-        if key in _TABLES and not isinstance(value, dict):
-            return key, "a table"
-        if key == "index" and not (_is_list(value, dict) and all(isinstance(i.get("url"), str) for i in value)):
-            return key, "a list of tables, each with a url"
-        if key == "index-url" and not isinstance(value, str):
-            return key, "a string"
-        if key == "extra-index-url" and not (isinstance(value, str) or _is_list(value, str)):
-            return key, "a list of strings"
+        for fits, form in _FORMS.get(key, ()):
+            if not fits(value):
+                return key, form
     return None
 
 
-def _is_list(value: object, kind: type) -> bool:
+def _is_list(value: object, kind: type = str) -> bool:
     return isinstance(value, list) and all(isinstance(item, kind) for item in value)
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _has_urls(value: object) -> bool:
+    return isinstance(value, list) and all(_is_table(index) and _is_text(index.get("url")) for index in value)
+
+
+def _is_place(value: Any) -> bool:
+    """Tell whether what is text in a value could be a path, as far as any text can."""
+    if isinstance(value, str):
+        return "\0" not in value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(map(_is_place, inner))
+
+
+_PLACE = (_is_place, "text without a NUL")
+# uv's settings that are read here, with the form that uv has for them; of all others uv speaks for itself.
+_FORMS: dict[str, tuple[tuple[Callable[[Any], bool], str], ...]] = {
+    **dict.fromkeys(("no-binary-package", "no-build-isolation-package", "no-build-package"), ((_is_list, _STRINGS),)),
+    **dict.fromkeys(
+        ("config-settings-package", "extra-build-dependencies", "extra-build-variables"), ((_is_table, "a table"),)
+    ),
+    "find-links": ((_is_list, _STRINGS), _PLACE),
+    "index": ((_has_urls, "a list of tables, each with a url"), _PLACE),
+    "index-url": ((_is_text, "a string"), _PLACE),
+    "extra-index-url": ((lambda value: _is_text(value) or _is_list(value), _STRINGS), _PLACE),
+}

@@ -52,8 +52,9 @@ class Repository:
         """
         below = os.path.relpath(os.path.realpath(folder), self.root)
         listed = self._git(["ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", below])
-        # git reads one name a line.
-        named = [n for n in listed.split("\0") if posixpath.basename(n) in {*_DECIDING, *more} and "\n" not in n]
+        # git reads one name a line. A tree that git has not made may have folders called `..`.
+        paths = [name for name in listed.split("\0") if "\n" not in name and ".." not in name.split("/")]
+        named = [path for path in paths if posixpath.basename(path) in {*_DECIDING, *more}]
         texts = self.contents([f"{commit}:{name}" for name in named], "--follow-symlinks")
         found = zip(named, texts, strict=True)
         return {folder / os.path.relpath(name, below): text for name, text in found if text is not None}
@@ -87,7 +88,9 @@ class Repository:
                 git.stdin.write(request)
                 git.stdin.flush()
                 fields = git.stdout.readline().split()
-                if fields[-1:] in ([], [b"missing"]):
+                if not fields:
+                    raise ChildProcessError("git ended before it was asked for all")
+                if fields[-1] == b"missing":
                     yield None
                     continue
                 size = int(fields[-1])
@@ -103,7 +106,8 @@ class Repository:
 
     def _git(self, words: Sequence[str], revision: str | None = None) -> str:
         try:
-            done = process.run(["git", *words], env=self._environ, cwd=self._folder)
+            # The user may have turned off that the first revision is shown.
+            done = process.run(["git", "-c", "log.showRoot=true", *words], env=self._environ, cwd=self._folder)
         except OSError as error:
             raise errors.GitError(f"git does not run ({error.strerror}); install it") from None
         if done.status:

@@ -57,7 +57,7 @@ def _read(tree: Path, info: str) -> Distribution:
             for row in filter(None, csv.reader(file)):
                 path = posixpath.normpath(posixpath.join(site, row[0]))
                 # A wheel may bring the RECORD of another: nothing of it leads out of the tree.
-                if path[:1] != "/" and path.split("/", 1)[0] != "..":
+                if path[:1] != "/" and path.split("/", 1)[0] != ".." and "\0" not in path:
                     files[path] = row[1] if len(row) > 1 else ""
     except (OSError, csv.Error):
         # Then nothing is known to belong to it, which `verify` finds out.

@@ -7,12 +7,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _running: set[subprocess.Popen[Any]] = set()
+# Those that `stop` has ended.
+_ended: WeakSet[subprocess.Popen[Any]] = WeakSet()
 _guard = Lock()
 _stops = 0
 _unfinished = 0
@@ -62,7 +65,7 @@ def run(
         child.__exit__(None, None, None)
         with _guard:
             _running.discard(child)
-    _raise_if_stopped()  # what it said is not the whole
+    _raise_if_stopped(child)  # what it said is not the whole
     return Finished(child.returncode, stdout, stderr or "")
 
 
@@ -101,12 +104,12 @@ def worker(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Iterato
         yield pipes
     except BrokenPipeError:
         child.kill()
-        _raise_if_stopped()
+        _raise_if_stopped(child)
         # Not as it is, which would say that nobody reads what this program prints.
         raise ChildProcessError(f"{argv[0]} ended before it was asked for all") from None
     except BaseException:
         child.kill()
-        _raise_if_stopped()
+        _raise_if_stopped(child)
         raise
     finally:
         with suppress(BrokenPipeError):
@@ -115,7 +118,7 @@ def worker(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Iterato
         pipes.stdout.close()
         with _guard:
             _running.discard(child)
-    _raise_if_stopped()
+    _raise_if_stopped(child)
 
 
 def _start(argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
@@ -126,8 +129,9 @@ def _start(argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
     return child
 
 
-def _raise_if_stopped() -> None:
-    if _stops:
+def _raise_if_stopped(child: subprocess.Popen[Any] | None = None) -> None:
+    # The `with` block that ended the child may be left by now.
+    if _stops or child in _ended:
         raise Stopped
 
 
@@ -137,6 +141,7 @@ def stop() -> None:
     with _guard:
         _stops += 1
         for child in _running:
+            _ended.add(child)
             child.kill()
 
 

@@ -37,7 +37,7 @@ _LINE = 90
 
 def find(start: Path) -> Path | None:
     """Return the nearest folder with a `pyproject.toml`, from `start` upwards, or None."""
-    start = start.resolve()
+    start = Path(os.path.realpath(start))  # not Path.resolve, which fails for a link to itself
     return next((d for d in (start, *start.parents) if (d / "pyproject.toml").is_file()), None)
 
 

@@ -37,7 +37,7 @@ _ALIASES = {"linux": "linux/amd64", "riscv64-unknown-linux": "linux/riscv64"}
 # The least glibc that `--platform linux/…` assumes, as uv's own `--python-platform linux` does.
 _GLIBC = 28
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-_TRIPLE = re.compile(r"(x86_64|aarch64|riscv64)-(?:manylinux_2_(\d+)|(manylinux2014)|unknown-linux-(gnu|musl))")
+_TRIPLE = re.compile(r"(x86_64|aarch64|riscv64)-(?:manylinux_2_(\d{1,2})|(manylinux2014)|unknown-linux-(gnu|musl))")
 
 
 def running_satisfies(request: str | None, requires_python: str | None) -> bool:
@@ -47,7 +47,7 @@ def running_satisfies(request: str | None, requires_python: str | None) -> bool:
     """
     running = sys.version_info[:3]
     if request is not None:
-        match = re.fullmatch(r"(?:(?:cpython|cp)@?)?(\d+(?:\.\d+){0,2})", request)
+        match = re.fullmatch(r"(?:(?:cpython|cp)@?)?(\d{1,4}(?:\.\d{1,4}){0,2})", request)
         asked = tuple(map(int, match[1].split("."))) if match else None
         if asked is None or sys.implementation.name != "cpython" or running[: len(asked)] != asked:
             return False
@@ -106,7 +106,8 @@ def of_platform(platform: str, python: str) -> Target:
     from packaging.tags import compatible_tags, cpython_tags  # noqa: PLC0415 - 40 ms
 
     name, machine, libc = _platform(platform)
-    match = re.fullmatch(r"(?:cpython@?)?(3)\.(\d+)(?:\.(\d+))?", python)
+    # The tags of a version are as many as its number is large.
+    match = re.fullmatch(r"(?:cpython@?)?(3)\.(\d{1,2})(?:\.(\d{1,4}))?", python)
     if match is None:
         raise errors.TargetError(f"--platform needs a Python version such as --python 3.12, not {python!r}")
     minor, micro = int(match[2]), int(match[3] or 0)

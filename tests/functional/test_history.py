@@ -109,7 +109,13 @@ def test_a_merge_is_one_revision(git, folder, commit):
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("color.ui", "always"), ("diff.renames", "false"), ("diff.relative", "true"), ("log.diffMerges", "off")],
+    [
+        ("color.ui", "always"),
+        ("diff.renames", "false"),
+        ("diff.relative", "true"),
+        ("log.diffMerges", "off"),
+        ("log.showRoot", "false"),
+    ],
 )
 def test_settings_of_the_user_change_nothing(git, folder, commit, setting, value):
     first = commit(text(1))
@@ -128,6 +134,32 @@ def test_a_folder_that_is_reached_through_a_link_has_the_same_revisions(folder, 
 
 
 # What files were
+
+
+def test_a_git_that_ends_before_it_was_asked_for_all_is_an_error(folder, commit, tmp_path):
+    blobs = [commit(text(number)).blob for number in range(2)]
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").write_text('#!/bin/sh\ncase "$*" in *cat-file*) read line ;; *) echo / ;; esac\n')
+    (tmp_path / "bin/git").chmod(0o755)
+    ending = Repository(folder, {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"})
+    with pytest.raises(ChildProcessError, match="git ended before it was asked for all"):
+        list(ending.contents(blobs))
+
+
+def test_a_tree_with_a_way_out_of_the_repository_has_no_files_there(git, folder, commit):
+    commit("locked")
+    blob = git(folder, "rev-parse", "HEAD:uv.lock")
+
+    def tree(mode, name, entry):
+        path = folder / ".git/tree"
+        path.write_bytes(f"{mode} {name}".encode() + b"\0" + bytes.fromhex(entry))
+        return git(folder, "hash-object", "-t", "tree", "-w", "--literally", str(path))
+
+    # As git makes none, and fetches them unless it is told to look.
+    out = tree("40000", "a", tree("40000", "..", tree("100644", "uv.lock", blob)))
+    forged = git(folder, "commit-tree", "-m", "forged", out)
+    assert git(folder, "ls-tree", "-r", "--name-only", forged) == "a/../uv.lock"
+    assert opened(folder).files(forged, folder) == {}
 
 
 def test_contents_are_the_texts_of_blobs_and_none_where_there_is_no_text(folder, commit):

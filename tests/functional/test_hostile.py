@@ -205,7 +205,10 @@ def test_a_link_to_a_device_is_not_read(measured, tmp_path, name):
     (tmp_path / "uv.lock").touch()
     (tmp_path / name).symlink_to("/dev/zero")
     words = ("verify", "some") if name.startswith("pylock") else ("dockerfile", "--base", "a", "--tool", "1")
-    _modest(measured(*words, cwd=tmp_path))
+    used = measured(*words, cwd=tmp_path)
+    _modest(used)
+    refusals = {"pyproject.toml": "error[no-project]: ", "pylock.some.toml": "error[no-layer-lock]: "}
+    assert (used.status, used.stderr[: len(refusals.get(name, ""))]) == (2 * (name in refusals), refusals.get(name, ""))
 
 
 def test_a_link_to_itself_is_as_any_other_path(run, tmp_path):
@@ -215,6 +218,31 @@ def test_a_link_to_itself_is_as_any_other_path(run, tmp_path):
     ended = run("dockerfile", "--python", "3.12", cwd=tmp_path)
     assert ended.status == 0, ended.output
     assert "source=web.whl,target=/build/web.whl" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [(("dockerfile", "--python", "3.12", "--write", "loop"), 4), (("env", "--project", "loop"), 2)],
+    ids=["a Dockerfile", "a project"],
+)
+def test_a_link_to_itself_is_one_line(run, tmp_path, words, status):
+    (tmp_path / "uv.lock").touch()
+    (tmp_path / "pyproject.toml").write_text(HEAD)
+    (tmp_path / "loop").symlink_to("loop")
+    ended = run(*words, cwd=tmp_path)
+    assert (ended.status, ended.stdout, ended.stderr.count("\n")) == (status, "", 1), ended.output
+    assert ended.stderr.startswith("error[")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="names are UTF-8 there")
+def test_a_folder_whose_name_is_no_text_is_one_line(run, stage):
+    stage.lock("some", stage.wheel("alpha"))
+    odd = stage.copy(os.fsdecode(b"odd\xff"))
+    ended = run("install", "some", cwd=odd)
+    assert ended.status == 2, ended.output
+    assert ended.stderr.startswith("error[usage]: ")
+    assert ended.stderr.endswith("is no name in UTF-8, which uv needs; choose another folder\n")
+    assert ended.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("request_", ["-h", "--version", "\0", "3.12\x1b[31m", "x" * 300])
@@ -430,7 +458,7 @@ def test_a_wheel_writes_nothing_out_of_its_tree(stage, run, tmp_path, site, name
     victim.write_text(_shebang())
     victim.chmod(0o600)
     # As deep as a staging folder is, whatever it is called.
-    up = os.path.relpath(tmp_path, stage / f"layers/.uv-layers/some.staging/tree{prefix}/{site}")
+    up = os.path.relpath(tmp_path, stage / f"layers/.uv-layers/some.staging/0123456789abcdef/tree{prefix}/{site}")
     entries = [
         (path.format(out=tmp_path, up=up), mode, text.format(out=tmp_path, up=up)) for path, mode, text in WHEELS[name]
     ]

@@ -67,6 +67,19 @@ def _time_out():
     return time.monotonic() - started, [str(warning.message) for warning in left_open]
 
 
+def test_what_was_ended_is_known_to_be_though_nothing_is_being_stopped_any_more():
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(process.run, _python("import time; time.sleep(60)"), env=os.environ)
+        while not process._running:  # noqa: SLF001 - it has begun
+            time.sleep(0.01)
+        with process._guard:  # noqa: SLF001 - it can look only when all is over
+            for child in process._running:  # noqa: SLF001
+                process._ended.add(child)  # noqa: SLF001
+                child.kill()
+        with pytest.raises(process.Stopped):
+            running.result()
+
+
 @pytest.mark.parametrize("failure", [shellingham.ShellDetectionFailure(), RuntimeError(), TypeError()])
 def test_a_shell_that_is_not_found_is_that_of_the_user(monkeypatch, failure):
     def fail():
@@ -160,10 +173,13 @@ def test_a_worker_that_has_ended_by_itself_is_no_error_when_it_is_left(tmp_path)
 
 
 def test_a_worker_is_ended_with_the_others_and_none_is_started_after(tmp_path):
-    with process.worker(_python(ECHO), env=os.environ, cwd=tmp_path) as ask, process.stopped():
-        assert ask.stdout.readline() == b""
-        with pytest.raises(process.Stopped), process.worker(_python(""), env=os.environ, cwd=tmp_path):
-            pytest.fail("it was started")
+    with ExitStack() as until:
+        until.enter_context(pytest.raises(process.Stopped))
+        ask = until.enter_context(process.worker(_python(ECHO), env=os.environ, cwd=tmp_path))
+        with process.stopped():
+            assert ask.stdout.readline() == b""
+            with pytest.raises(process.Stopped), process.worker(_python(""), env=os.environ, cwd=tmp_path):
+                pytest.fail("it was started")
 
 
 def _ask_until_stopped(tmp_path, until):

@@ -161,6 +161,8 @@ def test_a_tree_whose_staging_a_killed_run_has_left_is_looked_at_again(build, tm
 DAMAGE = {
     **{f"no {name}": {name: None} for name in ("key", "stamp", "interpreter", "packages", "files", "size")},
     **{f"no {name}": {name: None} for name in ("built", "clashes", "invalid", "epoch", "executable", "made")},
+    "a size that no file has": {"size": 10**400},
+    "an epoch before all": {"epoch": -1},
     "no interpreter in its list": {"interpreter": []},
     "an interpreter that is a number": {"interpreter": [1]},
     "a built package that is a list": {"built": [[]]},

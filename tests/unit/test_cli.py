@@ -197,7 +197,7 @@ def test_a_size_is_a_number_with_the_unit_of_registries(run, asked, size, number
     assert asked[0][0][0].warn_size == number
 
 
-@pytest.mark.parametrize("size", ["", "GB", "1gb", "1 TB", "-1", "1e9", "1..5MB", "1MB "])
+@pytest.mark.parametrize("size", ["", "GB", "1gb", "1 TB", "-1", "1e9", "1..5MB", "1MB ", "9" * 400, f"1.{'9' * 400}"])
 def test_a_size_that_is_none_is_refused(run, asked, size):
     status, out, err = run("plan", "--warn-size", size)
     assert (status, out, asked) == (2, "", [])

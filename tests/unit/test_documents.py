@@ -105,6 +105,10 @@ def test_settings_in_the_form_that_uv_has_for_them(settings):
         ("index", ["a", {}, ["a"], [{}], [{"url": 1}]], "a list of tables, each with a url"),
         ("index-url", [1, ["a"]], "a string"),
         ("extra-index-url", [1, [1]], "a list of strings"),
+        ("find-links", [["a", "b\0"]], "text without a NUL"),
+        ("index", [[{"url": "a"}, {"url": "\0"}], [{"url": "a", "name": ["\0"]}]], "text without a NUL"),
+        ("index-url", ["\0"], "text without a NUL"),
+        ("extra-index-url", ["\0", ["a", "\0"]], "text without a NUL"),
     ],
 )
 def test_settings_in_another_form(key, values, form):

@@ -100,6 +100,14 @@ def test_what_several_have_is_shared_whatever_its_content(tmp_path, put):
     }
 
 
+def test_a_path_that_there_cannot_be_is_no_file_of_a_distribution(tmp_path, put):
+    info = put(tmp_path, "odd", {f"{SITE}/a.py": ""})
+    with (tmp_path / info / "RECORD").open("ab") as file:
+        file.write(b"x\0y,,\n")
+    [found] = installed.distributions(tmp_path)
+    assert not any("\0" in path for path in found.files)
+
+
 @pytest.mark.parametrize(
     ("recorded", "matches"),
     [

@@ -39,6 +39,8 @@ NEXT = f"{MAJOR}.{MINOR + 1}"
         (f">={THIS}", None, False),
         (f"pypy{THIS}", None, False),
         (f"{THIS}t", None, False),
+        ("9" * 5000, None, False),
+        (f"3.{'9' * 5000}", None, False),
         ("/opt/python/bin/python3", None, False),
         ("", None, False),
     ],
@@ -144,14 +146,31 @@ def test_a_python_of_a_platform_is_a_version(python, full):
     assert (markers["python_full_version"], markers["python_version"]) == (full, full.rsplit(".", 1)[0])
 
 
-@pytest.mark.parametrize("python", ["3", "2.7", "312", "3.12t", ">=3.12", "pypy3.10", "/usr/bin/python3", ""])
+@pytest.mark.parametrize(
+    "python",
+    [
+        *("3", "2.7", "312", "3.12t", ">=3.12", "pypy3.10", "/usr/bin/python3", ""),
+        # The tags of such a version would have no end.
+        *("3.99999999999", f"3.{'9' * 5000}", f"3.12.{'9' * 5000}"),
+    ],
+)
 def test_anything_else_is_no_python_of_a_platform(python):
     with pytest.raises(TargetError, match=r"^--platform needs a Python version such as --python 3\.12, not "):
         target.of_platform("linux/amd64", python)
 
 
 @pytest.mark.parametrize(
-    "platform", ["", "linux/", "linux/mips", "linux/arm/v7", "windows/amd64", "x86_64-apple-darwin", "amd64"]
+    "platform",
+    [
+        "",
+        "linux/",
+        "linux/mips",
+        "linux/arm/v7",
+        "windows/amd64",
+        "x86_64-apple-darwin",
+        "amd64",
+        "x86_64-manylinux_2_999999999",
+    ],
 )
 def test_an_unknown_platform_is_an_error_that_names_known_ones(platform):
     with pytest.raises(TargetError, match=f"^unknown platform '{platform}'; use linux/amd64, linux/arm64, or "):
