@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -153,6 +154,7 @@ def test_a_newer_revision_of_the_lock_is_read(project, start, run):
     text = (folder / "uv.lock").read_text(encoding="utf-8")
     assert "\nrevision = " in text
     expected = run("plan", "--json", cwd=folder).stdout
+    assert json.loads(expected)["layers"]
     revision = text.split("\nrevision = ")[1].split("\n")[0]
     folder.edit(f"revision = {revision}\n", "revision = 99\n", "uv.lock")
     assert start("plan", "--json", cwd=folder).end().stdout == expected

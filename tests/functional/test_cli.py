@@ -54,14 +54,6 @@ def test_help_of_a_command_has_an_example_of_it(run, tmp_path, command):
         assert f"Example: uv-layers {command}" in " ".join(ended.stdout.split())
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_option_of_a_command_has_its_variable(run, tmp_path, command):
-    text = " ".join(run(command, "--help", cwd=tmp_path).stdout.split())
-    options = text[text.index("Options:") :].replace("-h, --help", "")
-    assert "UV_LAYERS_PROJECT" in options
-    assert "UV_LAYERS_CONFIG" in options
-
-
 def test_help_reads_no_project_and_starts_no_uv(run, tmp_path):
     (tmp_path / "pyproject.toml").write_text("[broken")
     ended = run("plan", "--help", cwd=tmp_path, UV_LAYERS_UV=str(tmp_path / "nowhere"))

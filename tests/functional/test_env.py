@@ -222,7 +222,8 @@ def test_any_prefix_will_do(stage, run, site, prefix):
 
 def test_an_empty_layer_changes_no_variable(built, run):
     for shell in ("bash", "fish", "powershell"):
-        assert run("env", "empty", "--shell", shell, "-q", cwd=built).stdout == ""
+        ended = run("env", "empty", "--shell", shell, "-q", cwd=built)
+        assert (ended.status, ended.output) == (0, "")
 
 
 def test_a_tree_that_is_not_there_or_half_replaced_is_named_with_the_next_step(built, run):

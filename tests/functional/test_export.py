@@ -151,7 +151,7 @@ def test_a_second_export_leaves_the_files_alone(project, run):
     folder = project(APP)
     run("export", cwd=folder)
     before = {p.name: (p.stat().st_mtime_ns, p.stat().st_ino) for p in folder.path.glob("pylock.*")}
-    run("export", cwd=folder)
+    assert run("export", cwd=folder).status == 0
     assert {p.name: (p.stat().st_mtime_ns, p.stat().st_ino) for p in folder.path.glob("pylock.*")} == before
 
 
@@ -188,7 +188,7 @@ def test_no_lock_changes_when_the_project_is_locked_anew(project, run):
     before = texts(folder)
     (folder / "uv.lock").unlink()
     folder.lock()
-    run("export", cwd=folder)
+    assert run("export", cwd=folder).status == 0
     assert changed(before, texts(folder)) == []
 
 
@@ -206,7 +206,7 @@ def test_new_wheels_of_other_platforms_change_no_lock(project, run):
     lock = (folder / "uv.lock").read_text(encoding="utf-8")
     [windows] = [line for line in lock.splitlines() if "numbers-1.0-py3-none-macosx_10_9" in line][:1]
     folder.edit(windows, windows.replace("macosx_10_9_x86_64", "win_amd64") + "\n" + windows, "uv.lock")
-    run("export", "--frozen", cwd=folder)
+    assert run("export", "--frozen", cwd=folder).status == 0
     assert changed(before, texts(folder)) == []
 
 

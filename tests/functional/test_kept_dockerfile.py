@@ -277,8 +277,6 @@ def test_what_would_be_an_instruction_is_refused(project, run, setting, error):
     folder = project(f"{APP}[tool.uv-layers.dockerfile]\n{setting}\n")
     for words in ((), ("--snippet",), ("--write", "Dockerfile")):
         outcome = run("dockerfile", "--python", "3.12", *words, cwd=folder)
-        if words == ("--snippet",) and setting.startswith("base"):
-            continue
         assert (outcome.status, outcome.stdout) == (2, "")
         assert outcome.stderr.startswith("error[usage]: ")
         assert outcome.stderr.endswith(f"{error}\n")

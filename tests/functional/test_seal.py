@@ -484,11 +484,12 @@ def test_a_record_that_leads_out_of_the_tree_touches_nothing_there(stage, run, c
     text = f"#!{Path(sys.base_prefix) / 'bin'}/python3.{sys.version_info[1]}\nprint('mine')\n"
     victim.write_text(text, encoding="utf-8")
     victim.chmod(0o600)
-    folder = stage / f"layers/.uv-layers/some.staging/tree{prefix}/{site}"
+    # As deep as a staging folder is, whatever it is called.
+    folder = stage / f"layers/.uv-layers/some.staging/0123456789abcdef/tree{prefix}/{site}"
     row = str(victim) if absolute else os.path.relpath(victim, folder)
     stage.lock(
         "some", *(stage.wheel(n, files={f"{n}.py": "X = 1\n"}, rows=[row]) for n in ("aaa", "bbb")), prefix=prefix
     )
-    run("install", "some", cwd=stage, **cold())
+    assert run("install", "some", cwd=stage, **cold()).status in {0, 3}
     assert (victim.read_text(encoding="utf-8"), stat.S_IMODE(victim.stat().st_mode)) == (text, 0o600)
     assert [path.name for path in victim.parent.iterdir()] == ["victim.py"]

@@ -398,7 +398,16 @@ def test_a_size_that_none_can_have_is_refused(folder, size):
 
 
 @settings(deadline=None)
-@given(text=st.one_of(st.text(), st.text(st.sampled_from('[]package\n"= {}#')).map(lambda t: f"\n[[package]]\n{t}")))
+@given(
+    text=st.one_of(
+        st.text(),
+        st.lists(
+            st.sampled_from(
+                ["\n[[package]]\n", 'name = "a"\n', 'version = "1"\n', 'source = { git = "x#c" }\n', '"', " = "]
+            )
+        ).map("".join),
+    )
+)
 def test_versions_of_a_lock_are_read_from_any_text(text):
     found = pylock.versions(text)
     assert found is None or all(name and versions for name, versions in found.items())
