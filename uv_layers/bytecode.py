@@ -243,7 +243,7 @@ class Compiler:
 
         `contents` has the hash of each wheel by the distribution's name.
         """
-        with ThreadPoolExecutor(_cores()) as pool:
+        with ThreadPoolExecutor(process.cores()) as pool:
             keys = {name: self._key(content) for name, content in contents.items()}
             parts = zip(keys, pool.map(self._restore, keys.values()), strict=True)
             return {name: part for name, part in parts if part is not None}
@@ -351,7 +351,7 @@ class Compiler:
                         unit.codes = {}
 
         # A worker that starts for a handful of sources costs more than it saves.
-        workers = min(_cores(), -(-count // 16))
+        workers = min(process.cores(), -(-count // 16))
         with ThreadPoolExecutor(workers) as pool:
             for done in [pool.submit(work) for _ in range(workers)]:
                 done.result()
@@ -375,11 +375,6 @@ class Compiler:
         return None if length < 0 else code
 
 
-def _cores() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _content(tree: Path, distribution: Distribution) -> str:
     """Return what identifies the content of a distribution's sources, where no lock has a hash of its wheel."""
     pairs = sorted((path, recorded) for path, recorded in distribution.files.items() if path.endswith(".py"))
@@ -391,7 +386,7 @@ def _content(tree: Path, distribution: Distribution) -> str:
 
 
 # Layers that are made at once share the processors.
-_slots = BoundedSemaphore(_cores())
+_slots = BoundedSemaphore(process.cores())
 
 
 def _worker_env() -> dict[str, str]:

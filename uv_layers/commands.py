@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import dockerfile as rendering
-from uv_layers import errors, planner, project, pylock, target
+from uv_layers import errors, planner, process, project, pylock, target
 from uv_layers import plan as planning
 from uv_layers.build import Build, recorded
 from uv_layers.fs import LayersFolder, write_atomically
@@ -112,7 +112,7 @@ def install(
     if options.platform is not None:
         pylock.check_wheels(locks, at)
     # uv's progress bars are for one uv at a time.
-    workers = 1 if show_progress else os.cpu_count() or 1
+    workers = 1 if show_progress else process.cores()
     trees = parallel([partial(build.make, uv, lock, at, stamp) for lock in locks], workers)
     return trees, hints + _clashes_between(place.trees, trees, strict=strict)
 
@@ -310,7 +310,8 @@ def suggest(
     if not write:
         return found, None
     path = options.config or current.directory / project.CONFIG_FILE
-    write_atomically(path, project.with_layers(path, [layer.spec for layer in found.layers], current.config))
+    text = project.with_layers(path, [layer.spec for layer in found.layers], current.config)
+    write_atomically(Path(os.path.realpath(path)), text)
     if current.config.source == "pyproject.toml" and current.config.layers:
         found = replace(found, hints=(*found.hints, f"{path.name} now wins over [tool.uv-layers] in pyproject.toml"))
     return found, path

@@ -1,7 +1,10 @@
-"""Other programs: starting them, ending them when this one is interrupted, and the shell that started this one."""
+"""Other programs: starting them, ending them when this one is interrupted, the shell that started this one, and the
+processors for all of them.
+"""
 
 from __future__ import annotations
 
+import os
 import subprocess
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -67,6 +70,11 @@ def run(
             _running.discard(child)
     _raise_if_stopped(child)  # what it said is not the whole
     return Finished(child.returncode, stdout, stderr or "")
+
+
+def cores() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def running_shell(environ: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
+from uv_layers import process
 from uv_layers.model import below
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def walk(tree: Path) -> list[Entry]:
 def hashed(tree: Path) -> Iterator[tuple[Entry, str]]:
     """Yield what is below `tree`, sorted by path, each with its `content`, or with nothing where it has none."""
     found = walk(tree)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(process.cores()) as pool:
         for start in range(0, len(found), _AT_ONCE):
             part = found[start : start + _AT_ONCE]
             contents = pool.map(content, [tree / entry.path for entry in part if entry.is_file or entry.is_link])

@@ -33,7 +33,9 @@ def test_a_place_whose_name_is_no_text_is_printed_as_it_is(tmp_path):
     odd = os.fsencode(tmp_path) + b"/\xff"
     environ = os.environ | {"UV_LAYERS_CACHE_DIR": os.fsdecode(odd), "PYTHONIOENCODING": "utf-8:strict"}
     argv = [sys.executable, "-m", "uv_layers", "cache", "dir"]
-    assert subprocess.run(argv, env=environ, capture_output=True, check=True).stdout == odd + b"\n"
+    # Not from the folder of the project, whose package is not what is tested.
+    done = subprocess.run(argv, cwd=tmp_path, env=environ, capture_output=True, check=True)
+    assert done.stdout == odd + b"\n"
 
 
 def test_a_user_without_a_home_is_told_what_to_set(run, tmp_path, environment):

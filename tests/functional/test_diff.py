@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from support import commit
 
 HEAD = """\
 [project]
@@ -33,11 +34,6 @@ def changes(outcome):
         found["name"]: (found["status"], [" ".join(str(v) for v in c.values() if v) for c in found["changes"]])
         for found in outcome.result["layers"]
     }
-
-
-def commit(git, folder):
-    git(folder, "add", "-A")
-    git(folder, "commit", "-q", "-m", "a message")
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tomli
+from support import facts, said
 
 from uv_layers import target
 
@@ -27,17 +27,6 @@ APP = """
     [tool.uv]
     default-groups = ["heavy"]
 """
-
-
-def _facts(root):
-    """All that an image layer has of a tree: type, mode, time and content, by path."""
-    found = {}
-    for path in (root, *sorted(root.rglob("*"))):
-        status = path.lstat()
-        link = path.is_symlink()
-        content = path.readlink() if link else path.read_bytes() if path.is_file() else b""
-        found[str(path.relative_to(root))] = (oct(status.st_mode), status.st_mtime_ns, content)
-    return found
 
 
 @pytest.fixture
@@ -57,12 +46,6 @@ def merged(project, run, place):
     return folder
 
 
-def _said(*words, **environ):
-    done = subprocess.run(words, env=os.environ | environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_the_environment_is_a_layer_of_its_own_below_all_others(project, run, place):
     folder = project(APP)
     outcome = run("plan", "--json", "--prefix", "/app/.venv", cwd=folder)
@@ -78,21 +61,21 @@ def test_the_environment_is_a_layer_of_its_own_below_all_others(project, run, pl
 def test_together_the_trees_are_an_environment_that_works(merged, place):
     facts = "import sys, numbers, web; print(sys.prefix, sys.base_prefix, sys.executable, web.__file__, sep='\\n')"
     site = place / "lib" / PYTHON / "site-packages"
-    assert _said(place / "bin/python", "-c", facts).splitlines() == [
+    assert said(place / "bin/python", "-c", facts).splitlines() == [
         str(place),
         sys.base_prefix,
         str(place / "bin/python"),
         str(site / "web/__init__.py"),
     ]
-    assert _said(place / "bin/tool") == "tool\n"
-    assert _said(place / "bin/tool-script") == "a script\n"
+    assert said(place / "bin/tool") == "tool\n"
+    assert said(place / "bin/tool-script") == "a script\n"
     for name in ("python3", PYTHON):
-        assert _said(place / "bin" / name, "-c", "import sys; print(sys.prefix)") == f"{place}\n"
+        assert said(place / "bin" / name, "-c", "import sys; print(sys.prefix)") == f"{place}\n"
 
 
 def test_its_bytecode_is_that_of_the_path_in_the_image(merged, place):
     text = "import web; print(web.main.__code__.co_filename, web.__cached__, sep='\\n')"
-    found = _said(place / "bin/python", "-W", "ignore", "-c", text).splitlines()
+    found = said(place / "bin/python", "-W", "ignore", "-c", text).splitlines()
     assert found[0] == str(place / "lib" / PYTHON / "site-packages/web/__init__.py")
     assert Path(found[1]).stat().st_mtime == 315532800
 
@@ -103,7 +86,7 @@ def test_it_can_be_activated(merged, place, shell):
         pytest.skip(f"there is no {shell} here")
     script = f"{place}/bin/activate{'.fish' if shell == 'fish' else ''}"
     line = f". '{script}' && echo $VIRTUAL_ENV && tool && command -v python"
-    assert _said(shell, "-c", line).splitlines() == [str(place), "tool", str(place / "bin/python")]
+    assert said(shell, "-c", line).splitlines() == [str(place), "tool", str(place / "bin/python")]
 
 
 def test_uv_and_venv_take_it_for_an_environment(merged, place, uv_run, tmp_path):
@@ -149,7 +132,7 @@ def test_it_is_the_same_from_another_folder_and_with_another_umask(project, run,
     finally:
         os.umask(before)
     for layer in ("venv", "heavy", "project"):
-        assert _facts(one / f"layers/{layer}") == _facts(other / f"layers/{layer}")
+        assert facts(one / f"layers/{layer}") == facts(other / f"layers/{layer}")
 
 
 def test_its_lock_says_that_it_is_one_and_makes_it_elsewhere(project, run, tmp_path):
@@ -160,7 +143,7 @@ def test_its_lock_says_that_it_is_one_and_makes_it_elsewhere(project, run, tmp_p
     assert lock["packages"] == []
     assert run("install", "venv", cwd=tmp_path / "stage").status == 0
     assert run("install", "venv", "--prefix", "/app/.venv", cwd=folder).status == 0
-    assert _facts(tmp_path / "stage/layers/venv") == _facts(folder / "layers/venv")
+    assert facts(tmp_path / "stage/layers/venv") == facts(folder / "layers/venv")
     assert run("verify", "venv", cwd=tmp_path / "stage").status == 0
 
 

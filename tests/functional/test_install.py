@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import facts
 
 APP = """
     [project]
@@ -42,16 +43,6 @@ def tree(folder, layer):
 
 def paths(root):
     return sorted(Path(root).rglob("*"))
-
-
-def facts(root):
-    """All that an image layer has of a tree: type, mode, time and content, by path."""
-    found = {}
-    for path in (root, *paths(root)):
-        status = path.lstat()
-        content = path.read_bytes() if stat.S_ISREG(status.st_mode) else b""
-        found[str(path.relative_to(root))] = (oct(status.st_mode), status.st_mtime_ns, content)
-    return found
 
 
 def versions(root, name):

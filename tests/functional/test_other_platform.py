@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from support import facts
 
 VERSION = f"3.{sys.version_info[1]}"
 PYTHON = f"python{VERSION}"
@@ -24,16 +25,6 @@ ARM = ("--platform", "linux/arm64", "--python", VERSION)
 def _tags(tree):
     [info] = tree.glob(f"{SITE}/numbers-*.dist-info/WHEEL")
     return [line.removeprefix("Tag: ") for line in info.read_text(encoding="utf-8").splitlines() if "Tag" in line]
-
-
-def _facts(root):
-    """All that an image layer has of a tree: type, mode, time and content, by path."""
-    found = {}
-    for path in (root, *sorted(root.rglob("*"))):
-        status = path.lstat()
-        content = path.read_bytes() if path.is_file() else b""
-        found[str(path.relative_to(root))] = (oct(status.st_mode), status.st_mtime_ns, content)
-    return found
 
 
 @pytest.mark.parametrize(
@@ -88,10 +79,10 @@ def test_it_is_the_same_again_and_not_that_of_here(project, run, cold):
     folder, other = project(APP), project(APP, name="elsewhere")
     assert run("install", "--all", *ARM, cwd=folder, **cold()).status == 0
     assert run("install", "--all", *ARM, cwd=other, **cold()).status == 0
-    assert _facts(folder / "layers/project") == _facts(other / "layers/project")
+    assert facts(folder / "layers/project") == facts(other / "layers/project")
     assert "up to date" in run("install", "--all", *ARM, cwd=folder).stderr
     assert run("install", "--all", cwd=folder).status == 0
-    assert _facts(folder / "layers/project") != _facts(other / "layers/project")
+    assert facts(folder / "layers/project") != facts(other / "layers/project")
 
 
 def test_layer_locks_for_it_are_enough(project, run, tmp_path):
@@ -99,7 +90,7 @@ def test_layer_locks_for_it_are_enough(project, run, tmp_path):
     assert run("export", *ARM, "-o", tmp_path / "stage", cwd=folder).status == 0
     assert run("install", "--all", *ARM, cwd=tmp_path / "stage").status == 0
     assert run("install", "--all", *ARM, cwd=folder).status == 0
-    assert _facts(tmp_path / "stage/layers/project") == _facts(folder / "layers/project")
+    assert facts(tmp_path / "stage/layers/project") == facts(folder / "layers/project")
     outcome = run("install", "--all", "--platform", "linux/riscv64", "--python", VERSION, cwd=tmp_path / "stage")
     assert outcome.status == 2
     assert "error[python-mismatch]" in outcome.stderr

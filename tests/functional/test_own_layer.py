@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import facts
 
 PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 SITE = f"usr/local/lib/{PYTHON}/site-packages"
@@ -23,16 +24,6 @@ MAIN = {"app/main.py": "import app\n\n\ndef main():\n    print('hello from', app
 
 def _tree(folder, layer="app"):
     return folder / "layers" / layer
-
-
-def _facts(root):
-    """All that an image layer has of a tree: type, mode, time and content, by path."""
-    found = {}
-    for path in (root, *sorted(root.rglob("*"))):
-        status = path.lstat()
-        content = path.read_bytes() if path.is_file() else b""
-        found[str(path.relative_to(root))] = (oct(status.st_mode), status.st_mtime_ns, content)
-    return found
 
 
 def _distributions(folder, layer="app"):
@@ -99,7 +90,7 @@ def test_the_same_sources_make_the_same_tree_anywhere(app, run, cold):
         assert run("install", "app", cwd=other, **cold()).status == 0
     finally:
         os.umask(before)
-    assert _facts(_tree(one)) == _facts(_tree(other))
+    assert facts(_tree(one)) == facts(_tree(other))
 
 
 @pytest.mark.parametrize("place", [".", "src"])
@@ -195,13 +186,13 @@ def test_an_old_tree_is_replaced_whole(app, run):
 def test_a_build_that_fails_is_told_by_uv_and_leaves_the_old_tree(app, run):
     folder = app()
     assert run("install", "app", cwd=folder).status == 0
-    before = _facts(_tree(folder))
+    before = facts(_tree(folder))
     (folder / "own.py").write_text("raise SystemExit('no build today')\n", encoding="utf-8")
     outcome = run("install", "app", cwd=folder)
     assert outcome.status == 3
     assert "no build today" in outcome.stderr
     assert "error[uv-failed]: " in outcome.stderr
-    assert _facts(_tree(folder)) == before
+    assert facts(_tree(folder)) == before
 
 
 def test_a_project_that_is_no_package_has_an_empty_layer_with_a_hint(project, run):

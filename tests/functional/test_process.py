@@ -80,6 +80,16 @@ def test_what_was_ended_is_known_to_be_though_nothing_is_being_stopped_any_more(
             running.result()
 
 
+def test_the_processors_are_those_that_may_be_used(monkeypatch):
+    if hasattr(os, "sched_getaffinity"):
+        assert process.cores() == len(os.sched_getaffinity(0))
+        monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    assert process.cores() == 7
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert process.cores() == 1
+
+
 @pytest.mark.parametrize("failure", [shellingham.ShellDetectionFailure(), RuntimeError(), TypeError()])
 def test_a_shell_that_is_not_found_is_that_of_the_user(monkeypatch, failure):
     def fail():

@@ -14,24 +14,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from support import facts
 
 TAG = sys.implementation.cache_tag
 STDLIB = Path(sysconfig.get_path("stdlib"))
 NOBODY = 65534
-
-
-def _snapshot(tree: Path) -> dict[str, tuple[str, int, bytes]]:
-    """Return all that an image layer would have of a tree, without help from what is tested."""
-    found = {}
-    for path in sorted(tree.rglob("*")):
-        status = path.lstat()
-        content = b""
-        if path.is_symlink():
-            content = os.fsencode(path.readlink())
-        elif path.is_file():
-            content = path.read_bytes()
-        found[str(path.relative_to(tree))] = (stat.filemode(status.st_mode), status.st_mtime_ns, content)
-    return found
 
 
 def _library(*names: str) -> dict[str, str | bytes]:
@@ -117,7 +104,7 @@ def test_a_tree_is_the_same_from_another_folder_with_cold_caches_and(odd, cold, 
     other = odd.copy("another folder/é")
     first = _install(odd, **cold())
     second = _install(other, **VARIANTS[variant], **cold())
-    assert _snapshot(other / "layers/some") == _snapshot(odd / "layers/some")
+    assert facts(other / "layers/some") == facts(odd / "layers/some")
     assert first["digest"] == second["digest"]
 
 
@@ -126,13 +113,13 @@ def test_a_tree_is_the_same_with_a_warm_cache_of(odd, cold, warm):
     caches = cold()
     first = _install(odd, **caches)
     second = _install(odd.copy("other"), **{**cold(), **{name: caches[name] for name in warm}})
-    assert _snapshot(odd / "../other/layers/some") == _snapshot(odd / "layers/some")
+    assert facts(odd / "../other/layers/some") == facts(odd / "layers/some")
     assert first["digest"] == second["digest"]
 
 
 def test_a_tree_has_what_the_packages_have_and_no_more(odd, cold, site):
     _install(odd, **cold())
-    tree = _snapshot(odd / "layers/some")
+    tree = facts(odd / "layers/some")
     inside = f"usr/local/{site}/"
     own = {path.removeprefix("usr/local/"): kind for path, (kind, _, _) in tree.items() if "library" not in path}
     below = {path.removeprefix(f"{site}/"): kind for path, kind in own.items() if path.startswith(f"{site}/alpha")}
@@ -171,7 +158,7 @@ def test_the_project_and_its_layer_locks_give_one_tree(project, run, cold, tmp_p
     made = run("install", "--all", "--digest", "--json", cwd=app, **cold()).result["layers"]
     again = run("install", "--all", "--digest", "--json", cwd=out, **cold()).result["layers"]
     assert [layer["digest"] for layer in made] == [layer["digest"] for layer in again]
-    assert _snapshot(app / "layers/project") == _snapshot(out / "layers/project")
+    assert facts(app / "layers/project") == facts(out / "layers/project")
 
 
 def test_another_user_makes_the_same_tree(odd, cold, tmp_path):
@@ -197,7 +184,7 @@ def test_another_user_makes_the_same_tree(odd, cold, tmp_path):
         done = subprocess.run(command, cwd=home, env=environ, capture_output=True, text=True, check=False, **become)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["result"]["layers"][0]["digest"] == first["digest"]
-        assert _snapshot(home / "layers/some") == _snapshot(odd / "layers/some")
+        assert facts(home / "layers/some") == facts(odd / "layers/some")
     finally:
         shutil.rmtree(home)
 
@@ -214,7 +201,7 @@ def test_bytecode_of_another_python_is_the_same_whatever_it_is_compiled_with(sta
     alone.lock("some", library)
     _install(stage, "--python", python, **cold())
     _install(alone, "--python", python, wrapper=VARIANTS["one processor"]["wrapper"], **cold())
-    together, apart = _snapshot(stage / "layers/some"), _snapshot(alone / "layers/some")
+    together, apart = facts(stage / "layers/some"), facts(alone / "layers/some")
     compiled = [path for path in apart if path.endswith(".pyc")]
     assert len(compiled) > 100
     assert {path: together[path] for path in compiled} == {path: apart[path] for path in compiled}
@@ -294,7 +281,7 @@ def test_bytecode_of_a_clashing_module_is_that_of_whoever_has_it(stage, run, col
     # And the other way round: what the loser alone has left in the cache is not for the two together.
     warm = run("install", "some", "--layers-dir", "again", cwd=stage, **caches)
     assert warm.status == 0
-    assert _snapshot(stage / "again/some") == _snapshot(stage / "layers/some")
+    assert facts(stage / "again/some") == facts(stage / "layers/some")
 
 
 @pytest.mark.parametrize(
@@ -314,20 +301,20 @@ def test_bytecode_that_a_loser_left_in_the_cache_leaves_no_trace(stage, run, col
         assert run("install", layer, cwd=alone, **caches).status == 0
     assert run("install", "some", cwd=stage, **cold()).status == 0
     assert run("install", "some", cwd=alone, **caches).status == 0
-    assert _snapshot(alone / "layers/some") == _snapshot(stage / "layers/some")
+    assert facts(alone / "layers/some") == facts(stage / "layers/some")
 
 
 def test_strict_refuses_a_clash_and_the_old_tree_stays(stage, run, cold, site):
     stage.lock("some", stage.wheel("aaa", files={"common.py": "OWNER = 'aaa'\n"}))
     assert run("install", "some", cwd=stage).status == 0
-    before = _snapshot(stage / "layers/some")
+    before = facts(stage / "layers/some")
     _clashing(stage, "aaa", "bbb")
     refused = run("install", "some", "--strict", cwd=stage, **cold())
     assert refused.status == 2
     assert refused.stderr == (
         f"error[clash]: usr/local/{site}/common.py differs between aaa and bbb; leave one out, or drop --strict\n"
     )
-    assert _snapshot(stage / "layers/some") == before
+    assert facts(stage / "layers/some") == before
 
 
 def test_strict_refuses_a_tree_that_is_up_to_date_as_well(stage, run, cold):
@@ -444,7 +431,7 @@ def test_of_two_packages_with_different_scripts_the_last_has_it(stage, run, cold
 def test_no_byte_of_a_tree_tells_where_it_was_made(odd, run, cold, tmp_path, prefix):
     assert run("install", "some", "--prefix", prefix, cwd=odd, **cold()).status == 0
     needles = [os.fsencode(tmp_path), b"some.staging", b".uv-layers"]
-    for path, (_, _, content) in _snapshot(odd / "layers/some").items():
+    for path, (_, _, content) in facts(odd / "layers/some").items():
         for needle in needles:
             assert needle not in content, path
             assert needle not in os.fsencode(path)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 
 import pytest
+from support import said
 
 PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 LAYERS = '[tool.uv-layers]\nlayers = [{ name = "packages", dependencies = true }, { name = "app", project = true }]\n'
@@ -62,12 +61,6 @@ def _do(words, name, stages, context, run):
         assert outcome.status == 0, outcome.stderr
 
 
-def _said(*words, **environ):
-    done = subprocess.run(words, env=os.environ | environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def _site(place):
     return place / "lib" / PYTHON / "site-packages"
 
@@ -84,7 +77,7 @@ def test_the_project_and_its_packages_are_in_the_image(project, packaged, build,
     assert "COPY app" not in outcome.stdout
     place = build(outcome.stdout, folder.path, "/usr/local")
     assert _names(place) == ["app", "shared", "web"]
-    assert _said(place / "bin/say", PYTHONPATH=str(_site(place))) == "app with web 1.1\n"
+    assert said(place / "bin/say", PYTHONPATH=str(_site(place))) == "app with web 1.1\n"
     # Where the stage is, no file tells.
     assert not [path for path in place.rglob("*") if path.is_file() and b"stages-" in path.read_bytes()]
 
@@ -117,7 +110,7 @@ def test_an_environment_is_put_together_from_its_stages(project, packaged, build
     made = build(text, folder.path, prefix)
     place = tmp_path / "image-0/srv/.venv"
     shutil.copytree(made, place, symlinks=True)
-    assert _said(place / "bin/say") == "app with web 1.1\n"
+    assert said(place / "bin/say") == "app with web 1.1\n"
 
 
 def test_members_of_a_workspace_are_in_the_image_from_wherever_it_is_asked_for(project, packaged, build, run, tmp_path):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from support import commit
 
 from uv_layers import project as projects
 
@@ -42,11 +43,6 @@ def planned(outcome):
     """Return the same by `plan --json`."""
     assert outcome.status == 0, outcome.stderr
     return {layer: sorted(packages) for layer, packages in outcome.layers.items()}
-
-
-def commit(git, folder):
-    git(folder, "add", "-A")
-    git(folder, "commit", "-q", "-m", "a message")
 
 
 @pytest.fixture
@@ -229,6 +225,15 @@ def test_wrong_words_are_refused(app, run, words):
 def test_nothing_is_written_unless_asked_for(busy, git, run):
     assert suggest(run, busy).result["written"] is None
     assert git(busy, "status", "--porcelain") == ""
+
+
+def test_a_file_that_is_a_link_stays_one(busy, run):
+    (busy / "shared").mkdir()
+    (busy / "shared/layers.toml").write_text('prefix = "/opt"\n')
+    (busy / "uv-layers.toml").symlink_to("shared/layers.toml")
+    assert suggest(run, busy, "--write").status == 0
+    assert (busy / "uv-layers.toml").is_symlink()
+    assert (busy / "shared/layers.toml").read_text().startswith("layers = [")
 
 
 def test_what_is_written_is_what_was_proposed(busy, run):

@@ -433,16 +433,6 @@ def test_a_distribution_that_was_built_has_its_entry(compiler, put, tmp_path):
     assert set(compiler.finish(found, {}, [], {}, tmp_path).digests) == {f"{SITE}/__pycache__/built.cpython-312.pyc"}
 
 
-def test_the_processors_are_those_that_may_be_used(monkeypatch):
-    if hasattr(os, "sched_getaffinity"):
-        assert bytecode._cores() == len(os.sched_getaffinity(0))  # noqa: SLF001
-        monkeypatch.delattr(os, "sched_getaffinity")
-    monkeypatch.setattr(os, "cpu_count", lambda: 7)
-    assert bytecode._cores() == 7  # noqa: SLF001
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert bytecode._cores() == 1  # noqa: SLF001
-
-
 def test_a_worker_gets_the_environment_less_what_changes_how_python_compiles(monkeypatch):
     monkeypatch.setenv("LD_LIBRARY_PATH", "lib")
     for name in ("PYTHONOPTIMIZE", "PYTHONHASHSEED", "PYTHONPATH", "PYTHONWARNINGS", "PYTHONNODEBUGRANGES"):
