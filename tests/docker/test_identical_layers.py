@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.docker,
+    pytest.mark.prunes,
     pytest.mark.skipif(
         os.environ.get("UV_LAYERS_PRUNE_BUILDER") != "1",
         reason="drops the engine's whole build cache (docker builder prune -af); set UV_LAYERS_PRUNE_BUILDER=1",

@@ -132,6 +132,7 @@ def test_the_bake_file_is_one(context, docker):
     assert all(target["target"] == name and target["cache-from"] for name, target in targets.items())
 
 
+@pytest.mark.prunes
 @pytest.mark.skipif(
     os.environ.get("UV_LAYERS_PRUNE_BUILDER") != "1",
     reason="drops the engine's whole build cache (docker builder prune -af); set UV_LAYERS_PRUNE_BUILDER=1",
