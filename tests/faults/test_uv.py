@@ -55,7 +55,7 @@ def test_uv_is_killed(stage, files, start, mark, run, cold, until, layers_of):
     assert layers.strays() == []
 
 
-@pytest.mark.skipif(cores() < 2, reason="one layer after the other on one processor")  # noqa: PLR2004
+@pytest.mark.skipif(cores() < 2, reason="one layer after the other on one processor")
 def test_uv_of_one_layer_is_killed_and_the_others_end_with_it(stage, files, start, mark, run, cold, until, layers_of):
     layers, caches = layers_of(stage), cold()
     for name in ("heavy", "light"):
