@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -56,7 +58,11 @@ _ALLOWED = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
 def _run(*argv: object, cwd: Path | None = None, timeout: float = BUILD_TIMEOUT):
     words = [str(word) for word in argv]
-    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False, timeout=timeout)
+    # An image that another worker removes may take layers with it that a build is about to unpack on.
+    removes = "image" in words and "rm" in words
+    with (Path(tempfile.gettempdir()) / f"uv-layers-tests-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if removes else fcntl.LOCK_SH)
+        done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False, timeout=timeout)
     assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}{done.stderr}"
     return done
 
