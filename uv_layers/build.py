@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uv_layers import __version__, errors, process
+from uv_layers import __version__, documents, errors, process
 from uv_layers.model import Clash, Tree, below, is_environment
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ _RECORD = {
     **dict.fromkeys(("interpreter", "built", "clashes", "executable"), list),
     "made": dict,
 }
-
-_LARGEST_NUMBER = 2**63
 
 # Run by the target: makes the environment in the folder that is its first argument, with scripts for the second.
 _VENV = """
@@ -57,7 +55,7 @@ def _is_whole(record: Mapping[str, Any]) -> bool:
     """Tell whether a record has all that `install` puts into one: others may write to the folder, too."""
     if not all(isinstance(record.get(name), form) for name, form in _RECORD.items()):
         return False
-    if not all(0 <= record[name] < _LARGEST_NUMBER for name, form in _RECORD.items() if form is int):
+    if not all(0 <= record[name] <= documents.LARGEST_NUMBER for name, form in _RECORD.items() if form is int):
         return False
     texts = [*record["built"], *record["executable"], *record["made"].values()]
     for clash in record["clashes"]:
@@ -164,7 +162,7 @@ class Build:
         # A RECORD has the hash of every file but itself.
         records = {f"{distribution.info}/RECORD" for distribution in found}
         if lock.kind == "environment":
-            records = {entry.path for entry in seal.walk(tree) if entry.is_file or entry.is_link}
+            records = {entry.path for entry in seal.walk(tree) if entry.has_content}
         made = {path: seal.identity(tree / path) for path in records}
         files, size, executable = seal.seal(tree, lock.prefix, self.epoch)
         return {

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uv_layers import __version__, errors
-from uv_layers.model import Options, Selection, normalised
+from uv_layers.model import Options, Selection, normalised, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -638,7 +638,7 @@ def _keep(path: Path, old: str, new: str, options: Options, *, write: bool) -> N
     elif write:
         from uv_layers.fs import write_atomically  # noqa: PLC0415
 
-        place = Path(os.path.realpath(path))  # not Path.resolve, which fails for a link to itself
+        place = resolved(path)
         place.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(place, new)
         _say(f"{path}: written", options)

@@ -31,6 +31,7 @@ from uv_layers.model import (
     Target,
     Tree,
     normalised,
+    resolved,
 )
 from uv_layers.recipe import in_context, recipe_of
 from uv_layers.tasks import parallel
@@ -132,8 +133,7 @@ class _Place:
 
 
 def _place(options: Options, named: Sequence[str], layers_dir: Path | None) -> _Place:
-    # Not Path.resolve, which fails for a link to itself.
-    start = Path(os.path.realpath(options.directory or Path.cwd()))
+    start = resolved(options.directory or Path.cwd())
     # A folder with layer locks is what a builder's stage has; a project above it is then not meant.
     if not (start / "pyproject.toml").is_file() and (found := pylock.layers_in(start)):
         layers = tuple(dict.fromkeys(named or found))
@@ -311,7 +311,7 @@ def suggest(
         return found, None
     path = options.config or current.directory / project.CONFIG_FILE
     text = project.with_layers(path, [layer.spec for layer in found.layers], current.config)
-    write_atomically(Path(os.path.realpath(path)), text)
+    write_atomically(resolved(path), text)
     if current.config.source == "pyproject.toml" and current.config.layers:
         found = replace(found, hints=(*found.hints, f"{path.name} now wins over [tool.uv-layers] in pyproject.toml"))
     return found, path

@@ -66,16 +66,16 @@ def misshapen(settings: Mapping[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-def _is_list(value: object, kind: type = str) -> bool:
-    return isinstance(value, list) and all(isinstance(item, kind) for item in value)
-
-
 def _is_table(value: object) -> bool:
     return isinstance(value, dict)
 
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
 
 
 def _has_urls(value: object) -> bool:

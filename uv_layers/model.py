@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 
 DEFAULT_PREFIX = "/usr/local"
@@ -27,6 +27,11 @@ def normalised(name: str) -> str:
 def is_environment(prefix: str) -> bool:
     """Tell whether a prefix is a virtual environment, by its last name: `.venv`, `venv`, or one that ends so."""
     return prefix.rpartition("/")[2].endswith("venv")
+
+
+def resolved(path: Path) -> Path:
+    """Return the path that links lead to; not by Path.resolve, which before Python 3.13 fails for a link to itself."""
+    return Path(os.path.realpath(path))
 
 
 def below(tree: Path, prefix: str) -> Path:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import tomli
 
 from uv_layers import documents, errors
-from uv_layers.model import DEFAULT_PREFIX, Config, LayerSpec, Project, normalised
+from uv_layers.model import DEFAULT_PREFIX, Config, LayerSpec, Project, normalised, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ _LINE = 90
 
 def find(start: Path) -> Path | None:
     """Return the nearest folder with a `pyproject.toml`, from `start` upwards, or None."""
-    start = Path(os.path.realpath(start))  # not Path.resolve, which fails for a link to itself
+    start = resolved(start)
     return next((d for d in (start, *start.parents) if (d / "pyproject.toml").is_file()), None)
 
 

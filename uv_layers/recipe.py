@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uv_layers import __version__, errors, planner
 from uv_layers import plan as planning
 from uv_layers.dockerfile import PROJECT, Recipe, Stage
-from uv_layers.model import ENVIRONMENT, Options, Project, is_environment, normalised
+from uv_layers.model import ENVIRONMENT, Options, Project, is_environment, normalised, resolved
 from uv_layers.uv import Uv
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def recipe_of(options: Options, current: Project, named: Sequence[str], told: Ma
 
 def in_context(path: Path, root: Path) -> str:
     """Return a path as the build context has it; the context is the folder of uv.lock."""
-    # Not Path.resolve: that fails for a link to itself.
-    place, top = os.path.realpath(path), os.path.join(os.path.realpath(root), "")  # noqa: PTH118
+    place, top = str(resolved(path)), os.path.join(resolved(root), "")  # noqa: PTH118
     if not f"{place}/".startswith(top):
         raise errors.UsageError(f"{path} is outside of the build context {root}; move it there")
     return place[len(top) :] or "."

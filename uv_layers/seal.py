@@ -68,6 +68,10 @@ class Entry(NamedTuple):
     def is_link(self) -> bool:
         return stat.S_ISLNK(self.mode)
 
+    @property
+    def has_content(self) -> bool:
+        return self.is_file or self.is_link
+
 
 def walk(tree: Path) -> list[Entry]:
     """Return what is below `tree`, sorted by path."""
@@ -91,9 +95,9 @@ def hashed(tree: Path) -> Iterator[tuple[Entry, str]]:
     with ThreadPoolExecutor(process.cores()) as pool:
         for start in range(0, len(found), _AT_ONCE):
             part = found[start : start + _AT_ONCE]
-            contents = pool.map(content, [tree / entry.path for entry in part if entry.is_file or entry.is_link])
+            contents = pool.map(content, [tree / entry.path for entry in part if entry.has_content])
             for entry in part:
-                yield entry, next(contents) if entry.is_file or entry.is_link else ""
+                yield entry, next(contents) if entry.has_content else ""
 
 
 def digest(found: Iterable[tuple[Entry, str]]) -> str:
