@@ -13,9 +13,27 @@ PARTS = 8  # of which pytest-xdist can run several at once
 VERSIONS = ("1.0", "2.0")
 
 
-def _killed(program, moment) -> int:
-    time.sleep(moment)
-    return program.end(signal.SIGKILL).status
+class Kills:
+    """Kills at random moments of a program, in the time that it takes.
+
+    That time is not the same from run to run: it is measured whenever a moment was too late, and taken for longer
+    after each that was not.
+    """
+
+    def __init__(self, chance, seconds: float):
+        self.chance = chance
+        self.seconds = seconds
+        self.statuses: list[int] = []
+
+    def __call__(self, program) -> None:
+        started = time.monotonic()
+        moment = started + self.chance.uniform(0, self.seconds)
+        while time.monotonic() < moment and program.process.poll() is None:
+            time.sleep(0.001)
+        self.seconds *= 1.1
+        if program.process.poll() is not None:
+            self.seconds = time.monotonic() - started
+        self.statuses.append(program.end(signal.SIGKILL).status)
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -37,14 +55,15 @@ def test_a_kill_leaves_a_whole_tree_or_none_and_the_next_run_makes_it(
         digests[version], keys[version] = layers.digest(), layers.record()["key"]
     by_key = {keys[version]: digests[version] for version in VERSIONS}
     assert len(by_key) == len(set(by_key.values())) == len(VERSIONS)
-    caches, statuses = cold(), []
+    # A cold cache now and then, where uv is at it for longer.
+    with_cold, with_warm = Kills(chance, max(taken)), Kills(chance, max(taken))
     for attempt in range(KILLS // PARTS):
         version = VERSIONS[attempt % 2]
         lock.write_text(texts[version], encoding="utf-8")
-        # A cold cache now and then, where uv is at it for longer.
-        caches = cold() if attempt % 4 == 0 else caches
-        program = start("install", "heavy", cwd=stage, **caches)
-        statuses.append(_killed(program, chance.uniform(0, max(taken))))
+        kill = with_warm
+        if attempt % 4 == 0:
+            caches, kill = cold(), with_cold
+        kill(start("install", "heavy", cwd=stage, **caches))
         record, digest = layers.record(), layers.digest()
         assert digest in {None, *digests.values()}
         assert record is None or by_key[record["key"]] == digest
@@ -59,7 +78,8 @@ def test_a_kill_leaves_a_whole_tree_or_none_and_the_next_run_makes_it(
     assert layers.digest() == digests[version]
     assert layers.strays() == []
     assert sorted(path.name for path in stage.path.iterdir()) == ["layers", "pylock.heavy.toml"]
-    assert statuses.count(-signal.SIGKILL) > len(statuses) // 4
+    statuses = with_cold.statuses + with_warm.statuses
+    assert statuses.count(-signal.SIGKILL) > KILLS // PARTS // 4
 
 
 PROJECT = """\
@@ -82,6 +102,7 @@ def test_a_kill_leaves_a_whole_layer_lock_or_none_and_the_next_run_writes_it(pro
         assert start("export", cwd=folder).end().status == 0
         taken = time.monotonic() - started
         texts[version] = lock.read_bytes()
+    kill = Kills(chance, taken)
     for attempt in range(20):
         version = versions[attempt % 2]
         for name, content in files[version].items():
@@ -89,10 +110,10 @@ def test_a_kill_leaves_a_whole_layer_lock_or_none_and_the_next_run_writes_it(pro
         # What a write leaves that is killed in the middle is there in the first run.
         if attempt == 0:
             lock.with_name(f".{lock.name}.new").write_text("lock-vers", encoding="utf-8")
-        program = start("export", cwd=folder)
-        _killed(program, chance.uniform(0, taken))
+        kill(start("export", cwd=folder))
         assert lock.read_bytes() in texts.values()
         assert run("export", cwd=folder).status == 0
         assert lock.read_bytes() == texts[version]
         names = ["pylock.project.toml", "pyproject.toml", "uv.lock"]
         assert sorted(path.name for path in folder.path.iterdir()) == names
+    assert kill.statuses.count(-signal.SIGKILL) > 20 // 4
