@@ -224,10 +224,10 @@ def _is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
-def _local(documents: Mapping[Path, Mapping[str, Any]]) -> list[Path]:
+def _local(pyprojects: Mapping[Path, Mapping[str, Any]]) -> list[Path]:
     """Return the files and folders that `tool.uv.sources` name in some `pyproject.toml`, each once."""
     found: dict[Path, None] = {}
-    for path, document in documents.items():
+    for path, document in pyprojects.items():
         for name, source in _table(document, "tool.uv.sources").items():
             for place in source if isinstance(source, list) else [source]:
                 if isinstance(place, dict) and isinstance(place.get("path"), str):
@@ -243,9 +243,9 @@ def _links(uv_settings: Mapping[str, Any]) -> list[str]:
     return [place for place in places if "://" not in place]
 
 
-def _unchecked(documents: Mapping[Path, Mapping[str, Any]], local: Iterable[Path]) -> str:
+def _unchecked(pyprojects: Mapping[Path, Mapping[str, Any]], local: Iterable[Path]) -> str:
     """Return why uv cannot tell from these files alone whether a lock matches them, empty where it can."""
-    everything = {**documents}
+    everything = {**pyprojects}
     for folder in local:
         file = folder / "pyproject.toml"
         if _is_folder(folder):
@@ -259,7 +259,7 @@ def _unchecked(documents: Mapping[Path, Mapping[str, Any]], local: Iterable[Path
                 return (
                     f"the {key} of {meta.get('name') or path.parent.name} are dynamic, and only its sources tell them"
                 )
-        if not meta and path not in documents:
+        if not meta and path not in pyprojects:
             return f"{path.parent.name} has no [project] table, and only its sources tell what it needs"
     return ""
 

@@ -55,9 +55,9 @@ class Export:
     """What `uv export --format pylock.toml` printed for each of some projects, as it applies to one target."""
 
     def __init__(self, texts: Sequence[str], target: Target, root: Path) -> None:
-        documents = [tomli.loads(text) for text in texts]
-        self.requires_python = [d["requires-python"] for d in documents if "requires-python" in d]
-        tables: list[dict[str, Any]] = [table for document in documents for table in document.get("packages", [])]
+        exports = [tomli.loads(text) for text in texts]
+        self.requires_python = [export["requires-python"] for export in exports if "requires-python" in export]
+        tables: list[dict[str, Any]] = [table for export in exports for table in export.get("packages", [])]
         #: The names of all packages, those included that no marker admits for the target.
         self.names = frozenset(table["name"] for table in tables)
         environment = tuple(sorted(target.markers.items()))

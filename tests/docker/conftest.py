@@ -16,7 +16,6 @@ import tempfile
 import threading
 import time
 import uuid
-import zipfile
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import support
 import tomli
 import uv
 from packaging.markers import Marker
@@ -405,20 +405,13 @@ class Web:
 
 def _pack(folder: Path, name: str, version: str = "1.0", *, script: bool = False, tag: str = "py3-none-any") -> Path:
     """Write a wheel with a module that knows its version and tag; its script, if it is to have one, prints the name."""
-    info = f"{name}-{version}.dist-info"
-    files = {
-        f"{name}.py": f"VERSION, TAG = {version!r}, {tag!r}\n\n\ndef main():\n    print({name!r}, VERSION)\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.3\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n",
-    }
+    module = f"VERSION, TAG = {version!r}, {tag!r}\n\n\ndef main():\n    print({name!r}, VERSION)\n"
+    entries = [(f"{name}.py", support.FILE, module)]
     if script:
-        files[f"{info}/entry_points.txt"] = f"[console_scripts]\n{name} = {name}:main\n"
-    files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
+        entries.append(("{info}/entry_points.txt", support.FILE, f"[console_scripts]\n{name} = {name}:main\n"))
     folder.mkdir(parents=True, exist_ok=True)
     made = folder / f"{name}-{version}-{tag}.whl"
-    with zipfile.ZipFile(made, "w") as archive:
-        for path, text in files.items():
-            archive.writestr(zipfile.ZipInfo(path), text)
+    made.write_bytes(support.wheel(name, version, entries, tag=tag))
     return made
 
 

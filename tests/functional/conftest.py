@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
 import io
 import itertools
@@ -12,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import tarfile
 import threading
 import zipfile
 from dataclasses import dataclass, field
@@ -24,6 +22,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 import pytest
+import support
 import tomli_w
 import uv
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
 USER, PASSWORD = "alice", "s3cret-w0rd"  # what the private half of the index asks for
-TIME = (1985, 10, 26, 1, 22, 0)  # of every file in every archive: any but what trees have in the end
 NATIVE = ("manylinux_2_17_x86_64", "manylinux_2_17_aarch64", "macosx_11_0_arm64", "macosx_10_9_x86_64")
 
 # Builds a wheel without help, and writes down in it what it was built with.
@@ -171,25 +169,17 @@ class Wheel:
         return f"{self.module}-{self.version}-{self.tag}.whl"
 
     def content(self) -> bytes:
-        info = f"{self.module}-{self.version}.dist-info"
-        metadata = [("Metadata-Version", "2.3"), ("Name", self.name), ("Version", self.version)]
-        metadata += [("Requires-Dist", r) for r in self.requires] + [("Provides-Extra", e) for e in self.extras]
-        pure = str(self.tag.endswith("-any")).lower()
-        python, abi, platforms = self.tag.split("-")
-        tags = "".join(f"Tag: {python}-{abi}-{platform}\n" for platform in platforms.split("."))
+        module = f"VERSION = {self.version!r}\n\n\ndef main():\n    print({self.name!r})\n"
         files = {
-            f"{self.module}/__init__.py": f"VERSION = {self.version!r}\n\n\ndef main():\n    print({self.name!r})\n",
+            f"{self.module}/__init__.py": module,
             **{f"{self.module}/{name}": text for name, text in self.files.items()},
-            **{f"{self.module}-{self.version}.data/{name}": text for name, text in self.data.items()},
-            f"{info}/METADATA": "".join(f"{key}: {value}\n" for key, value in metadata),
-            f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: {pure}\n{tags}",
+            **{f"{{data}}/{name}": text for name, text in self.data.items()},
         }
         if self.scripts:
             lines = [f"{name} = {target}\n" for name, target in self.scripts.items()]
-            files[f"{info}/entry_points.txt"] = "[console_scripts]\n" + "".join(lines)
-        record = [f"{path},sha256={_record_digest(text)},{len(text.encode())}\n" for path, text in files.items()]
-        files[f"{info}/RECORD"] = "".join([*record, f"{info}/RECORD,,\n"])
-        return _zip(files)
+            files["{info}/entry_points.txt"] = "[console_scripts]\n" + "".join(lines)
+        metadata = [("Requires-Dist", r) for r in self.requires] + [("Provides-Extra", e) for e in self.extras]
+        return support.wheel(self.module, self.version, _entries(files), tag=self.tag, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -207,31 +197,15 @@ class Sdist:
     def content(self) -> bytes:
         build = f'[build-system]\nrequires = {list(self.build_requires)}\nbuild-backend = "own"\nbackend-path = ["."]\n'
         files = {
-            "PKG-INFO": f"Metadata-Version: 2.2\nName: {self.name}\nVersion: {self.version}\n",
             "own.py": BACKEND.format(name=self.name, version=self.version),
             "pyproject.toml": f'{build}\n[project]\nname = "{self.name}"\nversion = "{self.version}"\n',
         }
-        made = io.BytesIO()
-        with tarfile.open(fileobj=made, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
-            for path, text in files.items():
-                member = tarfile.TarInfo(f"{self.name}-{self.version}/{path}")
-                member.size = len(text.encode())
-                archive.addfile(member, io.BytesIO(text.encode()))
-        return made.getvalue()
+        return support.sdist(self.name, self.version, files)
 
 
-def _record_digest(text: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-
-
-def _zip(files: dict[str, str]) -> bytes:
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, text in files.items():
-            entry = zipfile.ZipInfo(path, TIME)
-            entry.external_attr = (0o755 if ".data/scripts/" in path else 0o644) << 16
-            archive.writestr(entry, text)
-    return made.getvalue()
+def _entries(files: Mapping[str, str | bytes], executable: Collection[str] = ()) -> list[tuple[str, int, str | bytes]]:
+    runs = {path for path in files if path in executable or path.startswith("{data}/scripts/")}
+    return [(path, support.PROGRAM if path in runs else support.FILE, content) for path, content in files.items()]
 
 
 # `web` and `numbers` both need `shared`; `clash` is for conflicts; the rest are for what their names say.
@@ -657,29 +631,12 @@ class Stage:
 
         `rows` are further paths that its RECORD names, with the hash of nothing.
         """
-        info, data = f"{name}-{version}.dist-info", f"{name}-{version}.data"
-        content = {path.replace("{data}", data): text for path, text in (files or {}).items()}
-        content[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        content[f"{info}/WHEEL"] = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        content = dict(files or {})
         if entry_points:
-            content[f"{info}/entry_points.txt"] = dedent(entry_points)
-        packed = {path: text.encode() if isinstance(text, str) else text for path, text in content.items()}
-        record = io.StringIO()
-        writer = csv.writer(record, lineterminator="\n")
-        for path, text in packed.items():
-            digest = base64.urlsafe_b64encode(hashlib.sha256(text).digest()).rstrip(b"=").decode()
-            writer.writerow([path, f"sha256={digest}", len(text)])
-        writer.writerows([path, f"sha256={_record_digest('')}", 0] for path in rows)
-        writer.writerow([f"{info}/RECORD", "", ""])
-        packed[f"{info}/RECORD"] = record.getvalue().encode()
+            content["{info}/entry_points.txt"] = dedent(entry_points)
         self.files.mkdir(exist_ok=True)
         place = self.files / f"{name}-{version}-py3-none-any.whl"
-        with zipfile.ZipFile(place, "w") as archive:
-            for path, text in packed.items():
-                entry = zipfile.ZipInfo(path, TIME)
-                runs = ".data/scripts/" in path or path in executable
-                entry.external_attr = (0o100755 if runs else 0o100644) << 16
-                archive.writestr(entry, text)
+        place.write_bytes(support.wheel(name, version, _entries(content, executable), rows=rows))
         return place
 
     def sdist(self, name: str, version: str = "1.0") -> Path:

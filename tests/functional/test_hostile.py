@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import csv
 import hashlib
-import io
 import os
 import stat
 import subprocess
 import sys
 import tarfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import support
 import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import FILE, LINK
 
 from uv_layers.documents import LARGEST, LARGEST_LAYER_LOCK, LARGEST_LOCK
 
@@ -355,37 +353,11 @@ def test_names_in_a_layer_lock_cannot_drive_the_terminal(run, tmp_path):
 # Wheels
 
 
-def _row(path, content):
-    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-    return [path, f"sha256={digest}", len(content)]
-
-
 def _wheel(folder, name, entries):
-    """Write a wheel of entries, each a path, a mode and a content, `{info}` and `{data}` being its folders."""
-    info, data = f"{name}-1.0.dist-info", f"{name}-1.0.data"
-    packed = [(path.format(info=info, data=data), mode, content.encode()) for path, mode, content in entries]
-    known = {path for path, _, _ in packed}
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode()
-    about = b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    packed += [(f"{info}/METADATA", 0o100644, metadata), (f"{info}/WHEEL", 0o100644, about)]
-    if f"{info}/RECORD" not in known:
-        record = io.StringIO()
-        csv.writer(record, lineterminator="\n").writerows(
-            [*(_row(path, content) for path, _, content in packed), [f"{info}/RECORD", "", ""]]
-        )
-        packed.append((f"{info}/RECORD", 0o100644, record.getvalue().encode()))
     folder.mkdir(exist_ok=True)
     made = folder / f"{name}-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(made, "w") as archive:
-        for path, mode, content in packed:
-            entry = zipfile.ZipInfo(path, (1985, 10, 26, 1, 22, 0))
-            entry.create_system = 3
-            entry.external_attr = mode << 16
-            archive.writestr(entry, content)
+    made.write_bytes(support.wheel(name, "1.0", entries))
     return made
-
-
-FILE, LINK = 0o100644, 0o120777
 
 
 def _described(folder):
@@ -506,14 +478,9 @@ def evil(stage, tmp_path):
         "own.py": text,
         "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n',
     }
-    files["PKG-INFO"] = "Metadata-Version: 2.2\nName: evil\nVersion: 1.0\n"
     stage.files.mkdir(exist_ok=True)
     made = stage.files / "evil-1.0.tar.gz"
-    with tarfile.open(made, "w:gz", format=tarfile.PAX_FORMAT) as archive:
-        for path, content in files.items():
-            member = tarfile.TarInfo(f"evil-1.0/{path}")
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content.encode()))
+    made.write_bytes(support.sdist("evil", "1.0", files))
     return made, ran
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import csv
 import hashlib
-import io
 import os
 import random
 import sys
 import tempfile
-import zipfile
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import tomli_w
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from support import wheel
 
 from uv_layers import commands
 from uv_layers.model import Options
@@ -65,26 +63,13 @@ class Wheel:
     modes: tuple[int, ...]
 
     def write(self, folder: Path) -> Path:
-        info, data = f"{self.name}-1.0.dist-info", f"{self.name}-1.0.data"
-        files = {path.replace("{data}", data): text.encode() for path, text in self.files.items()}
-        files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {self.name}\nVersion: 1.0\n".encode()
-        files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        files = dict(self.files)
         if self.scripts:
             lines = "".join(f"{name} = {target}\n" for name, target in self.scripts.items())
-            files[f"{info}/entry_points.txt"] = f"[console_scripts]\n{lines}".encode()
-        record = io.StringIO()
-        rows = csv.writer(record, lineterminator="\n")
-        for path, content in files.items():
-            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-            rows.writerow([path, f"sha256={digest}", len(content)])
-        rows.writerow([f"{info}/RECORD", "", ""])
-        files[f"{info}/RECORD"] = record.getvalue().encode()
+            files["{info}/entry_points.txt"] = f"[console_scripts]\n{lines}"
+        entries = [(path, mode, text) for (path, text), mode in zip(files.items(), cycle(self.modes))]
         place = folder / f"{self.name}-1.0-py3-none-any.whl"
-        with zipfile.ZipFile(place, "w") as archive:
-            for index, (path, content) in enumerate(files.items()):
-                entry = zipfile.ZipInfo(path, (1999, 1, 1, 0, 0, 0))
-                entry.external_attr = self.modes[index % len(self.modes)] << 16
-                archive.writestr(entry, content)
+        place.write_bytes(wheel(self.name, "1.0", entries))
         return place
 
 

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import base64
 import csv
-import hashlib
 import posixpath
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from support import record_digest
 
 from uv_layers.target import of_platform
 
@@ -44,8 +43,7 @@ def put():
         for path, text in {**files, f"{info}/METADATA": f"Name: {name}\n"}.items():
             (tree / path).parent.mkdir(parents=True, exist_ok=True)
             (tree / path).write_bytes(text.encode())
-            digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-            hashed = ["", ""] if path in unhashed else [f"sha256={digest}", len(text.encode())]
+            hashed = ["", ""] if path in unhashed else [f"sha256={record_digest(text.encode())}", len(text.encode())]
             rows.append([posixpath.relpath(path, site), *hashed])
         with (tree / info / "RECORD").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows([*rows, [f"{name}-{version}.dist-info/RECORD", "", ""]])
