@@ -705,9 +705,9 @@ def main() -> None:
     signal.set_wakeup_fd(-1)
     for end in (reader, writer):
         os.close(end)
-    if number:
-        sys.exit(128 + number)
-    sys.exit(_status(ended[0]))
+    status = 128 + number if number else _status(ended[0])
+    _drop_unwritten()
+    sys.exit(status)
 
 
 def _noted(_: int, __: FrameType | None) -> None:
@@ -753,6 +753,15 @@ def _status(ended: int | BaseException) -> int:
             typer.echo(detail, err=True)
         typer.echo(f"error[{ended.code}]: {ended}", err=True)
     return ended.exit_code
+
+
+def _drop_unwritten() -> None:
+    """Drop what the standard streams have no room for, which Python would try to write again, and exit with 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # noqa: PERF203 - twice
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _open_closed_streams() -> None:

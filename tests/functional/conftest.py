@@ -436,11 +436,11 @@ def _session_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, _session_environment: dict[str, str]) -> pytest.MonkeyPatch:
-    """Give each test the same environment, whatever the caller's says to uv, to pip or to uv-layers."""
+    """Give each test the same environment, whatever the caller's says to uv, to pip, to Python or to uv-layers."""
     for name in list(os.environ):
-        if name.startswith(("UV_", "PIP_", "XDG_")) or name.lower().endswith("_proxy"):
+        if name.startswith(("UV_", "PIP_", "PYTHON", "XDG_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
-    for name in ("UV", "VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "SOURCE_DATE_EPOCH", "NETRC"):
+    for name in ("UV", "VIRTUAL_ENV", "CONDA_PREFIX", "SOURCE_DATE_EPOCH", "NETRC"):
         monkeypatch.delenv(name, raising=False)
     for name, value in _session_environment.items():
         monkeypatch.setenv(name, value)
