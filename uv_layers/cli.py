@@ -631,6 +631,20 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
         _keep(path, *commands.kept_dockerfile(options, path, groups or (), told), options, write=check is None)
 
 
+@app.command(epilog="Example: uv-layers precompile")
+def precompile() -> None:
+    """Have Python compile what the stages of a Dockerfile run, once for all of them.
+
+    The official images have no bytecode of the standard library, and what a stage compiles the others do not see.
+    """
+    import tomli_w  # noqa: F401, PLC0415
+    from packaging import markers, specifiers, tags, utils, version  # noqa: F401, PLC0415
+
+    from uv_layers import build, bytecode, commands, installed, output, seal, target  # noqa: F401, PLC0415
+
+    target.of_running()
+
+
 def _keep(path: Path, old: str, new: str, options: Options, *, write: bool) -> None:
     """Write the new text of a file, or exit with 1 and the difference to the old."""
     if old == new:

@@ -213,8 +213,7 @@ def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:
         f"uv venv {options} {venv} &&",
         # All that the tool needs but uv, which is there: another one would be 17 MB more to load.
         f"echo uv | uv pip install {options} --python {venv} --excludes - {tool} &&",
-        # Once here, and not at each start in each stage; what draws tables is not used there, nor worth the wait.
-        f"{venv}/bin/python -m compileall -q -x 'markdown|pygments|rich' {venv}",
+        f"{venv}/bin/uv-layers precompile",
     ]
     lines.append(_run([*mounts, *steps]))
     # Last on the path: `python` is the image's.

@@ -9,6 +9,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+import uv
 
 import uv_layers
 
@@ -36,6 +37,22 @@ def test_the_module_is_a_program(run_program, tmp_path):
 def test_the_program_is_installed(script, tmp_path):
     done = subprocess.run([script, "--version"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == VERSION
+
+
+def test_what_is_compiled_beforehand_is_all_that_a_stage_imports(run_program, project, tmp_path):
+    folder = project('[project]\nname = "app"\nversion = "1.0"\ndependencies = ["web"]\n')
+    bytecode = tmp_path / "pycache"
+    environ = {"PYTHONPYCACHEPREFIX": str(bytecode), "UV_LAYERS_UV": uv.find_uv_bin()}
+
+    def compiled(*words):
+        assert run_program(*words, cwd=folder, **environ).status == 0
+        return {str(path.relative_to(bytecode)) for path in bytecode.rglob("*.pyc")}
+
+    found = compiled("precompile")
+    assert any(path.endswith(f"subprocess.{sys.implementation.cache_tag}.pyc") for path in found)
+    assert not any("/pygments/" in path for path in found)
+    assert compiled("export") == found
+    assert compiled("install", "--all") == found
 
 
 def test_help_names_every_command(run, tmp_path):

@@ -334,7 +334,7 @@ def test_a_layer_may_have_an_image_of_its_own():
 UV_BUILDER = """\
 {copy}RUN {mount}uv venv --no-cache --no-python-downloads /opt/uv-layers && \\
     echo uv | uv pip install --no-cache --no-python-downloads --python /opt/uv-layers --excludes - {tool} && \\
-    /opt/uv-layers/bin/python -m compileall -q -x 'markdown|pygments|rich' /opt/uv-layers
+    /opt/uv-layers/bin/uv-layers precompile
 ENV PATH=$PATH:/opt/uv-layers/bin
 WORKDIR /build"""
 
