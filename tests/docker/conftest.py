@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
-from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING
@@ -195,7 +195,7 @@ class Layer:
     size: int
 
 
-class Proxy(ThreadingHTTPServer):
+class Proxy(support.Server):
     """Passes requests on to the registry, and counts the bytes of each blob that the registry took.
 
     A blob is not mounted from another repository, as Docker asks for one that an earlier test pushed: a registry may
@@ -341,10 +341,7 @@ class Repository:
         return json.loads(content)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128  # uv asks for much at once, and a connection that finds no room comes back in a second
-
+class _Server(support.Server):
     def __init__(self, folder: Path):
         folder.mkdir()
         self.folder = folder
@@ -506,12 +503,10 @@ def builder(wheel: Path):
 @pytest.fixture
 def web(tmp_path: Path):
     """Return a folder that is served on loopback."""
-    with _Server(tmp_path / "web") as server:
-        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        serving.start()
-        yield Web(server.folder, f"http://127.0.0.1:{server.server_port}")
-        server.shutdown()
-        serving.join()
+    server = _Server(tmp_path / "web")
+    server.start()
+    yield Web(server.folder, f"http://127.0.0.1:{server.server_port}")
+    server.stop()
 
 
 @pytest.fixture
@@ -626,14 +621,12 @@ def _registry(_engine: None) -> None:
 @pytest.fixture
 def repository(_registry: None):
     """Return a repository which the registry did not have before."""
-    with Proxy() as proxy:
-        serving = threading.Thread(target=proxy.serve_forever)
-        serving.start()
-        made = Repository(_name(), proxy)
-        yield made
-        made.delete("first", "second", "cache")
-        proxy.shutdown()
-        serving.join()
+    proxy = Proxy()
+    proxy.start()
+    made = Repository(_name(), proxy)
+    yield made
+    made.delete("first", "second", "cache")
+    proxy.stop()
 
 
 @pytest.fixture

@@ -18,12 +18,13 @@ import time
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from signal import SIGTERM
 from typing import TYPE_CHECKING
 
 import pytest
+from support import Server
 
 from uv_layers import seal
 from uv_layers.fs import STATE, LayersFolder
@@ -248,17 +249,8 @@ class Files:
             def log_message(self, *_: object) -> None:
                 pass
 
-            def handle(self) -> None:
-                # Whoever is killed does not wait for an answer.
-                try:
-                    super().handle()
-                except OSError:
-                    self.close_connection = True
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self._thread.start()
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server.start()
 
     @property
     def url(self) -> str:
@@ -266,9 +258,7 @@ class Files:
 
     def stop(self) -> None:
         self.released.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._server.stop()
 
     def serve(self, lock: Path) -> None:
         """Have the files that a layer lock names come from here."""

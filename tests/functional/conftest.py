@@ -11,11 +11,10 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import zipfile
 from dataclasses import dataclass, field
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING
@@ -245,11 +244,6 @@ PACKAGES = (
 )
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128  # uv asks for much at once, and a connection that finds no room comes back in a second
-
-
 class Index:
     """Packages by the JSON simple API (PEP 691): at `url` for all, at `private_url` for who has a password.
 
@@ -260,8 +254,7 @@ class Index:
         self.files = {package.file_name: package.content() for package in PACKAGES}
         #: The paths that were asked for, so that a test can tell what was downloaded.
         self.asked: list[str] = []
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._server = support.Server(("127.0.0.1", 0), _handler(self))
 
     @property
     def host(self) -> str:
@@ -285,12 +278,10 @@ class Index:
         return f"http://{USER}:{PASSWORD}@{self.host}/private/simple"
 
     def start(self) -> None:
-        self._thread.start()
+        self._server.start()
 
     def stop(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._server.stop()
 
     def file(self, name: str) -> bytes | None:
         if not name.endswith(".metadata"):

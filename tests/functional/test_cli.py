@@ -39,6 +39,19 @@ def test_the_program_is_installed(script, tmp_path):
     assert done.stdout == VERSION
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_what_finds_no_room_is_not_tried_again_at_the_end(script, tmp_path, stream):
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here")
+    with Path("/dev/full").open("w") as full:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: full}
+        words = ["cache", "dir"] if stream == "stdout" else ["plan", "--platform", "plan9"]
+        done = subprocess.run([script, *words], cwd=tmp_path, **streams, text=True, check=False)
+    assert done.returncode == (4 if stream == "stdout" else 2)
+    said = "error[machine]: No space left on device; make room there, or choose another place\n"
+    assert (done.stdout or "", done.stderr or "") == ("", said if stream == "stdout" else "")
+
+
 def test_what_is_compiled_beforehand_is_all_that_a_stage_imports(run_program, project, tmp_path):
     folder = project('[project]\nname = "app"\nversion = "1.0"\ndependencies = ["web"]\n')
     bytecode = tmp_path / "pycache"

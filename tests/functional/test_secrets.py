@@ -7,14 +7,14 @@ import os
 import stat
 import subprocess
 import sys
-import threading
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 import pytest
 import uv
+from support import Server
 
 HEAD = """\
 [project]
@@ -66,18 +66,14 @@ class Guarded:
         self.answer: int | str = 200
         self.let_in = 0
         self._index = index
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self._thread.start()
+        self._server = Server(("127.0.0.1", 0), self._handler())
+        self._server.start()
         self.host = f"127.0.0.1:{self._server.server_port}"
         self.url = f"http://{self.host}/simple"
         self.own_url = f"http://{login.userinfo}@{self.host}/simple"
 
     def stop(self):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._server.stop()
 
     def _handler(self):
         guarded, index = self, self._index

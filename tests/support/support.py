@@ -9,8 +9,11 @@ import io
 import os
 import stat
 import subprocess
+import sys
 import tarfile
+import threading
 import zipfile
+from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,6 +50,26 @@ def commit(git, folder: os.PathLike[str]) -> None:
     """Commit all that is in a folder."""
     git(folder, "add", "-A")
     git(folder, "commit", "-q", "-m", "a message")
+
+
+class Server(ThreadingHTTPServer):
+    """A server on loopback whose clients may go away, as a program does that is ended."""
+
+    daemon_threads = True
+    request_queue_size = 128  # uv asks for much at once, and a connection that finds no room comes back in a second
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def wheel(
