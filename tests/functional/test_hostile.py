@@ -191,11 +191,12 @@ def test_a_layer_lock_of_any_kind_and_size_is_done_with_at_once(measured, tmp_pa
         _refused(measured("install", "some", cwd=tmp_path))
 
 
-def test_a_lock_without_end_is_refused(measured, tmp_path):
+def test_a_lock_without_end_is_refused(measured, run, tmp_path):
     (tmp_path / "pyproject.toml").write_text(HEAD)
     with (tmp_path / "uv.lock").open("wb") as file:
         file.truncate(LARGEST_LOCK + 1)
     _refused(measured("plan", cwd=tmp_path))
+    assert f"it has more than {LARGEST_LOCK} bytes" in run("plan", cwd=tmp_path).stderr
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "uv-layers.toml", "pylock.some.toml", ".python-version"])
