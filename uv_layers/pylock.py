@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 import re
 from dataclasses import replace
@@ -10,7 +11,7 @@ from functools import cache
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import quote_from_bytes, unquote
 
 import tomli
 
@@ -176,7 +177,7 @@ def _file(name: str, file: Mapping[str, Any], root: Path) -> dict[str, Any]:
         raise errors.UnsupportedSourceError(name, f"{_base_name(file)}")
     kept = {key: file[key] for key in ("name", "url", "path", "size", "subdirectory") if key in file}
     # A file of the project has one name wherever the project is.
-    below = f"{root.as_uri()}/"
+    below = f"file://{quote_from_bytes(os.fsencode(root))}/"  # Path.as_uri of Python 3.14 loads urllib.request
     if kept.get("url", "").startswith(below):
         kept["path"] = unquote(kept.pop("url")[len(below) :])
     return _without_credentials(kept) | {"hashes": dict(sorted(file["hashes"].items()))}
