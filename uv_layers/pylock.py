@@ -172,12 +172,18 @@ def _rank(wheel: Mapping[str, Any], target: Target) -> tuple[int, int, list[int]
     return min(ranks), -int(number or -1), [-ord(c) for c in suffix] + [0], name
 
 
+@cache
+def _uri(folder: Path) -> str:
+    # Not Path.as_uri: that of Python 3.14 loads urllib.request.
+    return f"file://{quote_from_bytes(os.fsencode(folder))}/"
+
+
 def _file(name: str, file: Mapping[str, Any], root: Path) -> dict[str, Any]:
     if not file.get("hashes"):
         raise errors.UnsupportedSourceError(name, f"{_base_name(file)}")
     kept = {key: file[key] for key in ("name", "url", "path", "size", "subdirectory") if key in file}
     # A file of the project has one name wherever the project is.
-    below = f"file://{quote_from_bytes(os.fsencode(root))}/"  # Path.as_uri of Python 3.14 loads urllib.request
+    below = _uri(root)
     if kept.get("url", "").startswith(below):
         kept["path"] = unquote(kept.pop("url")[len(below) :])
     return _without_credentials(kept) | {"hashes": dict(sorted(file["hashes"].items()))}
