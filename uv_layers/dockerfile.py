@@ -208,16 +208,13 @@ def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:
         return [*lines, _run([*mounts, f"pip install --no-cache-dir {tool}{also}"]), f"WORKDIR {_WORK}"]
     if is_image:
         lines.append(f"COPY --from={_image(recipe.uv or '')} /uv /uvx /usr/local/bin/")
-    venv, options = f"/opt/{_TOOL}", "--no-cache --no-python-downloads"
     steps = [
-        f"uv venv {options} {venv} &&",
         # All that the tool needs but uv, which is there: another one would be 17 MB more to load.
-        f"echo uv | uv pip install {options} --python {venv} --excludes - {tool} &&",
-        f"{venv}/bin/uv-layers precompile",
+        "echo uv | UV_TOOL_DIR=/opt UV_TOOL_BIN_DIR=/usr/local/bin",
+        f"uv tool install --no-cache --no-python-downloads --excludes - {tool} &&",
+        "uv-layers precompile",
     ]
-    lines.append(_run([*mounts, *steps]))
-    # Last on the path: `python` is the image's.
-    return [*lines, f"ENV PATH=$PATH:{venv}/bin", f"WORKDIR {_WORK}"]
+    return [*lines, _run([*mounts, *steps]), f"WORKDIR {_WORK}"]
 
 
 def _system(image: str, packages: Sequence[str]) -> str:

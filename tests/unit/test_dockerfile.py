@@ -332,10 +332,9 @@ def test_a_layer_may_have_an_image_of_its_own():
 
 
 UV_BUILDER = """\
-{copy}RUN {mount}uv venv --no-cache --no-python-downloads /opt/uv-layers && \\
-    echo uv | uv pip install --no-cache --no-python-downloads --python /opt/uv-layers --excludes - {tool} && \\
-    /opt/uv-layers/bin/uv-layers precompile
-ENV PATH=$PATH:/opt/uv-layers/bin
+{copy}RUN {mount}echo uv | UV_TOOL_DIR=/opt UV_TOOL_BIN_DIR=/usr/local/bin \\
+    uv tool install --no-cache --no-python-downloads --excludes - {tool} && \\
+    uv-layers precompile
 WORKDIR /build"""
 
 
