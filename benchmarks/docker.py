@@ -12,7 +12,7 @@ versions of uv.lock. A cache mount is where the post has one: in `uv single`. `u
 as in the post. `uv-layers` is what `uv-layers dockerfile` prints, with the wheel of this checkout and uv from the image
 that the post's ways have it from; `uv-layers default` is the same with the tool's own setting of bytecode, which leaves
 out packages' tests, and is taken with bytecode only; `uv-layers suggest` has four layers, those that the command
-proposes for the first lock, from sizes alone.
+proposes for the first lock, from sizes and from a history in which fastapi alone was updated, five times.
 
 A round takes every way once, with and without bytecode. For each: all is forgotten, then a cold build and its push; a
 build with fastapi bumped, and its push; one with a small package of the heavy group moved, and its push; all is
@@ -83,6 +83,7 @@ bytecode = os.path.exists(importlib.util.find_spec("fastapi").cached)
 print(json.dumps([{name: importlib.metadata.version(name) for name in sys.argv[1:]}, bytecode]))
 """
 FASTAPI = ("0.115.12", "0.115.13")
+BEFORE = ("0.115.7", "0.115.8", "0.115.9", "0.115.10", "0.115.11")  # in the history that `suggest` reads
 
 PIP_SINGLE = """
 FROM {base}
@@ -190,6 +191,7 @@ AIMS = (
     ("uv-layers", "hot pull bytes", 1.0, 1.0),
     ("uv-layers", "hot push bytes, cold builder", 0.02, 0.02),
     ("uv-layers", "same again push bytes, cold builder", 0.02, 0.02),
+    ("uv-layers suggest", "hot push bytes, cold builder", 0.02, 0.02),
     ("uv-layers suggest", "small bump push bytes", 0.05, 0.05),
     ("uv-layers suggest", "small bump pull bytes", 0.05, 0.05),
 )
@@ -365,10 +367,32 @@ def trial(way: str, compiled: bool, file: Path, contexts: Path, registry: str) -
     return made.found
 
 
+def lock_project(folder: Path, heavy: Heavy, fastapi: str, small: str) -> None:
+    """Write and lock the project, with a version of fastapi and one of the small package."""
+    project = PROJECT.format(
+        python=PYTHON, heavy=json.dumps(heavy.group), fastapi=fastapi, small=f"{heavy.small[0]}=={small}"
+    )
+    (folder / "pyproject.toml").write_text(project, encoding="utf-8")
+    run(find_uv_bin(), "lock", cwd=folder)
+
+
+def suggest(folder: Path, heavy: Heavy) -> str:
+    """Return the configuration of the layers that `suggest` proposes for the first lock, from its history."""
+    run("git", "init", "--quiet", folder)
+    for fastapi in (*BEFORE, FASTAPI[0]):
+        lock_project(folder, heavy, fastapi, heavy.small[1])
+        run("git", "add", "pyproject.toml", "uv.lock", cwd=folder)
+        who = ("-c", f"user.name={NAME}", "-c", f"user.email={NAME}@localhost")
+        run("git", *who, "commit", "--quiet", "--message", f"fastapi {fastapi}", cwd=folder)
+    (folder / SUGGESTED).write_text("layers = []\n", encoding="utf-8")
+    run(*TOOL, "suggest", "--budget", LAYERS, "--config", SUGGESTED, "--write", cwd=folder)
+    return (folder / SUGGESTED).read_text(encoding="utf-8")
+
+
 def lock(work: Path, heavy: Heavy) -> Path:
     """Make the build contexts: the project locked at first, with fastapi bumped, and with the small package moved."""
     contexts = work / f"contexts-{time.time_ns()}"
-    name, old, new = heavy.small
+    _, old, new = heavy.small
     states = {"first": (FASTAPI[0], old), "bumped": (FASTAPI[1], old), "small": (FASTAPI[0], new)}
     run(find_uv_bin(), "build", "--wheel", "--out-dir", work / "dist", ROOT)
     (wheel,) = (work / "dist").glob("*.whl")
@@ -380,11 +404,7 @@ def lock(work: Path, heavy: Heavy) -> Path:
             shutil.copy(wheel, folder)
         else:
             shutil.copytree(contexts / "first", folder)
-        project = PROJECT.format(
-            python=PYTHON, heavy=json.dumps(heavy.group), fastapi=fastapi, small=f"{name}=={small}"
-        )
-        (folder / "pyproject.toml").write_text(project, encoding="utf-8")
-        run(find_uv_bin(), "lock", cwd=folder)
+        lock_project(folder, heavy, fastapi, small)
         export = (find_uv_bin(), "export", "--locked", "--no-hashes", "--no-header", "--no-annotate")
         versions: dict[str, str] = {}
         for group in ("heavy-rarely-updated", "light-frequently-updated"):
@@ -393,10 +413,9 @@ def lock(work: Path, heavy: Heavy) -> Path:
             file.write_text("\n".join(pins) + "\n", encoding="utf-8")
             versions |= dict(pin.split("==") for pin in pins)
         (folder / "versions.json").write_text(json.dumps(versions), encoding="utf-8")
-    (contexts / "first" / SUGGESTED).write_text("layers = []\n", encoding="utf-8")
-    run(*TOOL, "suggest", "--budget", LAYERS, "--config", SUGGESTED, "--write", cwd=contexts / "first")
-    for state in ("bumped", "small"):
-        shutil.copy(contexts / "first" / SUGGESTED, contexts / state)
+    suggested = suggest(work / "history", heavy)
+    for state in states:
+        (contexts / state / SUGGESTED).write_text(suggested, encoding="utf-8")
     return contexts
 
 

@@ -637,6 +637,13 @@ def precompile() -> None:
 
     The official images have no bytecode of the standard library, and what a stage compiles the others do not see.
     """
+    if os.environ.get(unwanted := "PYTHONDONTWRITEBYTECODE"):
+        # Many an image has it set, and Python has loaded its first modules by it.
+        from uv_layers import process  # noqa: PLC0415
+
+        environ = {name: value for name, value in os.environ.items() if name != unwanted}
+        raise typer.Exit(process.run([sys.executable, "-m", "uv_layers", "precompile"], env=environ, show=True).status)
+
     import tomli_w  # noqa: F401, PLC0415
     from packaging import markers, specifiers, tags, utils, version  # noqa: F401, PLC0415
 

@@ -68,6 +68,17 @@ def test_what_is_compiled_beforehand_is_all_that_a_stage_imports(run_program, pr
     assert compiled("install", "--all") == found
 
 
+def test_what_is_compiled_beforehand_is_written_in_an_image_that_has_python_write_none(run_program, tmp_path):
+    def compiled(name, **environ):
+        ended = run_program("precompile", cwd=tmp_path, PYTHONPYCACHEPREFIX=str(tmp_path / name), **environ)
+        assert (ended.status, ended.output) == (0, "")
+        return {str(path.relative_to(tmp_path / name)) for path in (tmp_path / name).rglob("*.pyc")}
+
+    found = compiled("as it is")
+    assert found
+    assert compiled("none wanted", PYTHONDONTWRITEBYTECODE="1") == found
+
+
 def test_help_names_every_command(run, tmp_path):
     for words in (("--help",), ("-h",), ()):
         ended = run(*words, cwd=tmp_path)
