@@ -625,8 +625,10 @@ def repository(_registry: None):
     proxy.start()
     made = Repository(_name(), proxy)
     yield made
-    made.delete("first", "second", "cache")
-    proxy.stop()
+    try:
+        made.delete("first", "second", "cache")
+    finally:
+        proxy.stop()
 
 
 @pytest.fixture

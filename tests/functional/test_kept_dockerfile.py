@@ -253,7 +253,8 @@ def test_a_layer_may_have_its_image_and_packages_of_the_system(project, run):
     text = run("dockerfile", *BASE, "--uv", "registry.example/astral/uv:0.9", cwd=folder).stdout
     stage = text.partition("FROM nvidia/cuda AS a\n")[2].partition("\n\n")[0].splitlines()
     assert stage[0] == "COPY --from=registry.example/astral/uv:0.9 /uv /uvx /usr/local/bin/"
-    assert stage[6:9] == [
+    assert stage[4] == "WORKDIR /build"
+    assert stage[5:8] == [
         "RUN apt-get update && \\",
         "    apt-get install --yes --no-install-recommends g++ && \\",
         "    rm -rf /var/lib/apt/lists/*",
