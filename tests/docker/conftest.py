@@ -35,7 +35,7 @@ import uv
 from packaging.markers import Marker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 ROOT = Path(__file__).parents[2]
 PYTHON = "3.12"
@@ -483,21 +483,34 @@ def _name() -> str:
     return f"uv-layers-test-{uuid.uuid4().hex[:12]}"
 
 
-def _remove(name: str) -> None:
-    """Remove the images of a name."""
-    if tags := _run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", name).stdout.split():
+def _remove(*names: str) -> None:
+    """Remove the images of some names."""
+    known = _run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
+    if tags := [tag for tag in known if tag.rpartition(":")[0] in names]:
         _run("docker", "image", "rm", "--force", *tags)
 
 
 @pytest.fixture(scope="session")
-def builder(wheel: Path):
+def names(_engine: None):
+    """Return a function that makes a name, whose images go at the end: while an engine builds, that can take 30 s."""
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(_name())
+        return made[-1]
+
+    yield make
+    _remove(*made)
+
+
+@pytest.fixture(scope="session")
+def builder(wheel: Path, names: Callable[[], str]):
     """Return an image that has uv-layers, so that a builder's stage on it downloads nothing."""
-    name = _name()
+    name = names()
     install = f"RUN --mount=type=bind,target=/dist pip install --no-cache-dir /dist/{wheel.name}\n"
     (wheel.parent / "Dockerfile").write_text(f"FROM {BASE}\n{install}", encoding="utf-8")
     _run("docker", "build", "--network=host", "--tag", name, ".", cwd=wheel.parent)
-    yield f"{name}:latest"
-    _remove(name)
+    return f"{name}:latest"
 
 
 @pytest.fixture
@@ -516,17 +529,16 @@ def pack_wheel():
 
 
 @pytest.fixture
-def image_of(tmp_path: Path):
+def image_of(tmp_path: Path, names: Callable[[], str]):
     """Return a function that makes an image of the text of a Dockerfile, and returns its name."""
-    name = _name()
+    name = names()
 
     def make(text: str, *options: str) -> str:
         context = Context(tmp_path / "empty", name, ())
         context.write(text)
         return context.build(*options).tag
 
-    yield make
-    _remove(name)
+    return make
 
 
 @pytest.fixture
@@ -554,13 +566,12 @@ def uv_image(_engine: None):
 
 
 @pytest.fixture
-def project(tmp_path: Path, web: Web, wheel: Path, builder: str):
+def project(tmp_path: Path, web: Web, wheel: Path, builder: str, names: Callable[[], str]):
     """Return a function that makes a locked project of the text of its `pyproject.toml` and of other files by name.
 
-    Its packages come from the `web`, and what that has not, as a build backend, from where uv looks. Its images go when
-    the test is over.
+    Its packages come from the `web`, and what that has not, as a build backend, from where uv looks.
     """
-    name = _name()
+    name = names()
     options = ("--python", PYTHON, "--tool", wheel.name, "--builder", builder)
 
     def make(text: str, files: Mapping[str, str] | None = None) -> Context:
@@ -572,8 +583,7 @@ def project(tmp_path: Path, web: Web, wheel: Path, builder: str):
         made.lock()
         return made
 
-    yield make
-    _remove(name)
+    return make
 
 
 @pytest.fixture
