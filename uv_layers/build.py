@@ -220,9 +220,6 @@ class Build:
         text = f"home = {home}\ninclude-system-site-packages = false\n{version}\n"
         (folder / "pyvenv.cfg").write_text(text, encoding="utf-8")
         (folder / ".gitignore").unlink(missing_ok=True)
-        for path, _, _ in os.walk(folder, topdown=False):
-            with suppress(OSError):
-                os.rmdir(path)  # noqa: PTH106 - those that are empty are made by the layers that fill them
 
     def _settle(
         self, uv: Uv, lock: LayerLock, at: Target, staging: Path, found: list[Distribution], clashes: list[Clash]

@@ -6,29 +6,35 @@ import hashlib
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from uv_layers import process
 from uv_layers.model import below
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 FILE, EXECUTABLE, FOLDER = 0o644, 0o755, 0o755
 # uv's lock on the folder that it installs into.
 _STRAY = ".lock"
-# The files that wait to be hashed: each takes kilobytes.
+# What a task of the pool hashes: a task takes longer to be handed over than a small file to be hashed.
+_TOGETHER = 16
+# The tasks that wait: each takes kilobytes.
 _AT_ONCE = 1000
 
 
 def seal(tree: Path, prefix: str, epoch: int) -> tuple[int, int, list[str]]:
-    """Drop stray files and set every mode to 644 or 755 and every mtime, folders too, to `epoch` seconds.
+    """Drop stray files and empty folders, and set every mode to 644 or 755 and every mtime, folders too, to `epoch`.
 
-    Symlinks keep their target and get the time. Returns the number of files, their size in bytes, and the sorted
-    paths of those that are executable.
+    Times are in seconds. Symlinks keep their target and get the time; the folder of the prefix stays. Returns the
+    number of files, their size in bytes, and the sorted paths of those that are executable.
     """
-    (below(tree, prefix) / _STRAY).unlink(missing_ok=True)
+    top = below(tree, prefix)
+    (top / _STRAY).unlink(missing_ok=True)
+    _drop_empty_folders(tree, top)
     files = size = 0
     executable = []
     for folder, _, names in os.walk(tree):
@@ -46,6 +52,14 @@ def seal(tree: Path, prefix: str, epoch: int) -> tuple[int, int, list[str]]:
         os.chmod(folder, FOLDER)  # noqa: PTH101
     os.utime(tree, (epoch, epoch))
     return files, size, sorted(executable)
+
+
+def _drop_empty_folders(tree: Path, top: Path) -> None:
+    # A wheel may have them, but no RECORD names a folder, and pip makes none that has nothing in it.
+    for folder, _, _ in os.walk(tree, topdown=False):
+        if folder not in {str(tree), str(top)}:
+            with suppress(OSError):
+                os.rmdir(folder)  # noqa: PTH106 - hot
 
 
 def file_mode(mode: int) -> int:
@@ -90,14 +104,27 @@ def walk(tree: Path) -> list[Entry]:
 
 
 def hashed(tree: Path) -> Iterator[tuple[Entry, str]]:
-    """Yield what is below `tree`, sorted by path, each with its `content`, or with nothing where it has none."""
+    """Yield what is below `tree`, sorted by path, each with the SHA-256 of its content in hex.
+
+    The content of a symlink is its target; a folder has none, and nothing in its place.
+    """
     found = walk(tree)
+    parts = [found[start : start + _TOGETHER] for start in range(0, len(found), _TOGETHER)]
     with ThreadPoolExecutor(process.cores()) as pool:
-        for start in range(0, len(found), _AT_ONCE):
-            part = found[start : start + _AT_ONCE]
-            contents = pool.map(content, [tree / entry.path for entry in part if entry.has_content])
-            for entry in part:
-                yield entry, next(contents) if entry.has_content else ""
+        for start in range(0, len(parts), _AT_ONCE):
+            for part in pool.map(partial(_hashed, tree), parts[start : start + _AT_ONCE]):
+                yield from part
+
+
+def _hashed(tree: Path, part: Sequence[Entry]) -> list[tuple[Entry, str]]:
+    return [(entry, _content(tree, entry)) for entry in part]
+
+
+def _content(tree: Path, entry: Entry) -> str:
+    path = f"{tree}/{entry.path}"  # `tree / entry.path` takes as long as to open the file
+    if entry.is_link:
+        return hashlib.sha256(os.fsencode(os.readlink(path))).hexdigest()  # noqa: PTH115 - bytes as they are
+    return file_content(path) if entry.is_file else ""
 
 
 def digest(found: Iterable[tuple[Entry, str]]) -> str:
@@ -119,20 +146,13 @@ def digest(found: Iterable[tuple[Entry, str]]) -> str:
 
 def identity(path: Path) -> str:
     """Return what tells a file, or a symlink, from any other: the SHA-256 of the one, the target of the other."""
-    return f"-> {os.readlink(path)}" if path.is_symlink() else content(path)  # noqa: PTH115 - as it was said
+    return f"-> {os.readlink(path)}" if path.is_symlink() else file_content(path)  # noqa: PTH115 - as it was said
 
 
-def content(path: Path) -> str:
-    """Return the SHA-256 of a file, or of the target of a symlink, in hex."""
-    if path.is_symlink():
-        return hashlib.sha256(os.fsencode(os.readlink(path))).hexdigest()  # noqa: PTH115 - bytes as they are
-    return file_content(path)
-
-
-def file_content(path: Path) -> str:
+def file_content(path: str | Path) -> str:
     """Return the SHA-256 of a file, through any symlink, in hex."""
     hashed = hashlib.sha256()
-    with path.open("rb") as file:
+    with open(path, "rb") as file:  # noqa: PTH123 - hot
         while block := file.read(1 << 20):
             hashed.update(block)
     return hashed.hexdigest()

@@ -228,6 +228,16 @@ def test_a_source_distribution_holds_whatever_its_build_calls_its_version(stage,
     assert run("verify", "some", cwd=stage).status == 0
 
 
+def test_a_tree_has_no_folder_of_a_wheel_with_nothing_in_it(stage, run):
+    files = {"alpha/__init__.py": "", "alpha/cache/empty/": "", "alpha.libs/": "", "{data}/data/share/": ""}
+    stage.lock("some", stage.wheel("alpha", files=files))
+    assert run("install", "some", cwd=stage).status == 0
+    assert run("verify", "some", cwd=stage).status == 0
+    folders = {path for path in (stage / "layers/some").rglob("*") if path.is_dir()}
+    assert {folder.name for folder in folders} >= {"alpha", "__pycache__"}
+    assert all(any(folder.iterdir()) for folder in folders)
+
+
 def test_the_time_is_that_of_the_install(stage, run):
     stage.lock("some", _alpha(stage))
     assert run("install", "some", cwd=stage, SOURCE_DATE_EPOCH="1700000000").status == 0

@@ -83,8 +83,9 @@ def wheel(
 ) -> bytes:
     """Return a wheel of entries, each a path, a mode and a content; `{info}` and `{data}` in paths are its folders.
 
-    `metadata` is what METADATA has besides name and version, and `rows` are further paths that RECORD names, with the
-    hash of nothing. An entry can be the RECORD itself.
+    A path that ends with a slash is that of a folder, which no RECORD has. `metadata` is what METADATA has besides name
+    and version, and `rows` are further paths that RECORD names, with the hash of nothing. An entry can be the RECORD
+    itself.
     """
     info, data = f"{name}-{version}.dist-info", f"{name}-{version}.data"
     python, abi, platforms = tag.split("-")
@@ -102,7 +103,8 @@ def wheel(
     if all(path != f"{info}/RECORD" for path, _, _ in packed):
         record = io.StringIO()
         written = csv.writer(record, lineterminator="\n")
-        for path, content in [*((path, content) for path, _, content in packed), *((path, b"") for path in rows)]:
+        files = [(path, content) for path, _, content in packed if not path.endswith("/")]
+        for path, content in [*files, *((path, b"") for path in rows)]:
             written.writerow([path, f"sha256={record_digest(content)}", len(content)])
         written.writerow([f"{info}/RECORD", "", ""])
         packed.append((f"{info}/RECORD", FILE, record.getvalue().encode()))

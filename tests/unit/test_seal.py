@@ -11,12 +11,13 @@ from uv_layers import seal
 
 def _made(tree):
     """Make a tree with all kinds of things in it."""
-    (tree / "usr/local/lib/empty").mkdir(parents=True)
+    (tree / "usr/local/lib/data").mkdir(parents=True)
     (tree / "usr/local/bin").mkdir()
     (tree / "usr/local/lib/a.py").write_text("abc", encoding="utf-8")
     (tree / "usr/local/bin/run").write_text("12345", encoding="utf-8")
     (tree / "usr/local/lib/link").symlink_to("a.py")
-    (tree / "usr/local/lib/folder").symlink_to("empty")
+    (tree / "usr/local/lib/folder").symlink_to("data")
+    (tree / "usr/local/lib/data/none").touch()
     (tree / "usr/local/lib/dangling").symlink_to("nowhere")
     (tree / "usr/local/.lock").touch()
     (tree / "usr/local/lib/.lock").touch()
@@ -32,7 +33,7 @@ def test_modes_and_times_are_those_of_an_image_whatever_they_were(tmp_path, mode
     for path in (tree / "usr/local/lib", tree / "usr", tree):
         path.chmod(folder)
     # The links, two of which lead to files and one to a folder, are counted as what they are.
-    assert seal.seal(tree, "/usr/local", 1_000_000)[:2] == (5, 8)
+    assert seal.seal(tree, "/usr/local", 1_000_000)[:2] == (6, 8)
     for path in (tree, *tree.rglob("*")):
         status = path.lstat()
         assert status.st_mtime_ns == 1_000_000 * 10**9
@@ -55,7 +56,18 @@ def test_the_lock_of_uv_goes_and_one_that_a_package_has_stays(tmp_path):
     seal.seal(tree, "/usr/local", 0)
     assert not (tree / "usr/local/.lock").exists()
     assert (tree / "usr/local/lib/.lock").exists()
-    assert seal.seal(tree, "/usr/local", 0)[:2] == (5, 8)
+    assert seal.seal(tree, "/usr/local", 0)[:2] == (6, 8)
+
+
+@pytest.mark.parametrize("prefix", ["/usr/local", "/"])
+def test_folders_with_nothing_in_them_go_but_for_that_of_the_prefix(tmp_path, prefix):
+    tree = tmp_path / "tree"
+    (tree / "usr/local/lib/site/pkg.libs/deep").mkdir(parents=True)
+    (tree / "usr/share").mkdir()
+    assert seal.seal(tree, prefix, 0) == (0, 0, [])
+    there = ["usr", "usr/local"] if prefix == "/usr/local" else []
+    assert sorted(path.relative_to(tree).as_posix() for path in tree.rglob("*")) == there
+    assert tree.is_dir()
 
 
 def test_the_lock_of_uv_is_at_the_root_of_a_flat_tree(tmp_path):
