@@ -492,7 +492,7 @@ def _remove(*names: str) -> None:
 
 @pytest.fixture(scope="session")
 def names(_engine: None):
-    """Return a function that makes a name, whose images go at the end: while an engine builds, that can take 30 s."""
+    """Return a function that makes a name, whose images go at the end: to remove one waits for all builds."""
     made: list[str] = []
 
     def make() -> str:
