@@ -107,6 +107,19 @@ def test_a_walk_is_sorted_by_bytes_where_names_are_no_text(tmp_path):
     assert [os.fsencode(entry.path) for entry in seal.walk(tmp_path)] == names
 
 
+@pytest.mark.parametrize(("together", "at_once"), [(1, 1), (2, 3), (5, 2), (7, 7)])
+def test_all_is_hashed_once_and_in_order_however_it_is_shared_out(tmp_path, monkeypatch, together, at_once):
+    monkeypatch.setattr(seal, "_TOGETHER", together)
+    monkeypatch.setattr(seal, "_AT_ONCE", at_once)
+    expected = {"folder": "", "link": hashlib.sha256(b"nowhere").hexdigest()}
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("nowhere")
+    for number in range(10, 31):
+        (tmp_path / f"file{number}").write_text(str(number), encoding="utf-8")
+        expected[f"file{number}"] = hashlib.sha256(str(number).encode()).hexdigest()
+    assert [(entry.path, sha256) for entry, sha256 in seal.hashed(tmp_path)] == sorted(expected.items())
+
+
 def _digest(tree):
     return seal.digest(seal.hashed(tree))
 
