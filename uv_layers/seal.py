@@ -57,7 +57,7 @@ def seal(tree: Path, prefix: str, epoch: int) -> tuple[int, int, list[str]]:
 def _drop_empty_folders(tree: Path, top: Path) -> None:
     # A wheel may have them, but no RECORD names a folder, and pip makes none that has nothing in it.
     for folder, _, _ in os.walk(tree, topdown=False):
-        if folder not in {str(tree), str(top)}:
+        if folder != str(top):
             with suppress(OSError):
                 os.rmdir(folder)  # noqa: PTH106 - hot
 
