@@ -6,7 +6,6 @@ import hashlib
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,11 +33,15 @@ def seal(tree: Path, prefix: str, epoch: int) -> tuple[int, int, list[str]]:
     """
     top = below(tree, prefix)
     (top / _STRAY).unlink(missing_ok=True)
-    _drop_empty_folders(tree, top)
     files = size = 0
     executable = []
-    for folder, _, names in os.walk(tree):
-        for entry in os.scandir(folder):
+    for folder, _, names in os.walk(tree, topdown=False):
+        entries = list(os.scandir(folder))
+        # A wheel may have such a folder, but no RECORD names one, and pip makes none that has nothing in it.
+        if not entries and folder != str(top):
+            os.rmdir(folder)  # noqa: PTH106 - hot
+            continue
+        for entry in entries:
             status = entry.stat(follow_symlinks=False)
             if stat.S_ISREG(status.st_mode):
                 mode = file_mode(status.st_mode)
@@ -52,14 +55,6 @@ def seal(tree: Path, prefix: str, epoch: int) -> tuple[int, int, list[str]]:
         os.chmod(folder, FOLDER)  # noqa: PTH101
     os.utime(tree, (epoch, epoch))
     return files, size, sorted(executable)
-
-
-def _drop_empty_folders(tree: Path, top: Path) -> None:
-    # A wheel may have them, but no RECORD names a folder, and pip makes none that has nothing in it.
-    for folder, _, _ in os.walk(tree, topdown=False):
-        if folder != str(top):
-            with suppress(OSError):
-                os.rmdir(folder)  # noqa: PTH106 - hot
 
 
 def file_mode(mode: int) -> int:
