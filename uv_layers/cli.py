@@ -642,7 +642,9 @@ def precompile() -> None:
         from uv_layers import process  # noqa: PLC0415
 
         environ = {name: value for name, value in os.environ.items() if name != unwanted}
-        raise typer.Exit(process.run([sys.executable, "-m", "uv_layers", "precompile"], env=environ, show=True).status)
+        argv = [sys.executable, "-m", "uv_layers", "precompile"]
+        # There, as `-m` has Python look for modules in the current folder first, and that may be somebody's project.
+        raise typer.Exit(process.run(argv, env=environ, cwd=Path(sys.prefix), show=True).status)
 
     import tomli_w  # noqa: F401, PLC0415
     from packaging import markers, specifiers, tags, utils, version  # noqa: F401, PLC0415

@@ -79,6 +79,13 @@ def test_what_is_compiled_beforehand_is_written_in_an_image_that_has_python_writ
     assert compiled("none wanted", PYTHONDONTWRITEBYTECODE="1") == found
 
 
+def test_what_is_compiled_beforehand_is_not_what_lies_in_the_current_folder(script, tmp_path):
+    (tmp_path / "tomli_w.py").write_text("raise SystemExit(9)\n", encoding="utf-8")
+    environ = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": str(tmp_path / "pycache")}
+    done = subprocess.run([script, "precompile"], cwd=tmp_path, env=environ, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
 def test_help_names_every_command(run, tmp_path):
     for words in (("--help",), ("-h",), ()):
         ended = run(*words, cwd=tmp_path)
