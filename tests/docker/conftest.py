@@ -483,10 +483,13 @@ def _name() -> str:
     return f"uv-layers-test-{uuid.uuid4().hex[:12]}"
 
 
+def _tags() -> list[str]:
+    return _run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
+
+
 def _remove(*names: str) -> None:
     """Remove the images of some names."""
-    known = _run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
-    if tags := [tag for tag in known if tag.rpartition(":")[0] in names]:
+    if tags := [tag for tag in _tags() if tag.rpartition(":")[0] in names]:
         _run("docker", "image", "rm", "--force", *tags)
 
 
@@ -554,15 +557,13 @@ def _has_uv(image: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def uv_image(_engine: None):
+def uv_image(names: Callable[[], str]):
     """Return a name of an image that has uv, of whatever name the engine has it under."""
-    known = _run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
-    found = next(filter(_has_uv, (name for name in known if re.search(r"(^|/)uv:(?!<)", name))), None)
+    found = next(filter(_has_uv, (name for name in _tags() if re.search(r"(^|/)uv:(?!<)", name))), None)
     if found is None:
         pytest.skip("the engine has no image of uv, such as astral/uv")
-    _run("docker", "tag", found, name := f"{_name()}:latest")
-    yield name
-    _run("docker", "image", "rm", name)
+    _run("docker", "tag", found, name := f"{names()}:latest")
+    return name
 
 
 @pytest.fixture
