@@ -11,10 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import __version__, documents, errors, process
 from uv_layers.model import Clash, Tree, below, is_environment
+from uv_layers.times import DEFAULT, Times, file_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,10 +26,12 @@ if TYPE_CHECKING:
     from uv_layers.uv import Uv
 
 # What is in a record, and its form in JSON.
-_RECORD = {
+_RECORD: dict[str, Any] = {
     **dict.fromkeys(("key", "stamp"), str),
-    **dict.fromkeys(("packages", "files", "size", "invalid", "epoch"), int),
-    **dict.fromkeys(("interpreter", "built", "clashes", "executable"), list),
+    **dict.fromkeys(("packages", "files", "size", "invalid"), int),
+    **dict.fromkeys(("interpreter", "built", "clashes", "executable", "sites"), list),
+    "prefix": str,
+    "latest": (int, NoneType),
     "made": dict,
 }
 
@@ -57,7 +61,7 @@ def _is_whole(record: Mapping[str, Any]) -> bool:
         return False
     if not all(0 <= record[name] <= documents.LARGEST_NUMBER for name, form in _RECORD.items() if form is int):
         return False
-    texts = [*record["built"], *record["executable"], *record["made"].values()]
+    texts = [*record["built"], *record["executable"], *record["sites"], *record["made"].values()]
     for clash in record["clashes"]:
         if not (isinstance(clash, dict) and isinstance(clash.get("owners"), list)):
             return False
@@ -70,16 +74,17 @@ class Build:
     """One run of `install`: where trees go, and how they are made.
 
     `sources` and `invalidation` say what is compiled and how (`none`, or a `bytecode.Mode`); with `strict`, two
-    packages with different content for one file are an error; with `digest`, each tree gets its digest. `root` is
+    packages with different content for one file are an error; with `digest`, each tree gets its digest. `latest` is the
+    value of SOURCE_DATE_EPOCH, in seconds: no file of a tree is newer. `root` is
     what paths in layer locks start from, and `access` has those settings of the project that say how indexes are
     reached.
     """
 
     options: Options
     folder: LayersFolder
-    epoch: int
+    latest: int | None = None
     sources: str = "default"
-    invalidation: str = "unchecked-hash"
+    invalidation: str = "timestamp"
     strict: bool = False
     digest: bool = False
     show: bool = False
@@ -92,7 +97,14 @@ class Build:
         from uv_layers.seal import file_content  # noqa: PLC0415
 
         options = self.options
-        told = [options.prefix, options.python, options.platform, options.frozen, repr(options.selection), *self._how()]
+        told: list[Any] = [
+            options.prefix,
+            options.python,
+            options.platform,
+            options.frozen,
+            repr(options.selection),
+            *self._how(),
+        ]
         told += [options.packages, *(self.environ.get(name) for name in ("PATH", "VIRTUAL_ENV"))]
         digest = hashlib.sha256(json.dumps(told).encode())
         for path in inputs:
@@ -111,8 +123,8 @@ class Build:
     def make(self, uv: Uv, lock: LayerLock, at: Target, stamp: str) -> Tree:
         """Make the layer's tree and put it in place, or leave the one that is there when it is the same."""
         started = time.monotonic()
-        markers = [at.markers[name] for name in ("python_full_version", "implementation_version", "platform_machine")]
-        facts = [lock.text, lock.prefix, at.executable, at.magic, *markers, *self._how()]
+        facts: list[Any] = [lock.text, lock.prefix, at.executable, at.magic, at.build, at.abiflags]
+        facts += [at.markers["platform_machine"], *self._how()]
         key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
         stamp = "" if lock.kind == "project" else stamp
         current = {"key": key, "stamp": stamp, "interpreter": _stat(str(at.executable))}
@@ -128,29 +140,35 @@ class Build:
         return self._tree(lock.layer, record, time.monotonic() - started if made else None)
 
     def _how(self) -> list[object]:
-        return [__version__, self.epoch, self.sources, self.invalidation]
+        return [__version__, self.latest, self.sources, self.invalidation]
 
     def _fill(self, uv: Uv, lock: LayerLock, at: Target, staging: Path) -> dict[str, Any]:
         """Make the tree in `staging`, and return what its record says of it."""
-        from uv_layers import bytecode, installed, seal  # noqa: PLC0415 - an up-to-date tree needs none of it
+        from uv_layers import bytecode, installed, seal  # noqa: PLC0415 - an up-to-date tree needs none of them
 
         tree, scratch = staging / "tree", staging / "scratch"
         below(tree, lock.prefix).mkdir(parents=True)
         scratch.mkdir()
         mode = bytecode.Mode(self.sources, self.invalidation)
         cache = bytecode.Cache(staging) if self.sources == "none" else bytecode.Cache.of(self.environ)
-        compiler = bytecode.Compiler(tree, lock.prefix, mode, at, cache)
+        package_times = {name: file_time(lock.times.get(name), self.latest) for name in lock.versions}
+        compiler = bytecode.Compiler(tree, lock.prefix, mode, at, cache, package_times)
         with ThreadPoolExecutor(1) as pool:
             # What the cache has is written while uv copies: each waits for the disk more than it computes.
             restored = pool.submit(compiler.restore, {} if self.sources == "none" else lock.wheels)
             if lock.kind == "environment":
                 self._make_environment(at, below(tree, lock.prefix), lock.prefix)
             elif lock.versions:
-                with in_local_site(tree, lock.prefix, at):
-                    self._install(uv, lock, at, staging / "work", tree)
-        # A wheel may bring the RECORD of a package that the lock does not have.
-        found = [distribution for distribution in installed.distributions(tree) if distribution.name in lock.versions]
-        clashes = installed.clashes(found)
+                self._install(uv, lock, at, staging / "work", tree)
+        everything = installed.distributions(tree, installed.sites(tree, lock.prefix, at.python))
+        # A wheel may bring metadata of a package that is not in the lock; those files are the wheel's own.
+        found = [distribution for distribution in everything if distribution.name in lock.versions]
+        if foreign := installed.foreign_metadata(found):
+            raise errors.ForeignMetadataError(*foreign)
+        lock_file = below(tree, lock.prefix) / ".lock"
+        if not any(os.path.relpath(lock_file, tree) in distribution.files for distribution in found):
+            lock_file.unlink(missing_ok=True)  # uv's lock on the folder, and not a file of a wheel
+        shared, clashes = installed.shared(found), installed.clashes(found)
         self._check(clashes)
         self._settle(uv, lock, at, staging, found, clashes)
         image = image_interpreter(lock.prefix, at)
@@ -158,28 +176,33 @@ class Build:
             installed.rename_interpreter(tree, found, str(at.executable), image)
         compiled = bytecode.Compiled()
         if self.sources != "none":
-            compiled = compiler.finish(found, lock.wheels, clashes, restored.result(), scratch)
+            compiled = compiler.finish(found, lock.wheels, shared, restored.result(), scratch)
         # A RECORD has the hash of every file but itself.
         records = {f"{distribution.info}/RECORD" for distribution in found}
         if lock.kind == "environment":
             records = {entry.path for entry in seal.walk(tree) if entry.has_content}
         made = {path: seal.identity(tree / path) for path in records}
-        files, size, executable = seal.seal(tree, lock.prefix, self.epoch)
+        sealed = seal.seal(tree, lock.prefix, Times.of(found, lock.times, self.latest))
+        if lock.kind != "environment":
+            installed.check_complete(found, compiled.digests, sealed.paths)
         return {
             "packages": len(lock.versions),
-            "files": files,
-            "size": size,
+            "prefix": lock.prefix,
+            "sites": sorted({distribution.site for distribution in found}),
+            "files": len(sealed.paths),
+            "size": sealed.size,
             "built": sorted(lock.versions.keys() - lock.wheels.keys()),
             "clashes": [asdict(clash) for clash in clashes],
             "invalid": compiled.invalid,
-            "epoch": self.epoch,
-            "executable": executable,
+            "latest": self.latest,
+            "executable": sealed.executable,
             "made": made | dict(compiled.digests),
         }
 
     def _install(self, uv: Uv, lock: LayerLock, at: Target, work: Path, tree: Path, only: str | None = None) -> None:
         import tomli_w  # noqa: PLC0415
 
+        from uv_layers import scheme  # noqa: PLC0415
         from uv_layers.pylock import file_name, placed  # noqa: PLC0415
         from uv_layers.uv import install_argv  # noqa: PLC0415
 
@@ -205,7 +228,10 @@ class Build:
             offline=self.options.offline,
             verbose=self.options.verbose,
         )
-        uv.install(argv, cwd=work, epoch=self.epoch, show=self.show)
+        with in_local_site(tree, lock.prefix, at):
+            # Build backends write no later time than this into the files that they generate.
+            uv.install(argv, cwd=work, epoch=DEFAULT if self.latest is None else self.latest, show=self.show)
+        scheme.arrange(tree, lock.prefix, at)
 
     def _make_environment(self, at: Target, folder: Path, prefix: str) -> None:
         """Make a virtual environment at `folder` that works at `prefix`."""
@@ -263,6 +289,8 @@ class Build:
         return Tree(
             layer,
             path,
+            prefix=record["prefix"],
+            sites=tuple(record["sites"]),
             packages=record["packages"],
             files=record["files"],
             size=record["size"],

@@ -1,8 +1,8 @@
 """Bytecode for the paths that the image will have, compiled once for each wheel.
 
-A cache entry has the bytecode of one wheel. Its key is a digest of all that the bytecode depends on: the wheel's
-content, the interpreter's magic number, the optimisation level, the folder in the image, the invalidation mode,
-and which sources are left out.
+A cache entry has the bytecode of one wheel. Its key is a digest of everything that the bytecode depends on: the
+wheel's content, the exact build of the interpreter, the optimisation level, the folder in the image, the invalidation
+mode, the time of the sources where the mode compares it, and which sources are left out.
 """
 
 from __future__ import annotations
@@ -26,22 +26,23 @@ from uv_layers import errors, process
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from uv_layers.model import Clash, Distribution, Target
+    from uv_layers.model import Distribution, Target
 
 # Raised when an entry's form, or what the worker makes of a source, changes.
-_FORMAT = 3
+_FORMAT = 4
 _HEADER = f"uv-layers bytecode {_FORMAT}\n".encode()
 _OPTIMISATION = 0
-#: The flags of a .pyc file whose validity is told by the hash of its source (PEP 552).
-FLAGS = {"unchecked-hash": 0b01, "checked-hash": 0b11}
+#: The flags in the header of a .pyc file, by the way in which Python validates it (PEP 552).
+FLAGS = {"timestamp": 0b00, "unchecked-hash": 0b01, "checked-hash": 0b11}
 _TEST_FOLDERS = {"test", "tests"}
 _CACHE_TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n# The cache of uv-layers: `uv-layers cache clean` empties it.\n"
 )
 _DAY = 86400
 
-# Runs in the target interpreter: a JSON line in, [source, path in the image]; a length and the bytecode out, -1
-# where the source is no valid Python. No site, no environment, one hash seed: the same bytes in every run.
+# Runs in the target interpreter. It reads JSON lines, [source, path in the image, mtime], and answers each with a
+# length and the bytecode, or with -1 if the source is not valid Python. No site, no environment and a fixed hash seed
+# give the same bytes in every run.
 _WORKER = """
 import gc, json, marshal, struct, sys, warnings
 from importlib.util import MAGIC_NUMBER, source_hash
@@ -50,10 +51,10 @@ warnings.simplefilter("ignore")
 # A string of one character is one object for all, and on Python 3.10 marshal writes whether anybody has interned it.
 for code in range(256):
     sys.intern(chr(code))
-flags, level = struct.pack("<I", int(sys.argv[1])), int(sys.argv[2])
+flags, level = int(sys.argv[1]), int(sys.argv[2])
 out = sys.stdout.buffer
 for line in sys.stdin.buffer:
-    path, name = json.loads(line)
+    path, name, mtime = json.loads(line)
     try:
         # A RECORD may name a source that is not there.
         with open(path, "rb") as file:
@@ -62,7 +63,8 @@ for line in sys.stdin.buffer:
     except Exception:
         out.write(struct.pack("<q", -1))
     else:
-        data = MAGIC_NUMBER + flags + source_hash(source) + code
+        tag = source_hash(source) if flags else struct.pack("<II", mtime & 0xFFFFFFFF, len(source) & 0xFFFFFFFF)
+        data = MAGIC_NUMBER + struct.pack("<I", flags) + tag + code
         out.write(struct.pack("<q", len(data)))
         out.write(data)
     out.flush()
@@ -74,7 +76,7 @@ class Mode:
     """How bytecode is made: `sources` is `all` or `default` (test folders are left out)."""
 
     sources: str = "default"
-    invalidation: str = "unchecked-hash"
+    invalidation: str = "timestamp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,10 @@ class Compiled:
 
 @dataclass(slots=True)
 class _Unit:
-    """The sources of one wheel, as paths in the tree, and their bytecode as it comes."""
+    """The sources of one wheel, as paths in the tree, their time, and their bytecode as the compiler returns it."""
 
     key: str
+    time: int
     codes: dict[str, bytes | None]
     missing: int
 
@@ -230,13 +233,17 @@ def _unpacked(data: bytes, start: int) -> Iterator[bytes | None]:
 
 @dataclass(frozen=True)
 class Compiler:
-    """Makes the bytecode of one tree, for the paths that it has in the image. `prefix` is where that has it."""
+    """Compiles the sources of one tree for their paths in the image, below `prefix`.
+
+    `times` has the time of each package's files, in seconds since 1970.
+    """
 
     tree: Path
     prefix: str
     mode: Mode
     at: Target
     cache: Cache
+    times: Mapping[str, int]
 
     def restore(self, contents: Mapping[str, str]) -> dict[str, Compiled]:
         """Write the bytecode of the wheels that the cache knows, which needs nothing of their sources to be there.
@@ -244,7 +251,7 @@ class Compiler:
         `contents` has the hash of each wheel by the distribution's name.
         """
         with ThreadPoolExecutor(process.cores()) as pool:
-            keys = {name: self._key(content) for name, content in contents.items()}
+            keys = {name: self._key(name, content) for name, content in contents.items()}
             parts = zip(keys, pool.map(self._restore, keys.values()), strict=True)
             return {name: part for name, part in parts if part is not None}
 
@@ -252,37 +259,38 @@ class Compiler:
         self,
         found: Sequence[Distribution],
         contents: Mapping[str, str],
-        clashes: Sequence[Clash],
+        shared: Mapping[str, Sequence[Distribution]],
         restored: Mapping[str, Compiled],
         scratch: Path,
     ) -> Compiled:
         """Give every source of the distributions its bytecode, and keep in the cache what is new.
 
-        `restored` is what `restore` has returned. A distribution without a hash of its wheel in `contents` is
-        identified by its RECORD. `scratch` is an empty folder. Raises CompileError.
+        `shared` has the files that several distributions list, of which the last owns the file. `restored` is what
+        `restore` has returned. A distribution without a hash of its wheel in `contents` is
+        identified by its sources. `scratch` is an empty folder. Raises CompileError.
         """
-        # uv may have written over what was restored: bytecode that a wheel brings, or a source that another has.
-        shared = {owner for clash in clashes for owner in clash.owners}
+        # uv may have written over what was restored: bytecode that a wheel brings, or a source that several have.
+        sharing = {distribution.name for having in shared.values() for distribution in having}
         brought = {path for distribution in found for path in distribution.files if path.endswith(".pyc")}
         done, open_ = [], []
         for distribution in found:
-            lost = [clash.path for clash in clashes if distribution.name in clash.owners[:-1]]
+            lost = [path for path, having in shared.items() if distribution in having[:-1]]
             paths = sources(distribution, self.mode, frozenset(lost))
             part = restored.get(distribution.name)
-            if part and part.sources == paths and distribution.name not in shared and brought.isdisjoint(part.digests):
+            if part and part.sources == paths and distribution.name not in sharing and brought.isdisjoint(part.digests):
                 done.append(part)
                 continue
             self._take_back(part)
-            content = contents.get(distribution.name) or _content(self.tree, distribution)
-            open_.append((paths, self._key(content, lost)))
+            content = contents.get(distribution.name) or _content(self.tree, paths)
+            open_.append((distribution.name, paths, self._key(distribution.name, content, lost)))
         units = []
-        for paths, key in open_:
+        for name, paths, key in open_:
             part = self._restore(key) if paths else Compiled()
             if part and part.sources == paths:
                 done.append(part)
             else:
                 self._take_back(part)
-                units.append(_Unit(key, dict.fromkeys(paths), len(paths)))
+                units.append(_Unit(key, self._time(name), dict.fromkeys(paths), len(paths)))
         if units:
             done.append(self._compile(units, scratch))
         digests = {path: digest for part in done for path, digest in part.digests.items()}
@@ -295,10 +303,13 @@ class Compiler:
             with suppress(OSError):
                 os.removedirs(place.parent)
 
-    def _key(self, content: str, lost: Sequence[str] = ()) -> str:
+    def _time(self, package: str) -> int:
+        return self.times[package] if self.mode.invalidation == "timestamp" else 0
+
+    def _key(self, package: str, content: str, lost: Sequence[str] = ()) -> str:
         at, mode = self.at, self.mode
-        facts = [content, at.magic, at.cache_tag, _OPTIMISATION, self.prefix, mode.sources, mode.invalidation]
-        facts += [at.local_site] if at.local_site else []
+        facts = [content, at.magic, at.cache_tag, at.build, at.abiflags, _OPTIMISATION, self.prefix, mode.sources]
+        facts += [mode.invalidation, self._time(package), at.local_site]
         return hashlib.sha256(json.dumps([_FORMAT, *facts, *sorted(lost)]).encode()).hexdigest()
 
     def _restore(self, key: str) -> Compiled | None:
@@ -339,7 +350,7 @@ class Compiler:
                     if job is None:
                         return
                     unit, source = job
-                    code = self._ask(worker, source)
+                    code = self._ask(worker, source, unit.time)
                     written = None if code is None else self._write(source, code)
                     with guard:
                         digests.update([written] if written else [])
@@ -362,9 +373,9 @@ class Compiler:
         flags = FLAGS[self.mode.invalidation]
         return [str(self.at.executable), "-s", "-S", "-c", _WORKER, str(flags), str(_OPTIMISATION)]
 
-    def _ask(self, worker: process.Worker, source: str) -> bytes | None:
+    def _ask(self, worker: process.Worker, source: str, mtime: int) -> bytes | None:
         try:
-            worker.stdin.write(json.dumps([f"{self.tree}/{source}", f"/{source}"]).encode() + b"\n")
+            worker.stdin.write(json.dumps([f"{self.tree}/{source}", f"/{source}", mtime]).encode() + b"\n")
             worker.stdin.flush()
             (length,) = struct.unpack("<q", worker.stdout.read(8))
             code: bytes = worker.stdout.read(max(length, 0))
@@ -375,14 +386,10 @@ class Compiler:
         return None if length < 0 else code
 
 
-def _content(tree: Path, distribution: Distribution) -> str:
-    """Return what identifies the content of a distribution's sources, where no lock has a hash of its wheel."""
-    pairs = sorted((path, recorded) for path, recorded in distribution.files.items() if path.endswith(".py"))
-    digest = hashlib.sha256()
-    for path, recorded in pairs:
-        known = recorded or hashlib.sha256((tree / path).read_bytes()).hexdigest()
-        digest.update(json.dumps([path, known]).encode())
-    return digest.hexdigest()
+def _content(tree: Path, sources: Sequence[str]) -> str:
+    """Return a digest of some sources. Their hashes in RECORD would not do: nothing has verified those."""
+    facts = [(path, hashlib.sha256((tree / path).read_bytes()).hexdigest()) for path in sources]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 # Layers that are made at once share the processors.

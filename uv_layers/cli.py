@@ -243,10 +243,11 @@ class Sources(str, Enum):
 
 
 class Invalidation(str, Enum):
-    """How bytecode tells whether it is valid: never asked, or by the hash of its source (PEP 552)."""
+    """How Python validates bytecode: by its source's time and size, by its source's hash, or not at all (PEP 552)."""
 
-    UNCHECKED = "unchecked-hash"
+    TIMESTAMP = "timestamp"
     CHECKED = "checked-hash"
+    UNCHECKED = "unchecked-hash"
 
 
 @_command(example="uv-layers export heavy -o locks")
@@ -304,10 +305,13 @@ def install(
     ] = False,
     invalidation: Annotated[
         Invalidation,
-        typer.Option("--invalidation-mode", envvar=_env("INVALIDATION_MODE"), help="How bytecode is held valid."),
-    ] = Invalidation.UNCHECKED,
+        typer.Option("--invalidation-mode", envvar=_env("INVALIDATION_MODE"), help="How Python validates bytecode."),
+    ] = Invalidation.TIMESTAMP,
     strict: Annotated[
-        bool, typer.Option("--strict", envvar=_env("STRICT"), help="Fail when two packages differ over one file.")
+        bool,
+        typer.Option(
+            "--strict", envvar=_env("STRICT"), help="Fail if packages of the layers or of the base image collide."
+        ),
     ] = False,
     digest: Annotated[
         bool, typer.Option("--digest", envvar=_env("DIGEST"), help="Say the digest of each tree.")
@@ -649,7 +653,7 @@ def precompile() -> None:
     import tomli_w  # noqa: F401, PLC0415
     from packaging import markers, specifiers, tags, utils, version  # noqa: F401, PLC0415
 
-    from uv_layers import build, bytecode, commands, installed, output, seal, target  # noqa: F401, PLC0415
+    from uv_layers import base, build, bytecode, commands, installed, output, scheme, seal, target  # noqa: F401, PLC0415
 
     target.of_running()
 

@@ -18,7 +18,6 @@ from uv_layers.build import Build, recorded
 from uv_layers.fs import LayersFolder, write_atomically
 from uv_layers.history import Repository
 from uv_layers.model import (
-    DEFAULT_EPOCH,
     Environment,
     Exported,
     LayerChange,
@@ -77,7 +76,7 @@ def install(
     everything: bool = False,
     layers_dir: Path | None = None,
     sources: str = "default",
-    invalidation: str = "unchecked-hash",
+    invalidation: str = "timestamp",
     strict: bool = False,
     digest: bool = False,
     show_progress: bool = False,
@@ -93,7 +92,7 @@ def install(
     build = Build(
         options,
         place.trees,
-        _epoch(options.environ),
+        _latest(options.environ),
         sources=sources,
         invalidation=invalidation,
         strict=strict,
@@ -107,7 +106,7 @@ def install(
     # What the project itself is, only its sources tell: it is made each time.
     fresh = [tree for name in place.layers if (tree := build.unchanged(name, stamp)) is not None]
     if len(fresh) == len(place.layers):
-        return fresh, _clashes_between(place.trees, fresh, strict=True) if strict else ()
+        return fresh, _clashes_between(place.trees, fresh, strict=True) + _base_image(place, fresh) if strict else ()
     uv = Uv.find(options.environ)
     locks, at, hints = place.gather(uv)
     if options.platform is not None:
@@ -115,13 +114,17 @@ def install(
     # uv's progress bars are for one uv at a time.
     workers = 1 if show_progress else process.cores()
     trees = parallel([partial(build.make, uv, lock, at, stamp) for lock in locks], workers)
-    return trees, hints + _clashes_between(place.trees, trees, strict=strict)
+    hints += _clashes_between(place.trees, trees, strict=strict)
+    return trees, hints if options.platform else hints + _base_image(place, trees, strict=strict)
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where layers come from and where their trees are: the names asked for, the files that decide what they are, the
-    folder that paths in their locks start from, how the project reaches its indexes, and how to have the locks.
+    """Where layers come from and where their trees are.
+
+    `layers` are the names asked for, `inputs` the files that decide what is in them; paths in their locks start from
+    `root`; `access` is how the project reaches its indexes; `gather` returns the locks. A `stage` has layer locks and
+    no project, as a stage of a Dockerfile does.
     """
 
     layers: tuple[str, ...]
@@ -129,13 +132,15 @@ class _Place:
     trees: LayersFolder
     root: Path
     access: Mapping[str, Any]
+    stage: bool
     gather: Callable[[Uv], tuple[list[LayerLock], Target, tuple[str, ...]]]
 
 
 def _place(options: Options, named: Sequence[str], layers_dir: Path | None) -> _Place:
     start = resolved(options.directory or Path.cwd())
     # A folder with layer locks is what a builder's stage has; a project above it is then not meant.
-    if not (start / "pyproject.toml").is_file() and (found := pylock.layers_in(start)):
+    stage = not (start / "pyproject.toml").is_file() and bool(found := pylock.layers_in(start))
+    if stage:
         layers = tuple(dict.fromkeys(named or found))
         home, root, inputs = start, start, tuple(_lock_file(start, name) for name in layers)
         access: Mapping[str, Any] = {}
@@ -150,7 +155,7 @@ def _place(options: Options, named: Sequence[str], layers_dir: Path | None) -> _
         access = project.access(current)
         gather = partial(_from_project, options, current, layers)
     trees = LayersFolder((layers_dir or home / "layers").absolute())
-    return _Place(layers, inputs, trees, root, access, gather)
+    return _Place(layers, inputs, trees, root, access, stage, gather)
 
 
 def _from_project(
@@ -194,16 +199,33 @@ def _clashes_between(folder: LayersFolder, trees: Sequence[Tree], *, strict: boo
         merged = [
             replace(distribution, name=f"{distribution.name} (layer {tree.layer})")
             for tree in trees
-            for distribution in installed.distributions(tree.path)
+            for distribution in installed.distributions(tree.path, tree.sites)
         ]
     within = {clash.path for tree in trees for clash in tree.clashes}
     between = [clash for clash in installed.clashes(merged) if clash.path not in within]
+    between += installed.folder_clashes(merged)
     if between and strict:
         raise errors.ClashError(between[0].path, between[0].owners)
     return tuple(
-        f"{clash.path} differs between {' and '.join(clash.owners)}; the layer that is copied last has its way"
+        f"{clash.path} differs between {' and '.join(clash.owners)}; the layer that is copied last wins"
         for clash in between
     )
+
+
+def _base_image(place: _Place, trees: Sequence[Tree], *, strict: bool = True) -> tuple[str, ...]:
+    """Return a line for each package that the base image has in another version; raises BaseImageError.
+
+    In a stage that runs as root, this machine is the base image, and trees must not replace its links and folders.
+    """
+    from uv_layers import base  # noqa: PLC0415
+
+    if place.stage and os.geteuid() == 0:
+        for damage in (damage for tree in trees for damage in base.damages(tree)):
+            raise errors.BaseImageError(damage)
+    overlaps = tuple(line for tree in trees for line in base.overlaps(tree))
+    if overlaps and strict:
+        raise errors.BaseImageError(overlaps[0])
+    return overlaps
 
 
 def verify(
@@ -214,15 +236,17 @@ def verify(
     Returns the name, the digest (None where there is no tree) and the problems of each.
     """
     place = _place(options, named, layers_dir)
-    locks, _, _ = place.gather(Uv.find(options.environ))
+    locks, at, _ = place.gather(Uv.find(options.environ))
     results: list[tuple[str, str | None, list[Problem]]] = []
     for lock in locks:
         with place.trees.reading([lock.layer]):
-            results.append(_verified(place.trees, lock, _epoch(options.environ)))
+            results.append(_verified(place.trees, lock, _latest(options.environ), at.python))
     return results
 
 
-def _verified(folder: LayersFolder, lock: LayerLock, epoch: int) -> tuple[str, str | None, list[Problem]]:
+def _verified(
+    folder: LayersFolder, lock: LayerLock, latest: int | None, python: str
+) -> tuple[str, str | None, list[Problem]]:
     from uv_layers import seal  # noqa: PLC0415
     from uv_layers import verify as verifying  # noqa: PLC0415
 
@@ -230,9 +254,9 @@ def _verified(folder: LayersFolder, lock: LayerLock, epoch: int) -> tuple[str, s
     if not tree.is_dir():
         return lock.layer, None, [Problem(lock.layer, "no-tree", "", f"{tree} is not there")]
     if record:
-        made, epoch = verifying.Made(record["made"], frozenset(record["executable"])), record["epoch"]
+        made, latest = verifying.Made(record["made"], frozenset(record["executable"])), record["latest"]
     found = list(seal.hashed(tree))
-    return lock.layer, seal.digest(found), verifying.problems(tree, lock, made, epoch, found)
+    return lock.layer, seal.digest(found), verifying.problems(tree, lock, made, latest, python, found)
 
 
 def env(
@@ -245,14 +269,15 @@ def env(
     from uv_layers import installed  # noqa: PLC0415
 
     place = _place(options, named, layers_dir)
-    records = {name: recorded(place.trees, name) for name in place.layers}
-    if missing := [name for name, record in records.items() if record is None]:
+    found = {name: recorded(place.trees, name) for name in place.layers}
+    records = {name: record for name, record in found.items() if record is not None}
+    if missing := [name for name in found if name not in records]:
         raise errors.NotBuiltError(missing, place.trees.path)
     # Resolved, so that a folder has one name from wherever this is run.
     trees = {name: place.trees.tree(name).resolve() for name in place.layers}
-    sites = [(tree, site) for tree in reversed(trees.values()) for site in installed.sites(tree)]
+    sites = [(trees[name], site) for name in reversed(trees) for site in records[name]["sites"]]
     programs = dict.fromkeys(tree / installed.scripts(site) for tree, site in sites)
-    different = {record["interpreter"][0] for record in records.values() if record}
+    different = {record["interpreter"][0] for record in records.values()}
     common = different.pop() if len(different) == 1 else None
     variables = {
         "PATH": tuple(str(folder) for folder in programs if folder.is_dir()),
@@ -411,10 +436,10 @@ def bake(options: Options, path: Path, named: Sequence[str] = (), told: Mapping[
     return rendering.bake(recipe, name, in_context(path, current.lock_root))
 
 
-def _epoch(environ: Mapping[str, str]) -> int:
+def _latest(environ: Mapping[str, str]) -> int | None:
     value = environ.get("SOURCE_DATE_EPOCH", "")
     if value and (not value.isdecimal() or len(value) > len(str(_LAST_SECOND)) or int(value) > _LAST_SECOND):
         raise errors.UsageError(
             f"SOURCE_DATE_EPOCH is {value!r}; set it to a number of seconds up to {_LAST_SECOND}, or unset it"
         )
-    return int(value) if value else DEFAULT_EPOCH
+    return int(value) if value else None

@@ -335,6 +335,26 @@ class CompileError(LayersError):
         super().__init__(f"{interpreter} ended while it compiled {source}; leave bytecode out with --compile none")
 
 
+class IncompleteTreeError(LayersError):
+    exit_code = 4
+    code = "incomplete-tree"
+
+    def __init__(self, path: str, *, expected: bool) -> None:
+        what = "was removed" if expected else "appeared"
+        super().__init__(f"{path} {what} while the tree was built; find out what changes it, and run this again")
+
+
+class ForeignMetadataError(LayersError):
+    code = "foreign-metadata"
+
+    def __init__(self, package: str, path: str, owner: str) -> None:
+        super().__init__(f"{package} has the file {path} in the metadata of {owner}; leave out one of the two packages")
+
+
+class BaseImageError(LayersError):
+    code = "base-image"
+
+
 class ClashError(LayersError):
     code = "clash"
 

@@ -164,13 +164,19 @@ class LayersFolder:
         return self._state / f"{layer}.staging"
 
     def put(self, layer: str, made: Path, record: Mapping[str, Any]) -> None:
-        """Put the tree `made` in the place of the layer's old one. At every moment there is the old tree, the
-        new one or none, and a record that says no more than is true."""
+        """Move the tree `made` to where the layer's old tree is.
+
+        At every moment there is the old tree, the new one or none, and a record that is true. Raises
+        IncompleteTreeError if files are missing afterwards: then another program removes the folder at this moment.
+        """
         write_atomically(self._state / f"{layer}.json", "null\n")
         tree = self.tree(layer)
         if self._is_folder(layer):
             tree.rename(made.with_name("replaced"))
         made.rename(tree)
+        if sum(len(names) for _, _, names in os.walk(tree)) < record["files"]:
+            shutil.rmtree(tree, ignore_errors=True)
+            raise errors.IncompleteTreeError(str(tree), expected=True)
         self.rewrite_record(layer, record)
 
     def _refuse_foreign(self, layer: str) -> None:

@@ -7,27 +7,32 @@ import csv
 import hashlib
 import os
 import posixpath
+from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uv_layers.model import Clash, Distribution, normalised
+from uv_layers import errors
+from uv_layers.model import Clash, Distribution, below, normalised
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 _SUFFIX = ".dist-info"
 # Linux reads 127 characters of the first line, `#!` among them.
 _LONGEST_SHEBANG = 125
 
 
-def distributions(tree: Path) -> list[Distribution]:
-    """Return the distributions below `tree`, sorted by name."""
-    return sorted((_read(tree, info) for info in _infos(tree)), key=lambda d: d.name)
+def sites(tree: Path, prefix: str, python: str) -> list[str]:
+    """Return the site folders of a tree, sorted: those where Python `X.Y` looks for packages below the prefix."""
+    top = below(Path(), prefix).as_posix()
+    folders = product(("lib", "lib64"), (f"python{python}", f"python{python}t", f"pypy{python}"), ("site", "dist"))
+    paths = (posixpath.normpath(f"{top}/{lib}/{name}/{kind}-packages") for lib, name, kind in folders)
+    return sorted(path for path in paths if (tree / path).is_dir())
 
 
-def sites(tree: Path) -> list[str]:
-    """Return the site folders of `tree`, those that its distributions are in, sorted."""
-    return sorted({posixpath.dirname(info) for info in _infos(tree)})
+def distributions(tree: Path, sites: Iterable[str]) -> list[Distribution]:
+    """Return the distributions in the site folders of a tree, sorted by name."""
+    return sorted((_read(tree, info) for site in sites for info in _infos(tree, site)), key=lambda d: d.name)
 
 
 def scripts(site: str) -> str:
@@ -35,34 +40,49 @@ def scripts(site: str) -> str:
     return posixpath.join(f"/{site}".rpartition("/lib")[0].lstrip("/"), "bin")
 
 
-def _infos(tree: Path) -> Iterator[str]:
-    """Yield the path in `tree` of every `.dist-info` folder, wherever the interpreter's scheme has put it."""
-    for folder, names, _ in os.walk(tree):
-        found = [name for name in names if name.endswith(_SUFFIX)]
-        for name in found:
-            # A wheel's data may have a folder of such a name.
-            if not os.path.isfile(os.path.join(folder, name, "RECORD")):  # noqa: PTH113, PTH118
-                continue
-            yield os.path.relpath(os.path.join(folder, name), tree)  # noqa: PTH118 - hot
-        if found:
-            names.clear()
+def _infos(tree: Path, site: str) -> Iterator[str]:
+    for name in os.listdir(tree / site):  # noqa: PTH208 - names are enough
+        if name.endswith(_SUFFIX) and (tree / site / name / "RECORD").is_file():
+            yield f"{site}/{name}"
 
 
 def _read(tree: Path, info: str) -> Distribution:
-    name, _, version = posixpath.basename(info).removesuffix(_SUFFIX).partition("-")
+    name, version = package_of(info)
     site = posixpath.dirname(info)
     files = {}
     try:
         with (tree / info / "RECORD").open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             for row in filter(None, csv.reader(file)):
                 path = posixpath.normpath(posixpath.join(site, row[0]))
-                # A wheel may bring the RECORD of another: nothing of it leads out of the tree.
+                # The metadata of a wheel that is not in the lock is not uv's, and may list anything.
                 if path[:1] != "/" and path.split("/", 1)[0] != ".." and "\0" not in path:
                     files[path] = row[1] if len(row) > 1 else ""
     except (OSError, csv.Error):
-        # Then nothing is known to belong to it, which `verify` finds out.
+        # Then no file belongs to it, which `verify` finds out.
         files = {}
-    return Distribution(normalised(name), version, info, site, files)
+    return Distribution(name, version, info, site, files)
+
+
+def package_of(info: str) -> tuple[str, str]:
+    """Return the normalised name and the version in the name of a `.dist-info` folder."""
+    name, _, version = posixpath.basename(info).removesuffix(_SUFFIX).partition("-")
+    return normalised(name), version
+
+
+def foreign_metadata(found: Sequence[Distribution]) -> tuple[str, str, str] | None:
+    """Return a package that has a file in a `.dist-info` folder of a package in `found` other than its own folder.
+
+    The three values are the package, the file and the package of the folder; None if there is no such file.
+    """
+    names = {distribution.name for distribution in found}
+    for distribution in found:
+        for path in distribution.files:
+            folder, _, inner = path.removeprefix(f"{distribution.site}/").partition("/")
+            if not inner or not folder.endswith(_SUFFIX) or f"{distribution.site}/{folder}" == distribution.info:
+                continue
+            if path.startswith(f"{distribution.site}/") and (owner := package_of(folder)[0]) in names:
+                return distribution.name, path, owner
+    return None
 
 
 def shared(found: Sequence[Distribution]) -> dict[str, list[Distribution]]:
@@ -77,7 +97,7 @@ def shared(found: Sequence[Distribution]) -> dict[str, list[Distribution]]:
 def clashes(found: Sequence[Distribution]) -> list[Clash]:
     """Return the files that several of the distributions have with different content, sorted by path.
 
-    The last by name has it: as if they had been installed in the order of their names.
+    The last distribution by name wins, as if they had been installed in the order of their names.
     """
     return [
         Clash(path, tuple(distribution.name for distribution in having))
@@ -85,6 +105,32 @@ def clashes(found: Sequence[Distribution]) -> list[Clash]:
         # Without a hash, which RECORD allows for bytecode, content is taken to differ.
         if len({distribution.files[path] or distribution.name for distribution in having}) > 1
     ]
+
+
+def folder_clashes(found: Sequence[Distribution]) -> list[Clash]:
+    """Return the files of some distributions at whose path others have a folder, sorted by path."""
+    folders: set[str] = set()
+    for path in (path for distribution in found for path in distribution.files):
+        folder = posixpath.dirname(path)
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = posixpath.dirname(folder)
+    return [
+        Clash(path, tuple(d.name for d in found if path in d.files or any(p.startswith(f"{path}/") for p in d.files)))
+        for path in sorted(folders.intersection(*[{path for d in found for path in d.files}]))
+    ]
+
+
+def check_complete(found: Sequence[Distribution], bytecode: Collection[str], paths: Collection[str]) -> None:
+    """Raise IncompleteTreeError unless a tree has the files that its RECORDs list, the bytecode, and no others.
+
+    uv lists in a RECORD exactly what it unpacks. A difference means that another program changed the tree meanwhile,
+    or that two wheels wrote to each other's RECORD.
+    """
+    expected = {path for distribution in found for path in distribution.files}.union(bytecode)
+    if different := expected.symmetric_difference(paths):
+        path = min(different)
+        raise errors.IncompleteTreeError(path, expected=path in expected)
 
 
 def is_script(path: str) -> bool:
@@ -135,7 +181,7 @@ def rename_interpreter(tree: Path, found: Sequence[Distribution], old: str, new:
             changed[path] = [f"sha256={record_hash(tree / path)}", str(len(renamed))]
     for distribution in found:
         if not changed.keys().isdisjoint(distribution.files):
-            _update_record(tree, distribution, changed)
+            update_record(tree, distribution, changed=changed)
 
 
 def _renamed(script: bytes, old: bytes, new: bytes) -> bytes:
@@ -155,11 +201,17 @@ def _shebang(interpreter: bytes) -> bytes:
     return b"#!/bin/sh\n'''exec' '" + interpreter + b"' \"$0\" \"$@\"\n' '''\n"
 
 
-def _update_record(tree: Path, distribution: Distribution, changed: Mapping[str, list[str]]) -> None:
+def update_record(
+    tree: Path, distribution: Distribution, *, changed: Mapping[str, list[str]] = {}, renamed: Mapping[str, str] = {}
+) -> None:
+    """Write new hashes and sizes, and new paths, of some files into the RECORD of a distribution."""
     record = tree / distribution.info / "RECORD"
     with record.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         rows = list(filter(None, csv.reader(file)))
     for row in rows:
-        row[1:] = changed.get(posixpath.normpath(posixpath.join(distribution.site, row[0])), row[1:])
+        path = posixpath.normpath(posixpath.join(distribution.site, row[0]))
+        row[1:] = changed.get(path, row[1:])
+        if path in renamed:
+            row[0] = posixpath.relpath(renamed[path], distribution.site)
     with record.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)

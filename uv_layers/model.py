@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 DEFAULT_PREFIX = "/usr/local"
 # The layer that has a virtual environment without its packages.
 ENVIRONMENT = "venv"
-# 1980-01-01 in seconds, the least time that a ZIP archive can hold, and so the usual floor of SOURCE_DATE_EPOCH.
-DEFAULT_EPOCH = 315532800
 
 
 def normalised(name: str) -> str:
@@ -44,9 +42,10 @@ class Target:
     """What markers and wheel tags are evaluated for.
 
     `markers` is a marker environment (PEP 508); `tags` maps each supported wheel tag (PEP 425) to its
-    rank, best first. An interpreter has an `executable`, the base one, and the `cache_tag` and the `magic`
-    number, in hex, of its bytecode (PEP 3147); a platform that is not this one has none. Debian's own has a
-    `local_site`: where it looks for what others than Debian install. `platform` is uv's name of one that is not here.
+    rank, best first. An interpreter has an `executable` (the base one), the `cache_tag` and the `magic` number, in
+    hex, of its bytecode (PEP 3147), its `abiflags` (PEP 3149) and the `build` that compiles: its version, and for a
+    development version what Python prints about itself. Debian's own Python has a `local_site`, where it looks for
+    packages that Debian did not install. `platform` is uv's name of a platform other than this one.
     """
 
     markers: Mapping[str, str]
@@ -54,6 +53,8 @@ class Target:
     executable: str | None = None
     cache_tag: str = ""
     magic: str = ""
+    abiflags: str = ""
+    build: str = ""
     local_site: str = ""
     platform: str = ""
 
@@ -242,9 +243,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of a package in a layer: `kind` is `added`, `removed`, `updated`, `rebuilt` (the same version from
-    another file), or `moved`, then to or from the layer `other`. Of the kind `setting` it is no package, but what the
-    whole layer was made with.
+    """What changed for a package in a layer.
+
+    `kind` is `added`, `removed`, `updated`, `rebuilt` (the same version from another file), `retimed` (the same file
+    with another upload time) or `moved` (to or from the layer `other`). A change of the kind `setting` is one of a
+    setting of the layer, which `package` names.
     """
 
     package: str
@@ -319,8 +322,9 @@ class Suggestion:
 class LayerLock:
     """The lock of one layer: what it installs, where, and the text that is its identity.
 
-    `versions` has every package; `wheels` has the hash of each that is one wheel, the others are built. That of the
-    project is in no file; `folders` are what it installs.
+    `versions` has every package, `wheels` the hash of each package that is one wheel (the others are built), and
+    `times` the upload time of the package's file, in seconds since 1970, where the lock gives it. The lock of the
+    project itself is in no file; `folders` are what it installs.
     """
 
     layer: str
@@ -331,6 +335,7 @@ class LayerLock:
     settings: Mapping[str, Any] = field(default_factory=dict)
     kind: str = "packages"
     folders: tuple[Path, ...] = ()
+    times: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,10 +361,10 @@ class Clash:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A layer tree that is in place; `seconds` is the time that it took to make.
+    """A layer tree that is in place; `seconds` is the time that it took to build.
 
-    `built` names the packages that were built from source, whose content is their build's; `invalid` counts
-    the sources that did not compile.
+    `sites` are the paths of its site folders in the tree. `built` names the packages that were built from source, whose
+    content is up to their build; `invalid` counts the sources that did not compile.
     """
 
     layer: str
@@ -373,6 +378,8 @@ class Tree:
     clashes: tuple[Clash, ...] = ()
     invalid: int = 0
     digest: str | None = None
+    prefix: str = DEFAULT_PREFIX
+    sites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,21 +261,18 @@ def _pull_line(changes: Sequence[LayerChange]) -> str:
 
 
 def _change(change: Change) -> str:
-    # A package may have no version: PEP 751 asks for none where it comes from a URL or from git.
-    old, new = change.old or "?", change.new or "?"
-    match change.kind:
-        case "setting":
-            return f"{change.package}: {change.old or 'none'} -> {change.new or 'none'}"
-        case "added":
-            return f"+{change.package} {new}"
-        case "removed":
-            return f"-{change.package} {old}"
-        case "rebuilt":
-            return f"{change.package} {new} (another file)"
-        case "moved":
-            versions = old if old == new else f"{old} -> {new}"
-            return f"{change.package} {versions} (moved, other layer: {change.other})"
-    return f"{change.package} {old} -> {new}"
+    # A package may have no version: PEP 751 does not ask for one if it comes from a URL or from git.
+    name, old, new = change.package, change.old or "?", change.new or "?"
+    update = f"{name} {old} -> {new}"
+    texts = {
+        "setting": f"{name}: {change.old or 'none'} -> {change.new or 'none'}",
+        "added": f"+{name} {new}",
+        "removed": f"-{name} {old}",
+        "rebuilt": f"{name} {new} (another file)",
+        "retimed": f"{name} {new} (only file times)",
+        "moved": f"{f'{name} {old}' if old == new else update} (moved, other layer: {change.other})",
+    }
+    return texts.get(change.kind, update)
 
 
 def suggestion_json(suggestion: Suggestion, path: Path | None) -> str:

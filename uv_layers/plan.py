@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uv_layers import errors
 from uv_layers.model import ENVIRONMENT, Change, Closure, Layer, LayerChange, LayerSpec, Member, Plan, is_environment
@@ -198,6 +198,8 @@ def _arrived(layer: str, package: Package, before: tuple[str, Package] | None) -
         return Change(package.name, "moved", old.version, package.version, where)
     if _is_same(package, before):
         return None
+    if content(old) == content(package):
+        return Change(package.name, "retimed", old.version, package.version)
     kind = "rebuilt" if old.version == package.version else "updated"
     return Change(package.name, kind, old.version, package.version)
 
@@ -211,7 +213,7 @@ def _settings(old: Mapping[str, str], new: Mapping[str, str]) -> list[Change]:
 
 
 def _is_same(package: Package, before: tuple[str, Package] | None) -> bool:
-    return before is not None and content(before[1]) == content(package)
+    return before is not None and (content(before[1]), _times(before[1])) == (content(package), _times(package))
 
 
 def _left(
@@ -230,11 +232,18 @@ def _left(
 
 
 def content(package: Package) -> object:
-    """Return what tells whether two packages install the same: version and hashes, or the commit."""
+    """Return what decides the content of an installed package: its version and its files' hashes, or its commit."""
+    commit = package.table.get("vcs", {}).get("commit-id")
+    return package.version, commit, sorted(item for file in _files(package) for item in file["hashes"].items())
+
+
+def _times(package: Package) -> list[object]:
+    return [file.get("upload-time") for file in _files(package)]
+
+
+def _files(package: Package) -> list[Mapping[str, Any]]:
     table = package.table
-    files = [*table.get("wheels", ()), *(table[key] for key in ("sdist", "archive") if key in table)]
-    commit = table.get("vcs", {}).get("commit-id")
-    return package.version, commit, sorted(item for file in files for item in file["hashes"].items())
+    return [*table.get("wheels", ()), *(table[key] for key in ("sdist", "archive") if key in table)]
 
 
 def too_large(layers: Iterable[Layer], limit: int) -> Iterable[str]:

@@ -24,6 +24,11 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,200}[a-z0-9])?", re.IGNORECASE | re.
 _LONGEST_NAME = 255
 # The longest prefix, as trees and their files are below others, and the longest pattern of members.
 _LONGEST_PATH = 1000
+# Folders that are links in base images, mounts in containers, or that have an owner or a mode of their own.
+_USED = (
+    *("/bin", "/dev", "/home", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/root", "/run", "/sbin", "/sys"),
+    *("/tmp", "/var/local", "/var/lock", "/var/mail", "/var/run", "/var/tmp"),  # noqa: S108 - refused
+)
 # What a workspace may have; each is looked for.
 _MOST_PATTERNS = 1000
 _LAYER_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
@@ -321,7 +326,11 @@ def prefix(value: object, source: str, setting: str) -> str:
         raise errors.ConfigError(source, setting, f"is too long: {errors.shown(value)}")
     if any(part in {".", ".."} for part in parts):
         raise errors.ConfigError(source, setting, f"must have no `.` or `..` in it: {errors.shown(value)}")
-    return "/" + "/".join(parts)
+    path = "/" + "/".join(parts)
+    if used := next((folder for folder in _USED if f"{path}/".startswith(f"{folder}/")), None):
+        problem = f"a layer at {path} would change the link, owner or mode of {used} in the image"
+        raise errors.ConfigError(source, setting, f"{problem}; choose another folder, e.g. /opt/venv or /app/.venv")
+    return path
 
 
 def layer_name(name: object, source: str) -> str:

@@ -7,6 +7,7 @@ import os
 import posixpath
 import re
 from dataclasses import replace
+from datetime import timezone
 from functools import cache
 from itertools import product
 from math import prod
@@ -181,7 +182,7 @@ def _uri(folder: Path) -> str:
 def _file(name: str, file: Mapping[str, Any], root: Path) -> dict[str, Any]:
     if not file.get("hashes"):
         raise errors.UnsupportedSourceError(name, f"{_base_name(file)}")
-    kept = {key: file[key] for key in ("name", "url", "path", "size", "subdirectory") if key in file}
+    kept = {key: file[key] for key in ("name", "upload-time", "url", "path", "size", "subdirectory") if key in file}
     # A file of the project has one name wherever the project is.
     below = _uri(root)
     if kept.get("url", "").startswith(below):
@@ -281,7 +282,18 @@ def _lock(
 ) -> LayerLock:
     versions = {normalised(table["name"]): table.get("version") for table in tables}
     wheels = {normalised(table["name"]): found for table in tables if (found := _wheel_hash(table))}
-    return LayerLock(layer, prefix, text, versions, wheels, settings)
+    times = {normalised(table["name"]): seconds for table in tables if (seconds := _upload_time(table)) is not None}
+    return LayerLock(layer, prefix, text, versions, wheels, settings, times=times)
+
+
+def _upload_time(table: Mapping[str, Any]) -> int | None:
+    """Return when the one file of a package was uploaded, in seconds since 1970, or None if the lock does not say."""
+    files = [*table.get("wheels", ()), *(table[key] for key in ("archive", "sdist") if key in table)]
+    uploaded = files[0].get("upload-time") if len(files) == 1 else None
+    if uploaded is None:
+        return None
+    # PEP 751: a time without a zone is UTC.
+    return int((uploaded if uploaded.tzinfo else uploaded.replace(tzinfo=timezone.utc)).timestamp())
 
 
 def _wheel_hash(table: Mapping[str, Any]) -> str | None:

@@ -16,45 +16,57 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from uv_layers.times import Times
+
 FILE, EXECUTABLE, FOLDER = 0o644, 0o755, 0o755
-# uv's lock on the folder that it installs into.
-_STRAY = ".lock"
 # What a task of the pool hashes: a task takes longer to be handed over than a small file to be hashed.
 _TOGETHER = 16
 # The tasks that wait: each takes kilobytes.
 _AT_ONCE = 1000
 
 
-def seal(tree: Path, prefix: str, epoch: int) -> tuple[int, int, list[str]]:
-    """Drop stray files and empty folders, and set every mode to 644 or 755 and every mtime, folders too, to `epoch`.
+class Sealed(NamedTuple):
+    """The paths of a tree's files and links, the size of the files in bytes, and those files that are executable."""
 
-    Times are in seconds. Symlinks keep their target and get the time; the folder of the prefix stays. Returns the
-    number of files, their size in bytes, and the sorted paths of those that are executable.
+    paths: set[str]
+    size: int
+    executable: list[str]
+
+
+def seal(tree: Path, prefix: str, times: Times) -> Sealed:
+    """Remove empty folders, and give every file and folder the mode 644 or 755 and its time.
+
+    Symlinks keep their target and get a time; the folder of the prefix stays.
     """
     top = below(tree, prefix)
-    (top / _STRAY).unlink(missing_ok=True)
-    files = size = 0
+    size = 0
+    paths: set[str] = set()
     executable = []
-    for folder, _, names in os.walk(tree, topdown=False):
+    for folder, _, _ in os.walk(tree, topdown=False):
         entries = list(os.scandir(folder))
         # A wheel may have such a folder, but no RECORD names one, and pip makes none that has nothing in it.
         if not entries and folder != str(top):
             os.rmdir(folder)  # noqa: PTH106 - hot
             continue
+        inner = os.path.relpath(folder, tree)
         for entry in entries:
             status = entry.stat(follow_symlinks=False)
+            path = entry.name if inner == "." else f"{inner}/{entry.name}"
+            seconds = times.default
+            if not stat.S_ISDIR(status.st_mode):
+                paths.add(path)
+                seconds = times.of_file(path)
             if stat.S_ISREG(status.st_mode):
                 mode = file_mode(status.st_mode)
                 if stat.S_IMODE(status.st_mode) != mode:
                     os.chmod(entry.path, mode)  # noqa: PTH101 - hot
                 size += status.st_size
                 if mode == EXECUTABLE:
-                    executable.append(os.path.relpath(entry.path, tree))
-            os.utime(entry.path, (epoch, epoch), follow_symlinks=False)
-        files += len(names)
+                    executable.append(path)
+            os.utime(entry.path, (seconds, seconds), follow_symlinks=False)
         os.chmod(folder, FOLDER)  # noqa: PTH101
-    os.utime(tree, (epoch, epoch))
-    return files, size, sorted(executable)
+    os.utime(tree, (times.default, times.default))
+    return Sealed(paths, size, sorted(executable))
 
 
 def file_mode(mode: int) -> int:

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 # Runs in the interpreter that is asked, this one or another. The base interpreter is what scripts name in the
 # image, by one name however it was started.
 _PROBE = """
-import importlib.util, os, sys, sysconfig
+import importlib.util, os, platform, sys, sysconfig
 from packaging.markers import default_environment
 from packaging.tags import sys_tags
 names = (os.path.join(sys.base_prefix, "bin", "python%d.%d" % sys.version_info[:2]),
          getattr(sys, "_base_executable", ""), sys.executable)
+version = platform.python_version()
 facts = {"executable": next(name for name in names if name and os.path.isfile(name)),
          "cache_tag": sys.implementation.cache_tag, "magic": importlib.util.MAGIC_NUMBER.hex(),
+         "abiflags": getattr(sys, "abiflags", ""), "build": version if "+" not in version else sys.version,
          "local_site": sysconfig.get_path("purelib", "posix_local", {"base": sys.base_prefix})
                        if "posix_local" in sysconfig.get_scheme_names() else "",
          "markers": default_environment(), "tags": [str(tag) for tag in sys_tags()]}
@@ -88,12 +90,13 @@ def of_interpreter(executable: str, environ: Mapping[str, str]) -> Target:
 
 def equipped(at: Target, host: Target) -> Target:
     """Return the target of a platform that is not here with the interpreter here that installs and compiles for it."""
-    return replace(at, executable=host.executable, cache_tag=host.cache_tag, magic=host.magic)
+    names = ("executable", "cache_tag", "magic", "abiflags", "build")
+    return replace(at, **{name: getattr(host, name) for name in names})
 
 
 def _from(facts: Mapping[str, Any]) -> Target:
     tags = _ranked(facts["tags"])
-    more = {key: facts[key] for key in ("executable", "cache_tag", "magic", "local_site")}
+    more = {key: facts[key] for key in ("executable", "cache_tag", "magic", "abiflags", "build", "local_site")}
     return Target(facts["markers"], tags, **more)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from uv_layers import installed, seal
 from uv_layers.model import Problem
+from uv_layers.times import Times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -31,24 +32,37 @@ class Made:
 
 
 def problems(
-    tree: Path, lock: LayerLock, made: Made | None, epoch: int, there: Iterable[tuple[seal.Entry, str]]
+    tree: Path,
+    lock: LayerLock,
+    made: Made | None,
+    latest: int | None,
+    python: str,
+    there: Iterable[tuple[seal.Entry, str]],
 ) -> list[Problem]:
-    """Return what is wrong with a tree, which has what is `there`; sorted by path, nothing when all is well.
+    """Return the problems of a tree, sorted by path; `there` has its entries, each with its SHA-256.
 
-    Without a record of what was `made`, in a tree that came from elsewhere, any bytecode of a source that is there
-    will do, and any file of a virtual environment; and any file may be executable. The kinds are `missing`, `added`,
-    `altered`, `mode`, `mtime`, `no-package`, `other-version`, `added-package` and `other-prefix`.
+    `latest` is the SOURCE_DATE_EPOCH that the tree was built with, `python` the minor version that it is for. Without a
+    record of what was `made`, in a tree from elsewhere, bytecode and the files of a virtual environment may have any
+    content, and any file may be executable. The kinds are `missing`, `added`, `altered`, `mode`, `mtime`, `no-package`,
+    `other-version`, `added-package` and `other-prefix`.
     """
-    found = installed.distributions(tree)
+    everything = installed.distributions(tree, installed.sites(tree, lock.prefix, python))
+    found = [distribution for distribution in everything if distribution.name in lock.versions]
+    listed = {path for distribution in found for path in distribution.files}
+    # A wheel may bring metadata of another package; then its own RECORD lists those files.
+    added = [d for d in everything if d.name not in lock.versions and f"{d.info}/RECORD" not in listed]
     on_disk = {entry.path: _Present(entry, _identity(tree, entry, sha256)) for entry, sha256 in there}
-    digests = _bytecode(found, on_disk) if made is None else made.digests
+    digests = _bytecode([*added, *found], on_disk) if made is None else made.digests
     if made is None and lock.kind == "environment":
         # The least that makes a folder a virtual environment, and all that is there.
         digests = {f"{lock.prefix.lstrip('/')}/{name}": "" for name in ("bin/python", "pyvenv.cfg")}
         digests |= {path: present.identity for path, present in on_disk.items() if present.identity}
-    wrong = [*_packages(found, lock), *_files(tree, lock.prefix, found, digests, on_disk)]
+    wrong = [*_packages(found, added, lock), *_files(tree, lock.prefix, [*added, *found], digests, on_disk)]
+    if on_disk and lock.prefix.strip("/") not in {"", *on_disk}:
+        wrong.append(("other-prefix", "", f"nothing is below {lock.prefix}, the prefix of the lock"))
+    times = Times.of(found, lock.times, latest)
     executable = None if made is None else made.executable
-    wrong += [problem for present in on_disk.values() for problem in _metadata(present.entry, epoch, executable)]
+    wrong += [problem for present in on_disk.values() for problem in _metadata(present.entry, times, executable)]
     return sorted((Problem(lock.layer, *fields) for fields in wrong), key=lambda p: (p.path, p.kind))
 
 
@@ -61,7 +75,7 @@ def _identity(tree: Path, entry: seal.Entry, sha256: str) -> str:
     return seal.identity(tree / entry.path) if entry.is_link else sha256
 
 
-def _packages(found: list[Distribution], lock: LayerLock) -> Iterator[tuple[str, str, str]]:
+def _packages(found: list[Distribution], added: list[Distribution], lock: LayerLock) -> Iterator[tuple[str, str, str]]:
     there = {distribution.name: distribution for distribution in found}
     for name, version in lock.versions.items():
         if name not in there:
@@ -69,11 +83,8 @@ def _packages(found: list[Distribution], lock: LayerLock) -> Iterator[tuple[str,
         # A source that is built says its version when it is built; its lock need not.
         elif version is not None and there[name].version != version:
             yield "other-version", there[name].info, f"{name} is {there[name].version}, the lock has {version}"
-    for name in sorted(there.keys() - lock.versions.keys()):
-        yield "added-package", there[name].info, f"the lock has no {name}"
-    for distribution in found:
-        if not f"/{distribution.info}".startswith(f"{lock.prefix.rstrip('/')}/"):
-            yield "other-prefix", distribution.info, f"the lock has {lock.prefix}"
+    for distribution in added:
+        yield "added-package", distribution.info, f"the lock has no {distribution.name}"
 
 
 def _bytecode(found: list[Distribution], on_disk: Mapping[str, _Present]) -> dict[str, str]:
@@ -127,7 +138,7 @@ def _files(
         yield "added", path, "no RECORD has it"
 
 
-def _metadata(entry: seal.Entry, epoch: int, executable: frozenset[str] | None) -> Iterator[tuple[str, str, str]]:
+def _metadata(entry: seal.Entry, times: Times, executable: frozenset[str] | None) -> Iterator[tuple[str, str, str]]:
     path, mode, mtime = entry
     if stat.S_ISDIR(mode):
         sealed = seal.FOLDER
@@ -137,5 +148,6 @@ def _metadata(entry: seal.Entry, epoch: int, executable: frozenset[str] | None) 
         sealed = seal.EXECUTABLE if path in executable else seal.FILE
     if not entry.is_link and stat.S_IMODE(mode) != sealed:
         yield "mode", path, f"{stat.S_IMODE(mode):o} instead of {sealed:o}"
-    if mtime != epoch:
-        yield "mtime", path, f"{mtime} instead of {epoch}"
+    expected = times.of_file(path) if entry.has_content else times.default
+    if mtime != expected:
+        yield "mtime", path, f"{mtime} instead of {expected}"

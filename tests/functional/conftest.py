@@ -30,6 +30,7 @@ from uv_layers.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
+    from datetime import datetime
 
 USER, PASSWORD = "alice", "s3cret-w0rd"  # what the private half of the index asks for
 NATIVE = ("manylinux_2_17_x86_64", "manylinux_2_17_aarch64", "macosx_11_0_arm64", "macosx_10_9_x86_64")
@@ -252,6 +253,12 @@ class Index:
 
     def __init__(self) -> None:
         self.files = {package.file_name: package.content() for package in PACKAGES}
+        #: The upload times that it knows, by package.
+        self.uploaded = {
+            "web": "2021-03-04T05:06:07.891Z",
+            "source": "2022-02-02T00:00:01Z",
+            "shared": "2023-05-06T07:08:10Z",
+        }
         #: The paths that were asked for, so that a test can tell what was downloaded.
         self.asked: list[str] = []
         self._server = support.Server(("127.0.0.1", 0), _handler(self))
@@ -299,6 +306,7 @@ class Index:
                 "size": len(content),
                 "hashes": {"sha256": hashlib.sha256(content).hexdigest()},
                 "core-metadata": file.endswith(".whl"),
+                **({"upload-time": self.uploaded[name]} if name in self.uploaded else {}),
             }
             for file, content in ((file, self.files[file]) for file in sorted(names))
         ]
@@ -566,6 +574,13 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.fixture
+def any_prefix(monkeypatch):
+    """Accept prefixes in the folder of the test, where trees can be run, though it is below /tmp."""
+    monkeypatch.setattr("uv_layers.project._USED", ())
+    monkeypatch.setattr("uv_layers.base.ROOT", Path("/nothing"))
+
+
+@pytest.fixture
 def run_program():
     """Return a function that runs `python -m uv_layers` in a folder, in a process of its own."""
 
@@ -637,10 +652,17 @@ class Stage:
         (self.files / made.file_name).write_bytes(made.content())
         return self.files / made.file_name
 
-    def lock(self, layer: str, *files: Path, prefix: str | None = None) -> Path:
-        """Write the lock of a layer with these files, and return its path."""
+    def lock(
+        self, layer: str, *files: Path, prefix: str | None = None, uploaded: Mapping[str, datetime] | None = None
+    ) -> Path:
+        """Write the lock of a layer with these files, and return its path; `uploaded` has times by package name."""
         own = {"layer": layer} if prefix is None else {"layer": layer, "prefix": prefix}
-        document = {"lock-version": "1.0", "created-by": "tests", "packages": _described(files)}
+        packages = _described(files)
+        for package in packages:
+            if package["name"] in (uploaded or {}):
+                file = package["sdist"] if "sdist" in package else package["wheels"][0]
+                file["upload-time"] = uploaded[package["name"]]
+        document = {"lock-version": "1.0", "created-by": "tests", "packages": packages}
         path = self.path / f"pylock.{layer}.toml"
         path.write_text(tomli_w.dumps(document | {"tool": {"uv-layers": own}}), encoding="utf-8")
         return path

@@ -446,7 +446,7 @@ def test_a_wheel_writes_nothing_out_of_its_tree(stage, run, tmp_path, site, name
     ended = run("install", "some", cwd=stage, **caches)
     assert _described(tmp_path) == before
     # A file where a folder for bytecode has to be is an error of the machine's.
-    assert ended.status in ({0, 3, 4} if name == "has a link for its bytecode" else {0, 3}), ended.output
+    assert ended.status in ({0, 3, 4} if name == "has a link for its bytecode" else {0, 2, 3}), ended.output
     assert "Traceback" not in ended.output
     assert all(line.isprintable() for line in ended.output.split("\n"))
     assert not [path for path in (stage / "layers").rglob("*") if path.is_symlink()]

@@ -218,22 +218,6 @@ def test_modes_are_those_of_an_image_under_any_umask(project, run, umask):
         assert mode == (0o755 if path in executables or (root / path).is_dir() else 0o644), path
 
 
-@pytest.mark.parametrize("epoch", [None, 1234567890])
-def test_everything_has_one_time(project, run, epoch):
-    folder = project(APP)
-    run("install", "light", cwd=folder, **({"SOURCE_DATE_EPOCH": str(epoch)} if epoch else {}))
-    root = tree(folder, "light")
-    assert {p.lstat().st_mtime_ns for p in (root, *paths(root))} == {(epoch or EPOCH) * 10**9}
-
-
-def test_another_epoch_makes_the_tree_again(project, run):
-    folder = project(APP)
-    run("install", "heavy", cwd=folder)
-    ended = run("install", "heavy", cwd=folder, SOURCE_DATE_EPOCH="1234567890")
-    assert "up to date" not in ended.stderr
-    assert tree(folder, "heavy").stat().st_mtime == 1234567890
-
-
 def test_a_tree_is_the_same_from_another_folder_cache_and_umask(project, run, tmp_path):
     one, other = project(APP), project(APP, name="a/deeper/place")
     run("install", "--all", "--no-compile-bytecode", cwd=one)

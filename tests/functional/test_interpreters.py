@@ -40,9 +40,11 @@ def test_a_layer_for_it_is_made_and_verified_and_its_bytecode_is_what_is_importe
     tag = f"cpython-{version.replace('.', '')}"
     compiled = {path.name for path in site.rglob("*.pyc")}
     assert compiled == {f"__init__.{tag}.pyc", f"source.{tag}.pyc"}
-    # Bytecode that were not taken for its own would be compiled anew, of this.
-    for source in ("web/__init__.py", "numbers/__init__.py", "source.py"):
-        (site / source).write_text("raise SystemExit(3)\n", encoding="utf-8")
+    # If Python did not accept the bytecode, it would compile these sources, which have the same size and time.
+    for path in map(site.joinpath, ("web/__init__.py", "numbers/__init__.py", "source.py")):
+        status = path.stat()
+        path.write_text("raise SystemExit(3)\n".ljust(status.st_size, "#"), encoding="utf-8")
+        os.utime(path, (status.st_mtime, status.st_mtime))
     argv = [python, "-I", "-S", "-c", IMPORTED, site]
     done = subprocess.run(argv, env=os.environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -337,7 +337,7 @@ def test_a_clash_of_two_layers_is_told_with_both(stage, run, cold, site):
     assert made.status == 0
     assert (
         f"hint: usr/local/{site}/common.py differs between zzz (layer low) and aaa (layer high); "
-        "the layer that is copied last has its way\n"
+        "the layer that is copied last wins\n"
     ) in made.stderr
     for layer, name in (("low", "zzz"), ("high", "aaa")):
         content = (stage / "layers" / layer / "usr/local" / site / "common.py").read_text(encoding="utf-8")

@@ -100,7 +100,7 @@ def test_the_stage_of_the_project_chooses_as_the_plan_does(project, packaged, bu
     assert ("AS own\n" in text) is (words[:1] == ("--config",))
 
 
-def test_an_environment_is_put_together_from_its_stages(project, packaged, build, run, tmp_path):
+def test_an_environment_is_put_together_from_its_stages(project, packaged, build, run, tmp_path, any_prefix):
     facts = {"requires": ["web"], "scripts": {"say": "app.main:main"}, "more": LAYERS}
     folder = project(packaged(tmp_path / "app", "app", MAIN, **facts))
     # The place of the image is known beforehand, so that the paths in the environment are real.

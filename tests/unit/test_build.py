@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from uv_layers import seal
 from uv_layers.build import Build, image_interpreter, in_local_site, recorded
 from uv_layers.errors import TargetError
 from uv_layers.fs import LayersFolder
@@ -40,7 +41,7 @@ def test_scripts_for_another_platform_look_for_their_interpreter_or_have_that_of
 
 @pytest.fixture
 def build(tmp_path):
-    return Build(Options(environ={}), LayersFolder(tmp_path / "layers"), 0, environ={"PATH": "bin"})
+    return Build(Options(environ={}), LayersFolder(tmp_path / "layers"), environ={"PATH": "bin"})
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def inputs(tmp_path):
 
 
 CHANGES = {
-    "epoch": {"epoch": 1},
+    "SOURCE_DATE_EPOCH": {"latest": 1},
     "sources": {"sources": "all"},
     "invalidation": {"invalidation": "checked-hash"},
     "PATH": {"environ": {"PATH": "other"}},
@@ -103,13 +104,18 @@ def _record(build, path, **changes):
         "built": ["source"],
         "clashes": [{"path": "x", "owners": ["a", "b"]}],
         "invalid": 5,
-        "epoch": 0,
+        "prefix": "/usr/local",
+        "sites": ["usr/local/lib/python3.12/site-packages"],
+        "latest": None,
         "executable": ["run"],
         "made": {"x.pyc": "digest"},
     }
     with build.folder.staging("some") as staging:
         (staging / "tree").mkdir()
-        build.folder.put("some", staging / "tree", record | changes)
+        for number in range(3):
+            (staging / f"tree/file{number}").touch()
+        build.folder.put("some", staging / "tree", record)
+    build.folder.rewrite_record("some", record | changes)
 
 
 def test_a_tree_whose_stamp_and_interpreter_are_the_same_is_up_to_date(build, tmp_path):
@@ -127,13 +133,13 @@ def test_a_tree_whose_stamp_and_interpreter_are_the_same_is_up_to_date(build, tm
         built=("source",),
         clashes=(Clash("x", ("a", "b")),),
         invalid=5,
+        sites=("usr/local/lib/python3.12/site-packages",),
     )
     assert build.unchanged("some", "stamp") == made
     assert build.unchanged("some", "other") is None
     assert build.unchanged("other", "stamp") is None
     with_digest = dataclasses.replace(build, digest=True).unchanged("some", "stamp")
-    empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    assert with_digest == dataclasses.replace(made, digest=empty)
+    assert with_digest == dataclasses.replace(made, digest=seal.digest(seal.hashed(tmp_path / "layers/some")))
 
 
 def test_an_interpreter_that_changed_or_went_makes_the_tree_again(build, tmp_path):
@@ -160,9 +166,10 @@ def test_a_tree_whose_staging_a_killed_run_has_left_is_looked_at_again(build, tm
 
 DAMAGE = {
     **{f"no {name}": {name: None} for name in ("key", "stamp", "interpreter", "packages", "files", "size")},
-    **{f"no {name}": {name: None} for name in ("built", "clashes", "invalid", "epoch", "executable", "made")},
+    **{f"no {name}": {name: None} for name in ("built", "clashes", "invalid", "prefix", "sites", "executable", "made")},
     "a size that no file has": {"size": 10**400},
-    "an epoch before all": {"epoch": -1},
+    "a time limit that is a text": {"latest": "1980"},
+    "a site folder that is a number": {"sites": [1]},
     "no interpreter in its list": {"interpreter": []},
     "an interpreter that is a number": {"interpreter": [1]},
     "a built package that is a list": {"built": [[]]},

@@ -11,9 +11,10 @@ import pytest
 from uv_layers import bytecode, installed
 from uv_layers.bytecode import Cache, Compiler, Mode
 from uv_layers.errors import UsageError
-from uv_layers.model import Clash, Distribution
+from uv_layers.model import Distribution
 
 SITE = "usr/local/lib/python3.12/site-packages"
+PACKAGES = ("pkg", "other", "one", "two", "three", "data", "built")
 KEY = "0f" * 32
 CODES = {"a.py": b"bytecode", "dé/b.py": None, "c.py": b"", "d.py": b"\0" * 1000}
 
@@ -106,7 +107,7 @@ def _damages(data):
     yield data[:-1]
     yield data + b"\0"
     yield data[:20]
-    yield data.replace(b"bytecode 3", b"bytecode 0", 1)
+    yield data.replace(b"bytecode 4", b"bytecode 0", 1)
     for position in (0, len(data) // 2, len(data) - 1, data.index(b"\n") + 5):
         yield data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
 
@@ -128,7 +129,7 @@ def test_an_entry_of_another_key_is_none_of_this(cache):
     cache.put(KEY, CODES)
     other = "0f" + KEY[2:-2] + "00"
     assert cache.get(other) is None
-    moved = cache.path / "bytecode-v3" / other[:2] / other
+    moved = cache.path / "bytecode-v4" / other[:2] / other
     moved.parent.mkdir(exist_ok=True)
     _entry(cache).rename(moved)
     assert cache.get(other) is None
@@ -162,9 +163,9 @@ def test_a_cache_that_cannot_be_written_to_is_no_error(tmp_path, cache, spoil):
         cache.path.write_text("no folder", encoding="utf-8")
     elif spoil == "entries":
         cache.path.mkdir()
-        (cache.path / "bytecode-v3").write_text("no folder", encoding="utf-8")
+        (cache.path / "bytecode-v4").write_text("no folder", encoding="utf-8")
     else:
-        (cache.path / "bytecode-v3" / KEY[:2] / KEY).mkdir(parents=True)
+        (cache.path / "bytecode-v4" / KEY[:2] / KEY).mkdir(parents=True)
     cache.put(KEY, CODES)
     assert cache.get(KEY) is None
     assert not list(tmp_path.rglob(f".{KEY}*"))
@@ -211,7 +212,7 @@ def test_pruning_removes_what_was_not_used_for_so_many_days(cache):
         key = f"{number}{KEY}"
         cache.put(key, CODES)
         when = now - age * 86400
-        os.utime(cache.path / "bytecode-v3" / key[:2] / key, (when, when))
+        os.utime(cache.path / "bytecode-v4" / key[:2] / key, (when, when))
     each = cache.size()[1] // 4
     assert cache.prune(7, now) == (2, 2 * each)
     assert cache.size() == (2, 2 * each)
@@ -287,12 +288,18 @@ def test_without_a_home_the_variable_that_says_where_is_named(monkeypatch):
 def compiler(tmp_path, target, cache):
     at = dataclasses.replace(target, executable="python3.12", cache_tag="cpython-312", magic="cb0d0d0a")
     (tmp_path / "tree").mkdir()
-    return Compiler(tmp_path / "tree", "/usr/local", Mode(), at, cache)
+    return Compiler(tmp_path / "tree", "/usr/local", Mode(), at, cache, dict.fromkeys(PACKAGES, 315532800))
 
 
-def _keep(compiler, content, codes, lost=()):
-    """Put bytecode into the cache as that of a wheel with this content."""
-    compiler.cache.put(compiler._key(content, lost), codes)  # noqa: SLF001 - what else there is compiles
+def _keep(compiler, content, codes, lost=(), package="pkg"):
+    """Put bytecode into the cache for a wheel with this content."""
+    compiler.cache.put(compiler._key(package, content, lost), codes)  # noqa: SLF001 - all else compiles
+
+
+def _finish(compiler, contents, restored, scratch):
+    """Finish; no process can be started here, so whatever would compile fails."""
+    found = installed.distributions(compiler.tree, [SITE])
+    return compiler.finish(found, contents, installed.shared(found), restored, scratch)
 
 
 def test_the_bytecode_of_a_wheel_is_restored_for_the_tree_and_its_digests_are_known(compiler):
@@ -329,8 +336,11 @@ def test_what_is_restored_is_written_over_what_is_there(compiler):
         lambda c: dataclasses.replace(c, mode=Mode(invalidation="checked-hash")),
         lambda c: dataclasses.replace(c, at=dataclasses.replace(c.at, magic="00000000")),
         lambda c: dataclasses.replace(c, at=dataclasses.replace(c.at, cache_tag="pypy312")),
+        lambda c: dataclasses.replace(c, at=dataclasses.replace(c.at, build="3.12.4")),
+        lambda c: dataclasses.replace(c, at=dataclasses.replace(c.at, abiflags="t")),
+        lambda c: dataclasses.replace(c, times={"pkg": 315532802}),
     ],
-    ids=["prefix", "sources", "invalidation", "magic", "cache tag"],
+    ids=["prefix", "sources", "invalidation", "magic", "cache tag", "patch version", "abi flags", "time"],
 )
 def test_an_entry_is_for_all_that_the_bytecode_depends_on(compiler, change):
     _keep(compiler, "sha256:1", {f"{SITE}/a.py": b"code"})
@@ -366,8 +376,7 @@ def test_what_was_restored_is_not_made_again(compiler, put, tmp_path):
     contents = {"pkg": "sha256:1"}
     restored = compiler.restore(contents)
     compiler.cache.clean()
-    # A process cannot be started here: whatever would compile fails.
-    done = compiler.finish(installed.distributions(compiler.tree), contents, [], restored, tmp_path)
+    done = _finish(compiler, contents, restored, tmp_path)
     assert set(done.digests) == {f"{SITE}/__pycache__/a.cpython-312.pyc"}
 
 
@@ -375,16 +384,14 @@ def test_a_source_that_several_have_is_compiled_for_the_last_of_them_alone(compi
     shared = f"{SITE}/shared.py"
     for name in ("one", "three", "two"):
         put(compiler.tree, name, {f"{SITE}/{name}.py": "X = 1\n", shared: "X = 1\n"})
-    for name in ("one", "two"):
+    for name in ("one", "three"):
         _keep(compiler, name, {f"{SITE}/{name}.py": b"code"}, lost=[shared])
-    _keep(compiler, "three", {shared: b"code of three", f"{SITE}/three.py": b"code"})
-    found = installed.distributions(compiler.tree)
+    _keep(compiler, "two", {shared: b"code of two", f"{SITE}/two.py": b"code"})
     contents = {name: name for name in ("one", "two", "three")}
-    # A process cannot be started here: whatever would compile fails.
-    done = compiler.finish(found, contents, [Clash(shared, ("one", "two", "three"))], {}, tmp_path)
+    done = _finish(compiler, contents, {}, tmp_path)
     places = {f"{SITE}/__pycache__/{name}.cpython-312.pyc" for name in ("one", "shared", "three", "two")}
     assert set(done.digests) == places
-    assert (compiler.tree / SITE / "__pycache__/shared.cpython-312.pyc").read_bytes() == b"code of three"
+    assert (compiler.tree / SITE / "__pycache__/shared.cpython-312.pyc").read_bytes() == b"code of two"
 
 
 def test_bytecode_of_a_source_that_another_has_as_no_python_is_taken_back(compiler, put, tmp_path):
@@ -396,8 +403,7 @@ def test_bytecode_of_a_source_that_another_has_as_no_python_is_taken_back(compil
     _keep(compiler, "two", {shared: None, f"{SITE}/two.py": b"code"})
     contents = {"one": "one", "two": "two"}
     restored = compiler.restore(contents)
-    found = installed.distributions(compiler.tree)
-    done = compiler.finish(found, contents, [Clash(shared, ("one", "two"))], restored, tmp_path)
+    done = _finish(compiler, contents, restored, tmp_path)
     places = {f"{SITE}/__pycache__/{name}.cpython-312.pyc" for name in ("one", "two")}
     assert {str(path.relative_to(compiler.tree)) for path in compiler.tree.rglob("*.pyc")} == places
     assert set(done.digests) == places
@@ -413,37 +419,27 @@ def test_bytecode_that_is_gone_already_is_taken_back_without_an_error(compiler):
 
 def test_a_distribution_without_sources_needs_no_entry(compiler, put, tmp_path):
     put(compiler.tree, "data", {"usr/local/share/x.txt": "x"})
-    done = compiler.finish(installed.distributions(compiler.tree), {}, [], {}, tmp_path)
+    done = _finish(compiler, {}, {}, tmp_path)
     assert (dict(done.digests), done.invalid) == ({}, 0)
 
 
-def test_a_distribution_that_was_built_is_known_by_its_sources_alone(compiler, put, tmp_path):
-    path = f"{SITE}/built.py"
+def test_a_distribution_that_was_built_is_known_by_its_sources_and_not_by_what_its_record_says(compiler, put, tmp_path):
+    source = f"{SITE}/built.py"
     contents = []
-    for text, unhashed, more in (
-        ("X = 1\n", (), "1"),
-        ("X = 1\n", (), "2"),
-        ("X = 1\n", [path], "1"),
-        ("X = 2\n", (), "1"),
-        ("X = 2\n", [path], "1"),
-    ):
-        tree = tmp_path / f"tree-{len(list(tmp_path.iterdir()))}"
-        put(tree, "built", {path: text, "usr/local/share/x": more}, unhashed=unhashed)
-        [distribution] = installed.distributions(tree)
-        contents.append(bytecode._content(tree, distribution))  # noqa: SLF001
-    one, with_another_file, *others = contents
-    assert one == with_another_file
-    # The form of the hash differs where RECORD has none.
-    assert len({one, *others}) == 4
+    for number, (text, unhashed) in enumerate((("X = 1\n", ()), ("X = 1\n", [source]), ("X = 2\n", ()))):
+        put(tmp_path / f"{number}", "built", {source: text}, unhashed=unhashed)
+        contents.append(bytecode._content(tmp_path / f"{number}", [source]))  # noqa: SLF001
+    assert contents[0] == contents[1] != contents[2]
+    # A wheel can claim any hash for its sources.
+    (tmp_path / "0" / source).write_text("X = 3\n", encoding="utf-8")
+    assert bytecode._content(tmp_path / "0", [source]) not in contents  # noqa: SLF001
 
 
 def test_a_distribution_that_was_built_has_its_entry(compiler, put, tmp_path):
-    path = f"{SITE}/built.py"
-    put(compiler.tree, "built", {path: "X = 1\n"}, unhashed=[path])
-    found = installed.distributions(compiler.tree)
-    _keep(compiler, bytecode._content(compiler.tree, found[0]), {path: b"code"})  # noqa: SLF001
-    # A process cannot be started here: whatever would compile fails.
-    assert set(compiler.finish(found, {}, [], {}, tmp_path).digests) == {f"{SITE}/__pycache__/built.cpython-312.pyc"}
+    source = f"{SITE}/built.py"
+    put(compiler.tree, "built", {source: "X = 1\n"}, unhashed=[source])
+    _keep(compiler, bytecode._content(compiler.tree, [source]), {source: b"code"})  # noqa: SLF001
+    assert set(_finish(compiler, {}, {}, tmp_path).digests) == {f"{SITE}/__pycache__/built.cpython-312.pyc"}
 
 
 def test_a_worker_gets_the_environment_less_what_changes_how_python_compiles(monkeypatch):

@@ -49,6 +49,9 @@ TABLE: list[tuple[LayersError, int, str]] = [
     (errors.MachineError(OSError(errno.ENOSPC, HOSTILE, HOSTILE)), 4, "machine"),
     (errors.CompileError(HOSTILE, HOSTILE), 4, "compile-failed"),
     (errors.ClashError(HOSTILE, [HOSTILE, HOSTILE]), 2, "clash"),
+    (errors.BaseImageError(HOSTILE), 2, "base-image"),
+    (errors.ForeignMetadataError(HOSTILE, HOSTILE, HOSTILE), 2, "foreign-metadata"),
+    (errors.IncompleteTreeError(HOSTILE, expected=False), 4, "incomplete-tree"),
 ]
 
 

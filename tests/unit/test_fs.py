@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from uv_layers.errors import NotOursError
+from uv_layers.errors import IncompleteTreeError, NotOursError
 from uv_layers.fs import STATE, LayersFolder, write_atomically
 
 
@@ -130,12 +130,16 @@ def folder(tmp_path) -> LayersFolder:
     return LayersFolder(tmp_path / "layers")
 
 
+def _record(text):
+    return {"key": text, "files": 1}
+
+
 def _put(folder, layer="heavy", text="new", record=None):
     with folder.staging(layer) as staging:
         tree = staging / "tree"
         tree.mkdir()
         (tree / "file").write_text(text, encoding="utf-8")
-        folder.put(layer, tree, record or {"key": text})
+        folder.put(layer, tree, record or _record(text))
 
 
 def _text(folder, layer="heavy"):
@@ -146,7 +150,7 @@ def test_a_tree_is_put_in_its_place_with_its_record(folder):
     _put(folder)
     assert folder.tree("heavy") == folder.path / "heavy"
     assert _text(folder) == "new"
-    assert folder.record("heavy") == {"key": "new"}
+    assert folder.record("heavy") == _record("new")
     assert _names(folder.path) == [".gitignore", STATE, "heavy"]
     assert _names(folder.tree("heavy")) == ["file"]
 
@@ -157,8 +161,16 @@ def test_a_tree_takes_the_place_of_the_old_one_and_nothing_of_that_is_left(folde
     _put(folder)
     assert _text(folder) == "new"
     assert _names(folder.tree("heavy")) == ["file"]
-    assert folder.record("heavy") == {"key": "new"}
+    assert folder.record("heavy") == _record("new")
     assert not list(folder.path.glob(f"{STATE}/*.staging"))
+
+
+def test_a_tree_that_loses_files_while_it_is_put_in_place_is_no_tree(folder):
+    with pytest.raises(IncompleteTreeError):
+        _put(folder, record={"files": 2})
+    assert (folder.record("heavy"), folder.tree("heavy").exists()) == (None, False)
+    _put(folder)
+    assert folder.record("heavy") == _record("new")
 
 
 def test_trees_of_other_layers_are_left_alone(folder):
@@ -196,7 +208,7 @@ def test_a_failure_leaves_the_old_tree_and_no_staging(folder, failure):
     with pytest.raises(failure), folder.staging("heavy") as staging:
         raise failure
     assert not staging.exists()
-    assert (_text(folder), folder.record("heavy")) == ("old", {"key": "old"})
+    assert (_text(folder), folder.record("heavy")) == ("old", _record("old"))
 
 
 def test_a_failure_that_does_not_say_where_is_said_to_be_in_the_staging_folder(folder):
@@ -282,7 +294,7 @@ def test_a_put_that_ends_half_way_says_no_more_than_is_true_and_can_be_made_agai
     assert json.loads((folder.path / STATE / "heavy.json").read_text(encoding="utf-8")) is None
     monkeypatch.undo()
     _put(folder)
-    assert (_text(folder), folder.record("heavy")) == ("new", {"key": "new"})
+    assert (_text(folder), folder.record("heavy")) == ("new", _record("new"))
 
 
 def test_a_second_run_waits_for_the_layer_and_not_for_others(folder):

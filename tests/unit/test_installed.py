@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 from support import record_digest
 
 from uv_layers import installed
-from uv_layers.model import Clash
+from uv_layers.errors import IncompleteTreeError
+from uv_layers.model import Clash, Distribution
 
 SITE = "usr/local/lib/python3.12/site-packages"
+
+
+def _distributions(tree):
+    return installed.distributions(tree, installed.sites(tree, "/usr/local", "3.12"))
 
 
 def test_a_distribution_is_its_name_its_version_and_the_files_of_its_record(tmp_path, put):
@@ -18,7 +24,7 @@ def test_a_distribution_is_its_name_its_version_and_the_files_of_its_record(tmp_
         {f'{SITE}/odd/é, "x".py': "a", "usr/local/bin/run": "b"},
         unhashed=["usr/local/bin/run"],
     )
-    [found] = installed.distributions(tmp_path)
+    [found] = _distributions(tmp_path)
     assert (found.name, found.version, found.info, found.site) == ("odd-name-here", "1.0", info, SITE)
     metadata = b"Name: Odd.Name_here\n"
     assert found.files == {
@@ -33,15 +39,24 @@ def test_distributions_are_sorted_by_name_wherever_they_are(tmp_path, put):
     put(tmp_path, "b", {})
     put(tmp_path, "A", {}, site="usr/local/lib64/python3.12/site-packages")
     put(tmp_path, "c", {})
-    assert [found.name for found in installed.distributions(tmp_path)] == ["a", "b", "c"]
+    assert [found.name for found in _distributions(tmp_path)] == ["a", "b", "c"]
 
 
-def test_site_folders_are_those_that_have_distributions_each_once_and_sorted(tmp_path, put):
-    put(tmp_path, "a", {"usr/local/share/x/y": ""}, site="usr/local/lib64/python3.12/site-packages")
-    put(tmp_path, "b", {})
-    put(tmp_path, "c", {})
-    assert installed.sites(tmp_path) == [SITE, "usr/local/lib64/python3.12/site-packages"]
-    assert installed.sites(tmp_path / "usr/local/share") == []
+@pytest.mark.parametrize(
+    ("prefix", "site"),
+    [
+        ("/usr/local", "usr/local/lib/python3.12/site-packages"),
+        ("/usr/local", "usr/local/lib64/python3.12/site-packages"),
+        ("/usr/local", "usr/local/lib/python3.12/dist-packages"),
+        ("/usr/local", "usr/local/lib/python3.12t/site-packages"),
+        ("/usr/local", "usr/local/lib/pypy3.12/site-packages"),
+        ("/", "lib/python3.12/site-packages"),
+    ],
+)
+def test_site_folders_are_those_where_this_python_looks_below_the_prefix(tmp_path, prefix, site):
+    for folder in (site, "share/lib/python3.12/site-packages", "usr/local/lib/python3.11/site-packages"):
+        (tmp_path / folder).mkdir(parents=True)
+    assert installed.sites(tmp_path, prefix, "3.12") == [site]
 
 
 @pytest.mark.parametrize(
@@ -62,17 +77,17 @@ def test_scripts_are_in_the_bin_beside_the_lib_of_the_site_folder(site, folder):
 
 def test_what_a_package_has_inside_of_it_is_no_distribution(tmp_path, put):
     put(tmp_path, "setuptools", {f"{SITE}/setuptools/_vendor/wheel-1.0.dist-info/METADATA": ""})
-    assert [found.name for found in installed.distributions(tmp_path)] == ["setuptools"]
+    assert [found.name for found in _distributions(tmp_path)] == ["setuptools"]
 
 
 def test_a_folder_of_such_a_name_without_a_record_is_no_distribution(tmp_path):
-    assert installed.distributions(tmp_path) == []
-    (tmp_path / "share/pkg-1.0.dist-info").mkdir(parents=True)
-    assert installed.distributions(tmp_path) == []
+    assert _distributions(tmp_path) == []
+    (tmp_path / SITE / "pkg-1.0.dist-info").mkdir(parents=True)
+    assert _distributions(tmp_path) == []
 
 
 def _clashes(tree):
-    return installed.clashes(installed.distributions(tree))
+    return installed.clashes(_distributions(tree))
 
 
 def test_files_of_several_with_different_content_clash_and_the_last_by_name_is_last(tmp_path, put):
@@ -92,10 +107,49 @@ def test_content_without_a_hash_is_taken_to_differ(tmp_path, put):
     assert _clashes(tmp_path) == [Clash(f"{SITE}/x.pyc", ("a", "b"))]
 
 
+def test_a_file_where_another_package_has_a_folder_clashes(tmp_path, put):
+    put(tmp_path / "one", "a", {f"{SITE}/x": "1", f"{SITE}/y.py": "1"})
+    put(tmp_path / "other", "b", {f"{SITE}/x/deep/mod.py": "1", f"{SITE}/y.py": "1"})
+    put(tmp_path / "other", "c", {f"{SITE}/x/c.py": "1", f"{SITE}/xx/c.py": "1"})
+    found = [*_distributions(tmp_path / "one"), *_distributions(tmp_path / "other")]
+    assert installed.folder_clashes(found) == [Clash(f"{SITE}/x", ("a", "b", "c"))]
+    assert installed.folder_clashes(found[1:]) == installed.folder_clashes([]) == []
+
+
+def test_a_file_in_the_metadata_of_another_package_is_found(tmp_path, put):
+    put(tmp_path, "bbb", {})
+    put(tmp_path, "aaa", {f"{SITE}/aaa/bbb-9.dist-info/RECORD": "", f"{SITE}/other-1.dist-info/RECORD": ""})
+    assert installed.foreign_metadata(_distributions(tmp_path)[:2]) is None
+    for path, owner in (
+        (f"{SITE}/bbb-1.0.dist-info/RECORD", "bbb"),
+        (f"{SITE}/B_B.B-9.dist-info/x/y", "b-b-b"),
+        (f"{SITE}/aaa-2.dist-info/METADATA", "aaa"),
+    ):
+        found = [
+            Distribution(name, "1.0", f"{SITE}/{name}-1.0.dist-info", SITE, {}) for name in ("aaa", "bbb", "b-b-b")
+        ]
+        assert installed.foreign_metadata(found) is None
+        assert installed.foreign_metadata([replace(found[0], files={path: ""}), *found[1:]]) == ("aaa", path, owner)
+
+
+def test_a_tree_is_complete_if_it_has_what_its_records_list_and_the_bytecode(tmp_path, put):
+    put(tmp_path, "a", {f"{SITE}/a.py": ""})
+    found = _distributions(tmp_path)
+    paths = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    installed.check_complete(found, {"a.pyc"}, {*paths, "a.pyc"})
+    for bytecode, actual, message in (
+        ({"a.pyc"}, paths, r"^a\.pyc was removed "),
+        (set(), paths - {f"{SITE}/a.py"}, r"/a\.py was removed "),
+        (set(), {*paths, "b"}, "^b appeared "),
+    ):
+        with pytest.raises(IncompleteTreeError, match=message):
+            installed.check_complete(found, bytecode, actual)
+
+
 def test_what_several_have_is_shared_whatever_its_content(tmp_path, put):
     put(tmp_path, "a", {f"{SITE}/same.py": "1", f"{SITE}/a.py": ""})
     put(tmp_path, "b", {f"{SITE}/same.py": "1"})
-    shared = installed.shared(installed.distributions(tmp_path))
+    shared = installed.shared(_distributions(tmp_path))
     assert {path: [found.name for found in having] for path, having in shared.items()} == {
         f"{SITE}/same.py": ["a", "b"]
     }
@@ -105,7 +159,7 @@ def test_a_path_that_there_cannot_be_is_no_file_of_a_distribution(tmp_path, put)
     info = put(tmp_path, "odd", {f"{SITE}/a.py": ""})
     with (tmp_path / info / "RECORD").open("ab") as file:
         file.write(b"x\0y,,\n")
-    [found] = installed.distributions(tmp_path)
+    [found] = _distributions(tmp_path)
     assert not any("\0" in path for path in found.files)
 
 
@@ -164,11 +218,11 @@ def test_a_script_gets_the_interpreter_of_the_image_and_its_record_the_new_hash(
     path, other = "usr/local/bin/run", f"{SITE}/pkg/run"
     info = put(tmp_path, "pkg", {path: script, other: script, f"{SITE}/pkg/é,x.py": ""})
     before = (tmp_path / info / "RECORD").read_text(encoding="utf-8")
-    found = installed.distributions(tmp_path)
+    found = _distributions(tmp_path)
     installed.rename_interpreter(tmp_path, found, OLD, NEW)
     assert (tmp_path / path).read_text(encoding="utf-8") == (script if renamed is None else renamed)
     assert (tmp_path / other).read_text(encoding="utf-8") == script
-    [after] = installed.distributions(tmp_path)
+    [after] = _distributions(tmp_path)
     assert all(installed.matches(tmp_path / name, recorded) for name, recorded in after.files.items())
     if renamed is None:
         assert (tmp_path / info / "RECORD").read_text(encoding="utf-8") == before
@@ -179,7 +233,7 @@ def test_a_script_gets_the_interpreter_of_the_image_and_its_record_the_new_hash(
 def test_a_script_that_is_not_there_is_passed_over(tmp_path, put):
     put(tmp_path, "pkg", {"usr/local/bin/run": f"#!{OLD}\n", "usr/local/bin/gone": ""})
     (tmp_path / "usr/local/bin/gone").unlink()
-    installed.rename_interpreter(tmp_path, installed.distributions(tmp_path), OLD, NEW)
+    installed.rename_interpreter(tmp_path, _distributions(tmp_path), OLD, NEW)
     assert (tmp_path / "usr/local/bin/run").read_text(encoding="utf-8") == f"#!{NEW}\n"
 
 
@@ -198,7 +252,7 @@ def test_scripts_are_in_a_folder_called_bin(path, script):
 )
 def test_an_interpreter_that_no_first_line_can_name_is_named_by_way_of_the_shell(tmp_path, put, interpreter, plain):
     put(tmp_path, "pkg", {"usr/local/bin/run": f"#!{OLD}\nprint()\n"})
-    installed.rename_interpreter(tmp_path, installed.distributions(tmp_path), OLD, interpreter)
+    installed.rename_interpreter(tmp_path, _distributions(tmp_path), OLD, interpreter)
     by_shell = f"#!/bin/sh\n'''exec' '{interpreter}' \"$0\" \"$@\"\n' '''\nprint()\n"
     expected = f"#!{interpreter}\nprint()\n" if plain else by_shell
     assert (tmp_path / "usr/local/bin/run").read_text(encoding="utf-8") == expected
@@ -209,8 +263,8 @@ def test_every_record_that_has_a_script_gets_its_new_hash(tmp_path, put):
     for name in ("a", "b"):
         put(tmp_path, name, {run: f"#!{OLD}\n", f"{SITE}/{name}.py": ""})
     put(tmp_path, "c", {f"{SITE}/c.py": ""})
-    installed.rename_interpreter(tmp_path, installed.distributions(tmp_path), OLD, NEW)
-    found = installed.distributions(tmp_path)
+    installed.rename_interpreter(tmp_path, _distributions(tmp_path), OLD, NEW)
+    found = _distributions(tmp_path)
     assert [run in distribution.files for distribution in found] == [True, True, False]
     rows = [(tmp_path / path, recorded) for distribution in found for path, recorded in distribution.files.items()]
     assert all(installed.matches(path, recorded) for path, recorded in rows)
@@ -229,7 +283,7 @@ def test_every_record_that_has_a_script_gets_its_new_hash(tmp_path, put):
 def test_a_record_that_is_damaged_is_read_where_it_can_be(tmp_path, record, files):
     (tmp_path / SITE / "a-1.dist-info").mkdir(parents=True)
     (tmp_path / SITE / "a-1.dist-info/RECORD").write_bytes(record)
-    [found] = installed.distributions(tmp_path)
+    [found] = _distributions(tmp_path)
     assert dict(found.files) == files
 
 
@@ -238,6 +292,6 @@ def test_nothing_of_a_record_leads_out_of_the_tree(tmp_path, put, path):
     info = put(tmp_path, "demo", {f"{SITE}/demo.py": ""})
     with (tmp_path / info / "RECORD").open("a", encoding="utf-8") as file:
         file.write(f"{path},sha256=a,1\n..a,,\n../../../..b,,\n")
-    [found] = installed.distributions(tmp_path)
+    [found] = _distributions(tmp_path)
     assert all(not name.startswith(("/", "../")) and name != ".." for name in found.files)
     assert {f"{SITE}/demo.py", f"{SITE}/..a"} <= found.files.keys()

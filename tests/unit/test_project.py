@@ -87,6 +87,9 @@ def test_what_the_pyproject_says_is_read_and_normalised(tmp_path):
     assert found.uv_settings == {"default-groups": ["light", "HEAVY.one"], "no-build": True}
 
 
+OTHER = "choose another folder, e.g. /opt/venv or /app/.venv"
+
+
 @pytest.mark.parametrize(
     ("setting", "default"),
     [("", ("dev",)), ('default-groups = "all"', ("dev", "docs")), ("default-groups = []", ())],
@@ -256,6 +259,20 @@ def test_a_file_that_is_named_wins_over_both(tmp_path):
         ("prefix = 1", 'prefix: must be an absolute path such as "/usr/local", not 1'),
         ('prefix = "/a\\nb"', "prefix: must be an absolute path such as \"/usr/local\", not '/a\\nb'"),
         ("prefix = '/a/../b'", "prefix: must have no `.` or `..` in it: '/a/../b'"),
+        *(
+            (
+                f"prefix = '{path}'",
+                f"prefix: a layer at {path} would change the link, owner or mode of {used} in the image; {OTHER}",
+            )
+            for path, used in (
+                ("/home/app/venv", "/home"),
+                ("/root/.venv", "/root"),
+                ("/tmp/venv", "/tmp"),  # noqa: S108 - refused
+                ("/var/run/x", "/var/run"),
+                ("/lib/app/venv", "/lib"),
+                ("/lib64", "/lib64"),
+            )
+        ),
         ("prefix = '/./a'", "prefix: must have no `.` or `..` in it: '/./a'"),
     ],
 )
@@ -430,7 +447,7 @@ def test_a_member_takes_the_lock_and_the_uv_settings_of_its_root(tmp_path):
 
 def test_a_member_is_configured_by_its_own_table_and_its_own_python_version(tmp_path):
     _workspace(tmp_path)
-    _write(tmp_path / "uv-layers.toml", 'prefix = "/root"')
+    _write(tmp_path / "uv-layers.toml", 'prefix = "/srv/root"')
     _write(tmp_path / ".python-version", "3.11")
     _write(tmp_path / "packages/a/.python-version", "3.12")
     member = project.load(tmp_path / "packages" / "a")
@@ -749,11 +766,11 @@ def test_several_members_are_one_project_with_what_each_of_them_has(tmp_path):
     b = "[project]\nname='b'\ndynamic=['dependencies']\n[dependency-groups]\ntwo=[]\nthree=[]\n[tool.uv]\n"
     _write(tmp_path / "packages/b/pyproject.toml", f"{b}default-groups='all'\n")
     _write(tmp_path / "packages/a/uv-layers.toml", "prefix = '/a'\n")
-    _write(tmp_path / "uv-layers.toml", "prefix = '/root'\n")
+    _write(tmp_path / "uv-layers.toml", "prefix = '/srv/root'\n")
     root = project.load(tmp_path)
     a, b = (project.load(tmp_path / "packages" / name) for name in "ab")
     both = project.of_members(root, [a, b])
-    assert (both.directory, both.lock, both.name, both.config.prefix) == (tmp_path, root.lock, "Root", "/root")
+    assert (both.directory, both.lock, both.name, both.config.prefix) == (tmp_path, root.lock, "Root", "/srv/root")
     assert (both.groups, both.default_groups, both.extras) == (
         ("one", "two", "three"),
         ("one", "two", "three"),

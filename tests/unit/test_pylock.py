@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,9 @@ from uv_layers.target import of_platform
 
 INDEX = "https://index.example/files"
 SHA = "5f" * 32
+UPLOADED = datetime(2024, 1, 2, 3, 4, 5, 678_000, tzinfo=timezone.utc)
 ROOT = Path("/project")
+_EAST = timezone(timedelta(hours=9))
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -203,7 +206,7 @@ def test_a_wheel_keeps_what_installs_it_and_its_size(target):
     wheel = _file(
         "demo-1.0-py3-none-any.whl",
         size=10,
-        **{"upload-time": "2024-01-02T03:04:05Z", "hashes": {"sha512": "b" * 128, "sha256": SHA}},
+        **{"upload-time": UPLOADED, "hashes": {"sha512": "b" * 128, "sha256": SHA}},
     )
     package = _only(target, _package(wheels=[wheel], sdist=_file("demo-1.0.tar.gz"), marker="os_name == 'posix'"))
     assert package == Package(
@@ -216,6 +219,7 @@ def test_a_wheel_keeps_what_installs_it_and_its_size(target):
             "version": "1.0",
             "wheels": [
                 {
+                    "upload-time": UPLOADED,
                     "url": f"{INDEX}/demo-1.0-py3-none-any.whl",
                     "size": 10,
                     "hashes": {"sha256": SHA, "sha512": "b" * 128},
@@ -362,7 +366,7 @@ def test_no_credentials_are_kept_but_the_user_of_ssh(target, url, kept):
     ("name", "built"), [("demo-1.0-py3-none-any.whl", False), ("demo-1.0.tar.gz", True), ("demo-1.0.zip", True)]
 )
 def test_an_archive_is_kept_whole_and_built_unless_it_is_a_wheel(target, name, built):
-    archive = _file(name, size=3, subdirectory="python", **{"upload-time": "2024-01-02T03:04:05Z"})
+    archive = _file(name, size=3, subdirectory="python", **{"upload-time": UPLOADED})
     assert _only(target, _package(version=None, archive=archive)) == Package(
         "demo",
         None,
@@ -371,6 +375,7 @@ def test_an_archive_is_kept_whole_and_built_unless_it_is_a_wheel(target, name, b
         table={
             "name": "demo",
             "archive": {
+                "upload-time": UPLOADED,
                 "url": f"{INDEX}/{name}",
                 "size": 3,
                 "subdirectory": "python",
@@ -493,9 +498,9 @@ UNCHANGED = {
     "a source distribution": _changed(TABLES[0], sdist=_file("numpy-2.1.0.tar.gz")),
     "dependencies": _changed(TABLES[0], dependencies=[{"name": "antlr"}]),
     "requires-python": _changed(TABLES[0], **{"requires-python": ">=3.10"}),
-    "upload time": _changed(TABLES[0], wheels=[TABLES[0]["wheels"][0] | {"upload-time": "2024-01-02T03:04:05Z"}]),
 }
 CHANGED = {
+    "upload time": _changed(TABLES[0], wheels=[TABLES[0]["wheels"][0] | {"upload-time": UPLOADED}]),
     "version": _changed(TABLES[0], version="2.1.1"),
     "hash": _changed(TABLES[0], wheels=[TABLES[0]["wheels"][0] | {"hashes": {"sha256": "a" * 64}}]),
     "a better wheel": _changed(
@@ -508,6 +513,26 @@ CHANGED = {
 @pytest.mark.parametrize("case", UNCHANGED)
 def test_what_does_not_change_the_tree_does_not_change_the_text(target, case):
     assert _lock(target, UNCHANGED[case], *TABLES[1:]).text == _lock(target, *TABLES).text
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        {"wheels": [_file("demo-1.0-py3-none-any.whl", **{"upload-time": UPLOADED})]},
+        {"wheels": [_file("demo-1.0-py3-none-any.whl", **{"upload-time": UPLOADED.replace(tzinfo=None)})]},
+        {"wheels": [_file("demo-1.0-py3-none-any.whl", **{"upload-time": UPLOADED.astimezone(_EAST)})]},
+        {"sdist": _file("demo-1.0.tar.gz", **{"upload-time": UPLOADED})},
+        {"archive": _file("demo-1.0.tar.gz", **{"upload-time": UPLOADED}), "version": None},
+    ],
+    ids=["wheel", "without a zone", "another zone", "sdist", "archive"],
+)
+def test_the_time_of_a_package_is_that_of_the_upload_of_its_file_in_seconds(target, file):
+    assert _lock(target, _package(**file)).times == {"demo": 1704164645}
+
+
+@pytest.mark.parametrize("file", [{"wheels": [_file("demo-1.0-py3-none-any.whl")]}, {"vcs": _vcs()}], ids=["no", "git"])
+def test_a_package_whose_upload_time_the_lock_does_not_give_has_none(target, file):
+    assert _lock(target, _package(**file)).times == {}
 
 
 @pytest.mark.parametrize("case", CHANGED)

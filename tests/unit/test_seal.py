@@ -7,6 +7,7 @@ import stat
 import pytest
 
 from uv_layers import seal
+from uv_layers.times import Times
 
 
 def _made(tree):
@@ -19,9 +20,12 @@ def _made(tree):
     (tree / "usr/local/lib/folder").symlink_to("data")
     (tree / "usr/local/lib/data/none").touch()
     (tree / "usr/local/lib/dangling").symlink_to("nowhere")
-    (tree / "usr/local/.lock").touch()
     (tree / "usr/local/lib/.lock").touch()
     return tree
+
+
+def _is_folder(path):
+    return path.is_dir() and not path.is_symlink()
 
 
 @pytest.mark.parametrize("modes", [(0o600, 0o700, 0o700), (0o666, 0o777, 0o2777), (0o4444, 0o4744, 0o755)])
@@ -32,8 +36,10 @@ def test_modes_and_times_are_those_of_an_image_whatever_they_were(tmp_path, mode
     (tree / "usr/local/bin/run").chmod(runs)
     for path in (tree / "usr/local/lib", tree / "usr", tree):
         path.chmod(folder)
-    # The links, two of which lead to files and one to a folder, are counted as what they are.
-    assert seal.seal(tree, "/usr/local", 1_000_000)[:2] == (6, 8)
+    sealed = seal.seal(tree, "/usr/local", Times({}, 1_000_000))
+    # Links are paths of their own, whatever they lead to.
+    assert sealed.paths == {path.relative_to(tree).as_posix() for path in tree.rglob("*") if not _is_folder(path)}
+    assert sealed.size == len("abc") + len("12345")
     for path in (tree, *tree.rglob("*")):
         status = path.lstat()
         assert status.st_mtime_ns == 1_000_000 * 10**9
@@ -48,15 +54,15 @@ def test_what_is_executable_is_told_sorted_and_by_its_path_in_the_tree(tmp_path)
         (tree / "usr" / name).touch()
         (tree / "usr" / name).chmod(0o700)
     (tree / "usr/local/bin/run").chmod(0o755)
-    assert seal.seal(tree, "/usr/local", 0)[2] == ["usr/a", "usr/local/bin/run", "usr/z"]
+    assert seal.seal(tree, "/usr/local", Times({}, 0)).executable == ["usr/a", "usr/local/bin/run", "usr/z"]
 
 
-def test_the_lock_of_uv_goes_and_one_that_a_package_has_stays(tmp_path):
+def test_each_file_has_its_own_time_and_folders_the_default(tmp_path):
     tree = _made(tmp_path / "tree")
-    seal.seal(tree, "/usr/local", 0)
-    assert not (tree / "usr/local/.lock").exists()
-    assert (tree / "usr/local/lib/.lock").exists()
-    assert seal.seal(tree, "/usr/local", 0)[:2] == (6, 8)
+    times = Times({"usr/local/lib/a.py": 2_000_000, "usr/local/lib/link": 3_000_000}, 1_000_000)
+    seal.seal(tree, "/usr/local", times)
+    found = {path.relative_to(tree).as_posix(): path.lstat().st_mtime for path in tree.rglob("*")}
+    assert {path: seconds for path, seconds in found.items() if seconds != 1_000_000} == times.files
 
 
 @pytest.mark.parametrize("prefix", ["/usr/local", "/"])
@@ -64,17 +70,10 @@ def test_folders_with_nothing_in_them_go_but_for_that_of_the_prefix(tmp_path, pr
     tree = tmp_path / "tree"
     (tree / "usr/local/lib/site/pkg.libs/deep").mkdir(parents=True)
     (tree / "usr/share").mkdir()
-    assert seal.seal(tree, prefix, 0) == (0, 0, [])
+    assert seal.seal(tree, prefix, Times({}, 0)) == (set(), 0, [])
     there = ["usr", "usr/local"] if prefix == "/usr/local" else []
     assert sorted(path.relative_to(tree).as_posix() for path in tree.rglob("*")) == there
     assert tree.is_dir()
-
-
-def test_the_lock_of_uv_is_at_the_root_of_a_flat_tree(tmp_path):
-    (tmp_path / "tree").mkdir()
-    (tmp_path / "tree/.lock").touch()
-    assert seal.seal(tmp_path / "tree", "/", 0) == (0, 0, [])
-    assert list((tmp_path / "tree").iterdir()) == []
 
 
 def test_links_keep_their_targets_and_their_targets_are_not_touched(tmp_path):
@@ -84,7 +83,7 @@ def test_links_keep_their_targets_and_their_targets_are_not_touched(tmp_path):
     os.utime(outside, (5, 5))
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree/link").symlink_to(outside)
-    seal.seal(tmp_path / "tree", "/", 7)
+    seal.seal(tmp_path / "tree", "/", Times({}, 7))
     assert (tmp_path / "tree/link").readlink() == outside
     assert (outside.stat().st_mtime, stat.S_IMODE(outside.stat().st_mode)) == (5, 0o600)
 
@@ -128,7 +127,7 @@ def _plain(tree):
     (tree / "a").mkdir(parents=True)
     (tree / "a/file").write_text("content", encoding="utf-8")
     (tree / "link").symlink_to("a/file")
-    seal.seal(tree, "/", 315532800)
+    seal.seal(tree, "/", Times({}, 315532800))
     return tree
 
 

@@ -5,8 +5,9 @@ import os
 
 import pytest
 
-from uv_layers import seal, verify
+from uv_layers import installed, seal, verify
 from uv_layers.model import LayerLock
+from uv_layers.times import Times
 
 SITE = "usr/local/lib/python3.12/site-packages"
 EPOCH = 1_000_000
@@ -22,7 +23,7 @@ def tree(tmp_path, put):
     (tree / PYC).parent.mkdir()
     (tree / PYC).write_bytes(b"code")
     (tree / "usr/local/bin/run").chmod(0o755)
-    seal.seal(tree, "/usr/local", EPOCH)
+    seal.seal(tree, "/usr/local", Times({}, EPOCH))
     return tree
 
 
@@ -32,12 +33,12 @@ RUN = frozenset({"usr/local/bin/run"})
 
 def _found(tree, lock=LOCK, made=MADE, epoch=EPOCH):
     recorded = None if made is None else verify.Made(made, RUN)
-    return [(p.kind, p.path, p.detail) for p in verify.problems(tree, lock, recorded, epoch, seal.hashed(tree))]
+    return [(p.kind, p.path, p.detail) for p in verify.problems(tree, lock, recorded, epoch, "3.12", seal.hashed(tree))]
 
 
 def test_a_tree_as_it_was_made_has_no_problem(tree):
     assert _found(tree) == []
-    problems = verify.problems(tree, LOCK, verify.Made({}, RUN), EPOCH, seal.hashed(tree))
+    problems = verify.problems(tree, LOCK, verify.Made({}, RUN), EPOCH, "3.12", seal.hashed(tree))
     assert {problem.layer for problem in problems} == {"some"}
 
 
@@ -85,11 +86,11 @@ def test_where_nobody_knows_what_was_made_the_bytecode_of_any_source_will_do(tre
 def test_of_a_file_that_two_have_the_content_of_the_last_is_right(tree, put):
     put(tree, "aaa", {f"{SITE}/a.py": "X = 0\n"})
     (tree / SITE / "a.py").write_text("X = 1\n", encoding="utf-8")
-    seal.seal(tree, "/usr/local", EPOCH)
+    seal.seal(tree, "/usr/local", Times({}, EPOCH))
     lock = LayerLock("some", "/usr/local", "", {"pkg": "1.0", "aaa": "1.0"})
     assert _found(tree, lock) == []
     (tree / SITE / "a.py").write_text("X = 0\n", encoding="utf-8")
-    seal.seal(tree, "/usr/local", EPOCH)
+    seal.seal(tree, "/usr/local", Times({}, EPOCH))
     assert _found(tree, lock) == [("altered", f"{SITE}/a.py", "its hash is not that of RECORD")]
 
 
@@ -105,7 +106,7 @@ def test_modes_and_times_are_held_against_those_of_a_sealed_tree(tree):
     (tree / "usr/local/bin/run").chmod(0o644)
     assert ("mode", "usr/local/bin/run", "644 instead of 755") in _found(tree)
     assert "usr/local/bin/run" not in {path for _, path, _ in _found(tree, made=None)}
-    assert {kind for kind, *_ in _found(tree, epoch=EPOCH + 1)} == {"mode", "mtime"}
+    assert {kind for kind, *_ in _found(tree, epoch=EPOCH + 2)} == {"mode", "mtime"}
 
 
 def test_a_link_is_added_and_has_no_mode(tree):
@@ -115,12 +116,38 @@ def test_a_link_is_added_and_has_no_mode(tree):
 
 
 @pytest.mark.parametrize(
-    ("prefix", "holds"),
-    [("/usr/local", True), ("/usr", True), ("/", True), ("/app/.venv", False), ("/usr/loc", False)],
+    ("prefix", "kinds"),
+    [
+        ("/usr/local", set()),
+        ("/usr", {"no-package", "added"}),
+        ("/", {"no-package", "added"}),
+        ("/app/.venv", {"no-package", "added", "other-prefix"}),
+        ("/usr/loc", {"no-package", "added", "other-prefix"}),
+    ],
 )
-def test_packages_are_below_the_prefix_of_the_lock(tree, prefix, holds):
-    problem = ("other-prefix", f"{SITE}/pkg-1.0.dist-info", f"the lock has {prefix}")
-    assert _found(tree, LayerLock("some", prefix, "", {"pkg": "1.0"})) == ([] if holds else [problem])
+def test_packages_are_in_the_site_folder_of_the_locks_prefix(tree, prefix, kinds):
+    assert {kind for kind, *_ in _found(tree, LayerLock("some", prefix, "", {"pkg": "1.0"}))} == kinds
+
+
+def test_metadata_that_a_package_of_the_lock_brings_is_no_package(tree, put):
+    put(tree, "bringer", {f"{SITE}/vendored-1.dist-info/RECORD": f"{SITE}/a.py,sha256=x,1\n"})
+    seal.seal(tree, "/usr/local", Times({}, EPOCH))
+    assert _found(tree, LayerLock("some", "/usr/local", "", {"pkg": "1.0", "bringer": "1.0"})) == []
+
+
+def test_files_have_the_upload_time_of_their_package_and_bytecode_that_of_its_source(tree, put):
+    put(tree, "other", {f"{SITE}/b.py": ""})
+    lock = LayerLock("some", "/usr/local", "", {"pkg": "1.0", "other": "1.0"}, times={"pkg": 1_700_000_001})
+    found = installed.distributions(tree, [SITE])
+    seal.seal(tree, "/usr/local", Times.of(found, lock.times, None))
+    assert _found(tree, lock, epoch=None) == []
+    assert ((tree / PYC).stat().st_mtime, (tree / SITE / "b.py").stat().st_mtime) == (1_700_000_000, 315532800)
+    assert {path for _, path, _ in _found(tree, lock, epoch=1_600_000_000)} == {
+        PYC,
+        "usr/local/bin/run",
+        f"{SITE}/a.py",
+        *(f"{SITE}/pkg-1.0.dist-info/{name}" for name in ("METADATA", "RECORD")),
+    }
 
 
 @pytest.mark.parametrize("path", [f"{SITE}/a.py", PYC])
@@ -151,7 +178,7 @@ def skeleton(tmp_path):
     (tree / "app/.venv/bin/python").symlink_to("/usr/local/bin/python3.12")
     (tree / "app/.venv/bin/activate").write_text("activated\n", encoding="utf-8")
     (tree / "app/.venv/pyvenv.cfg").write_text("home = /usr/local/bin\n", encoding="utf-8")
-    seal.seal(tree, "/app/.venv", EPOCH)
+    seal.seal(tree, "/app/.venv", Times({}, EPOCH))
     return tree
 
 
@@ -169,7 +196,7 @@ def _put(tree, path, text):
         (tree / path).symlink_to(text.removeprefix("-> "))
     else:
         (tree / path).write_text(text, encoding="utf-8")
-    seal.seal(tree, "/app/.venv", EPOCH)
+    seal.seal(tree, "/app/.venv", Times({}, EPOCH))
 
 
 def test_a_virtual_environment_as_it_was_made_has_no_problem(skeleton):
@@ -196,7 +223,7 @@ def test_of_a_virtual_environment_a_file_and_a_link_are_what_was_made(skeleton, 
 def test_a_virtual_environment_has_no_file_more_and_none_less(skeleton):
     _put(skeleton, "app/.venv/bin/pip", "pip\n")
     (skeleton / "app/.venv/bin/activate").unlink()
-    seal.seal(skeleton, "/app/.venv", EPOCH)
+    seal.seal(skeleton, "/app/.venv", Times({}, EPOCH))
     assert _found(skeleton, ENVIRONMENT, SKELETON) == [
         ("missing", "app/.venv/bin/activate", "made"),
         ("added", "app/.venv/bin/pip", "no RECORD has it"),
@@ -206,7 +233,7 @@ def test_a_virtual_environment_has_no_file_more_and_none_less(skeleton):
 @pytest.mark.parametrize("name", ["bin/python", "pyvenv.cfg"])
 def test_a_folder_without_these_is_no_virtual_environment_wherever_it_comes_from(skeleton, name):
     (skeleton / "app/.venv" / name).unlink()
-    seal.seal(skeleton, "/app/.venv", EPOCH)
+    seal.seal(skeleton, "/app/.venv", Times({}, EPOCH))
     for made in (None, SKELETON):
         assert _found(skeleton, ENVIRONMENT, made) == [("missing", f"app/.venv/{name}", "made")]
 
@@ -214,5 +241,5 @@ def test_a_folder_without_these_is_no_virtual_environment_wherever_it_comes_from
 def test_a_virtual_environment_has_no_packages(skeleton, put):
     site = "app/.venv/lib/python3.12/site-packages"
     info = put(skeleton, "pkg", {f"{site}/a.py": "X = 1\n"}, site=site)
-    seal.seal(skeleton, "/app/.venv", EPOCH)
+    seal.seal(skeleton, "/app/.venv", Times({}, EPOCH))
     assert _found(skeleton, ENVIRONMENT, SKELETON) == [("added-package", info, "the lock has no pkg")]
