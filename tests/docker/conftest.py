@@ -35,7 +35,7 @@ import uv
 from packaging.markers import Marker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 ROOT = Path(__file__).parents[2]
 PYTHON = "3.12"
@@ -581,6 +581,25 @@ def project(tmp_path: Path, web: Web, wheel: Path, builder: str, names: Callable
         for file, content in {"pyproject.toml": text, **(files or {})}.items():
             made.write(dedent(content), file)
         shutil.copy(wheel, made.path)
+        made.lock()
+        return made
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def project_of(
+    wheel: Path, builder: str, names: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Context]:
+    """Return a function that makes a locked project with packages of PyPI, and with some files and wheels."""
+
+    def make(text: str, files: Mapping[str, str] | None = None, wheels: Iterable[Path] = ()) -> Context:
+        folder = tmp_path_factory.mktemp("project")
+        made = Context(folder, names(), ("--python", PYTHON, "--tool", wheel.name, "--builder", builder))
+        for file, content in {"pyproject.toml": text, **(files or {})}.items():
+            made.write(dedent(content), file)
+        for file in (wheel, *wheels):
+            shutil.copy(file, folder)
         made.lock()
         return made
 
