@@ -142,6 +142,16 @@ def test_a_link_stays_one_and_what_it_leads_to_is_written(run, folder, own):
     assert "uv-layers==9" in (folder / "docker/Dockerfile").read_text(encoding="utf-8")
 
 
+def test_a_file_that_is_written_keeps_its_mode_and_links(run, folder, own):
+    own.chmod(0o600)
+    assert run("dockerfile", *BASE, "--tool", "8", "--write", "Dockerfile", cwd=folder).status == 0
+    assert own.stat().st_mode & 0o7777 == 0o600
+    (folder / "Other").hardlink_to(own)
+    assert run("dockerfile", *BASE, "--tool", "9", "--write", "Dockerfile", cwd=folder).status == 0
+    assert "uv-layers==9" in (folder / "Other").read_text(encoding="utf-8")
+    assert own.stat().st_mode & 0o7777 == 0o600
+
+
 @pytest.mark.parametrize(
     "words",
     [
