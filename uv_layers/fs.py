@@ -56,7 +56,7 @@ def write_atomically(path: Path, text: str) -> bool:
 
 
 def _overwrite(path: Path, old: bytes, new: bytes) -> None:
-    """Write to a file that a new one cannot replace: it has other links, or an owner that the new one would not have."""
+    """Write to a file that a new one cannot replace: it has other links, or an owner that the new one would lack."""
     with path.open("r+b", buffering=0) as file:
         try:
             _fill(file, new)
