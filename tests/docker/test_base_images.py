@@ -82,12 +82,12 @@ WORKDIR /home/app
 """
 SITE = "/usr/local/lib/python3.12/site-packages"
 PIPLESS = f"FROM python:3.12-slim-bookworm\nRUN rm -r /usr/local/bin/pip* {SITE}/pip*\n"
-# uv would prefer the Python that it manages.
+# uv itself would take the Python outside of the virtual environment.
 TWO = """
 FROM python:3.12-slim-bookworm
 COPY --from=python:3.13-slim-bookworm /usr/local /opt/other
-RUN mkdir -p /root/.local/share/uv/python && \\
-    mv /opt/other /root/.local/share/uv/python/cpython-3.13.0-linux-$(uname -m)-gnu
+RUN /opt/other/bin/python3.13 -m venv --without-pip /opt/venv
+ENV PATH=/opt/venv/bin:$PATH
 """
 WHERE = "import hello; print(hello.__file__)"
 
@@ -109,8 +109,13 @@ def test_a_base_without_pip(build):
     assert build(PIPLESS, "3.12").run("python", "-c", WHERE) == f"{SITE}/hello.py"
 
 
-def test_packages_are_for_the_first_python_of_the_base(build):
-    assert build(TWO, "3.12").run("python3", "-c", WHERE) == f"{SITE}/hello.py"
+@pytest.mark.parametrize("told", [(), ("--uv", "pip")], ids=["uv", "pip"])
+def test_the_builder_runs_on_the_first_python_of_its_base(project, web, image_of, told):
+    web.wheel("hello")
+    context = project(PROJECT)
+    context.write(context.dockerfile("--base", image_of(TWO), *told))
+    python = context.build("--target", "uv-layers").run("readlink", "-f", "/opt/uv-layers/bin/python")
+    assert python == "/opt/other/bin/python3.13"
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,6 @@ def test_a_compiler_that_only_the_stage_has(compiled, project):
 
 def test_an_image_that_only_the_stage_has(compiled, project, image_of):
     install = "apt-get install --yes --no-install-recommends gcc libc6-dev"
-    image = image_of(f"FROM {BASE}\nRUN apt-get update && {install}\n")
+    image = image_of(f"FROM python:3.12-slim-bookworm\nRUN apt-get update && {install}\n")
     context = project(needing("compiled", image=image))
     assert version_of("compiled", context) == "of C"
