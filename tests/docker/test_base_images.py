@@ -86,7 +86,8 @@ PIPLESS = f"FROM python:3.12-slim-bookworm\nRUN rm -r /usr/local/bin/pip* {SITE}
 TWO = """
 FROM python:3.12-slim-bookworm
 COPY --from=python:3.13-slim-bookworm /usr/local /opt/other
-RUN /opt/other/bin/python3.13 -m venv --without-pip /opt/venv
+RUN echo /opt/other/lib > /etc/ld.so.conf.d/other.conf && ldconfig && \\
+    /opt/other/bin/python3.13 -m venv --without-pip /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 """
 WHERE = "import hello; print(hello.__file__)"
