@@ -117,7 +117,7 @@ HEAD = """
 [project]
 name = "app"
 version = "1"
-requires-python = ">=3.12"
+requires-python = ">=3.10"
 """
 LIKE_DOCLING = (
     HEAD
