@@ -1,7 +1,7 @@
 """Builds, pushes and pulls one project in the ways that a Dockerfile can install it, and holds uv-layers against them.
 
     python benchmarks/docker.py [--rounds 3] [--bytecode both|on|off] [--ways 'uv multi,uv-layers'] [--torch]
-                                [--registry 127.0.0.1:5000] [--uv-image astral/uv:latest] [--json results.json]
+                                [--registry 127.0.0.1:5000] [--uv-image ghcr.io/astral-sh/uv:0.13] [--json results.json]
 
 The project is that of the post on layers with uv: a group that is heavy and rarely updated (numpy, scipy, pandas and
 scikit-learn, or with `--torch` the post's torch 2.7.0), and one that is light and often updated (fastapi, uvicorn).
@@ -466,7 +466,7 @@ def main() -> None:
     parser.add_argument("--ways", type=lambda text: text.split(","), default=WAYS, help=", ".join(WAYS))
     parser.add_argument("--torch", action="store_true", help="torch is the heavy group")
     parser.add_argument("--registry", default="127.0.0.1:5000", metavar="HOST:PORT")
-    parser.add_argument("--uv-image", default="astral/uv:latest", help="the image that has /uv and /uvx")
+    parser.add_argument("--uv-image", default="ghcr.io/astral-sh/uv:0.13", help="the image that has /uv and /uvx")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="written after each way; what it has is not measured again"
     )

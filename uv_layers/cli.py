@@ -589,9 +589,9 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
         str | None,
         typer.Option(
             "--uv",
-            metavar="VERSION|IMAGE",
+            metavar="VERSION|IMAGE|pip",
             envvar=_env("BUILDER_UV"),
-            help="The uv of the builder: a release, or an image that has it. [the newest release]",
+            help="The uv of the builder: a release, an image with it, or pip or pip:VERSION. [a fixed release]",
         ),
     ] = None,
     secret: Annotated[

@@ -8,8 +8,9 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from uv_layers import errors
+from uv_layers import errors, marks
 from uv_layers.model import ENVIRONMENT, is_environment
+from uv_layers.uv import MINOR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,13 +23,24 @@ _WORK = "/build"
 # Where the stage of the project itself has the build context, below the working folder.
 PROJECT = "project"
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
-_STAGES, _COPIES = "stages", "copies"
 # What a file for bake names besides the stages.
 _IMAGE, _DEFAULT, _LAYERS = "image", "default", "layers"
 # The secret that is a file and no variable.
 _NETRC = "netrc"
-# The image of uv itself, under whatever name.
+# Where uv is published, and how to recognise a mirror of it.
+_UV = "ghcr.io/astral-sh/uv"
 _UV_IMAGE = re.compile(r"(^|/)uv([:@]|$)")
+_RELEASE = re.compile(r"\d+(\.\d+)*")
+_PIP = re.compile(rf"pip(?::({_RELEASE.pattern}))?")
+_TOOL_FOLDER = "/opt/uv-layers"
+
+_VARIABLE = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*(?::[-+][\w./:@-]*)?\})", re.ASCII)
+_PATH = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
+_IMAGE_NAME = re.compile(
+    rf"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d+)?/)?{_PATH}(?:/{_PATH})*"
+    r"(?::\w[\w.-]{0,127})?(?:@[A-Za-z0-9]+(?:[+._-][A-Za-z0-9]+)*:[0-9a-fA-F]+)?",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +61,13 @@ class Stage:
 class Recipe:
     """What a Dockerfile is made from.
 
-    `tool` is a version of uv-layers, or the path of its wheel in the build context; `uv` is a version of uv, or an
-    image that has it; `inputs` are the files of the build context that decide the plan, and `files` those that are
-    installed; `export` are the arguments of `uv-layers export`, and `why` says what is to be known of them; `secrets`
-    are the environment variables, or `netrc`, that an index asks for; without `link` layers are copied in a way that
-    Podman and Buildah know, too; `sources` are what the final image gets of the project itself, and `command` is what
-    it runs; `taken` are the names of stages that the Dockerfile has besides.
+    `tool` is a version of uv-layers, or the path of its wheel in the build context; `uv` is a version of uv, an image
+    that has it, `pip`, or `pip:` and a version; `inputs` are the files of the build context that decide the plan, and
+    `files` those that are installed; `export` are the arguments of `uv-layers export`, and `why` says what is to be
+    known of them; `secrets` are the environment variables, or `netrc`, that an index asks for; without `link` layers
+    are copied in a way that Podman and Buildah know, too; `sources` are what the final image gets of the project
+    itself, and `command` is what it runs; `taken` are the names that the rest of the Dockerfile uses for stages and
+    images, and `escape` is the character that continues a line in it.
     """
 
     layers: tuple[Stage, ...]
@@ -72,47 +85,40 @@ class Recipe:
     sources: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     taken: tuple[str, ...] = ()
+    escape: str = "\\"
 
 
 def snippet(recipe: Recipe) -> str:
     """Return the stages, then the `COPY` lines for the end of the final stage, each between comments that mark them."""
     note = "# In the final stage, after what changes less often than the dependencies:\n"
-    return f"{_marked(_STAGES, _stages(recipe))}\n{note}{_marked(_COPIES, _copies(recipe))}"
+    return f"{marks.marked(marks.STAGES, _stages(recipe))}\n{note}{marks.marked(marks.COPIES, _copies(recipe))}"
 
 
 def complete(recipe: Recipe) -> str:
     """Return a whole Dockerfile: the stages and the final image."""
-    lines = [f"{_copy(recipe)} {_operands(source, f'./{source}')}" for source in recipe.sources]
+    lines = [f"{_copy(recipe)} {_operands(source)}" for source in recipe.sources]
     if recipe.command:
         lines.append(f"CMD {json.dumps(recipe.command)}")
     _check_layers(len(recipe.layers) + len(recipe.sources) + 1)
     # What comes after a linked layer and is none itself makes BuildKit put all files of the image together first.
     top = f"FROM {_image(recipe.image)}\nWORKDIR /app\n"
-    final = top + _marked(_COPIES, _copies(recipe)) + "".join(f"{line}\n" for line in lines)
-    return f"{_marked(_STAGES, _stages(recipe))}\n{final}"
+    final = top + marks.marked(marks.COPIES, _copies(recipe)) + "".join(f"{line}\n" for line in lines)
+    return f"{marks.marked(marks.STAGES, _stages(recipe))}\n{final}"
 
 
 def beside(recipe: Recipe, text: str) -> Recipe:
-    """Return the recipe with the names taken that the text of a Dockerfile gives to stages of its own."""
-    rest = "".join(re.split("|".join(marked.pattern for marked in _MARKED.values()), text, flags=_FLAGS))
-    others = re.findall(r"^\s*FROM\s.*\sAS\s+(\S+)\s*$", rest, re.IGNORECASE | re.MULTILINE)
-    return replace(recipe, taken=(*recipe.taken, *(name.lower() for name in others)))
+    """Return the recipe for the blocks of a Dockerfile that has this text outside of them."""
+    taken = marks.names(text, (_TOOL, _PLAN), _WORK)
+    return replace(recipe, taken=(*recipe.taken, *sorted(taken)), escape=marks.escape(text))
 
 
 def updated(text: str, recipe: Recipe, path: str) -> str:
-    """Return the text of the Dockerfile `path` with what stands between the marks made anew, and all else as it is.
+    """Return the text of the Dockerfile `path` with new blocks, and all else as it is.
 
     Raises MarksError unless each mark is there once.
     """
     recipe = beside(recipe, text)
-    for name, made in ((_STAGES, _stages(recipe)), (_COPIES, _copies(recipe))):
-        if len(found := list(_MARKED[name].finditer(text))) != 1:
-            raise errors.MarksError(path, len(found), _mark(name))
-        block = _marked(name, made)
-        if "\r\n" in found[0][0]:
-            block = block.replace("\n", "\r\n")
-        text = text[: found[0].start()] + block + text[found[0].end() :]
-    return text
+    return marks.replaced(text, {marks.STAGES: _stages(recipe), marks.COPIES: _copies(recipe)}, path)
 
 
 def bake(recipe: Recipe, name: str, dockerfile: str) -> str:
@@ -137,21 +143,6 @@ def bake(recipe: Recipe, name: str, dockerfile: str) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def _mark(name: str) -> str:
-    return f"# >>> uv-layers {name}"
-
-
-def _marked(name: str, text: str) -> str:
-    return f"{_mark(name)}, kept by `uv-layers dockerfile --write`\n{text}# <<< uv-layers {name}\n"
-
-
-_FLAGS = re.DOTALL | re.MULTILINE
-_MARKED = {
-    name: re.compile(rf"^# >>> uv-layers {name}\b[^\n]*\n.*?^# <<< uv-layers {name}\b[^\n]*(?:\n|\Z)", _FLAGS)
-    for name in (_STAGES, _COPIES)
-}
-
-
 def _stages(recipe: Recipe) -> str:
     tool, plan_stage, *layer_stages = stage_names(recipe)
     builder = _builder(recipe, recipe.builder or recipe.image, tool)
@@ -166,11 +157,6 @@ def _stages(recipe: Recipe) -> str:
     ]
     stages = [builder, plan]
     for layer, stage in zip(recipe.layers, layer_stages, strict=True):
-        if layer.image is not None and recipe.uv is None:
-            raise errors.UsageError(
-                f"layer {layer.layer!r} has an image of its own, and shares uv's cache with the others; "
-                "name the uv of all with --uv or dockerfile.uv"
-            )
         lines = [f"FROM {tool} AS {stage}"] if layer.image is None else _builder(recipe, layer.image, stage)
         if layer.system_packages:
             lines.append(_system(layer.image or recipe.builder or recipe.image, layer.system_packages))
@@ -192,29 +178,40 @@ def _stages(recipe: Recipe) -> str:
             lines.append(f"COPY . {_WORK}/{PROJECT}")
             command = shlex.join(["uv-layers", "install", layer.layer, *layer.project])
         stages.append([*lines, _run([*mounts, *variables, command])])
-    return "\n".join("".join(f"{line}\n" for line in stage) for stage in stages)
+    text = "\n".join("".join(f"{line}\n" for line in stage) for stage in stages)
+    return text.replace(" \\\n", f" {recipe.escape}\n")
 
 
 def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:
-    """Return the lines of a stage that has uv-layers, and uv."""
-    lines = [f"FROM {_image(image)} AS {stage}"]
+    """Return the lines of a stage that has uv-layers and uv, and whose site-packages are those of its image.
+
+    The base may have a user of its own and a HOME for it: the caches and secrets of the other stages are root's.
+    """
+    lines = [f"FROM {_image(image)} AS {stage}", "USER root", "ENV HOME=/root"]
     tool, mounts = shlex.quote(f"uv-layers=={recipe.tool}"), []
     if recipe.tool.endswith(".whl"):
         wheel = f"/tmp/{recipe.tool.rsplit('/', 1)[-1]}"  # noqa: S108 - a path in the builder
         tool, mounts = shlex.quote(wheel), [_mount("bind", source=recipe.tool, target=wheel)]
-    is_image = recipe.uv is not None and not re.fullmatch(r"\d+(\.\d+)*", recipe.uv)
-    if not is_image and not _UV_IMAGE.search(image):
-        also = f" uv=={recipe.uv}" if recipe.uv else ""
-        return [*lines, _run([*mounts, f"pip install --no-cache-dir {tool}{also}"]), f"WORKDIR {_WORK}"]
-    if is_image:
-        lines.append(f"COPY --from={_image(recipe.uv or '')} /uv /uvx /usr/local/bin/")
-    steps = [
-        # All that the tool needs but uv, which is there: another one would be 17 MB more to load.
-        "echo uv | UV_TOOL_DIR=/opt UV_TOOL_BIN_DIR=/usr/local/bin",
-        f"uv tool install --no-cache --no-python-downloads --excludes - {tool} &&",
-        "uv-layers precompile",
-    ]
-    return [*lines, _run([*mounts, *steps]), f"WORKDIR {_WORK}"]
+    uv = MINOR if recipe.uv is None and not _UV_IMAGE.search(image) else recipe.uv
+    if pip := _PIP.fullmatch(uv or ""):
+        also = f" uv=={pip[1]}" if pip[1] else ""
+        steps = [
+            f"python3 -m venv {_TOOL_FOLDER} &&",
+            f"{_TOOL_FOLDER}/bin/pip install --no-cache-dir {tool}{also} &&",
+            f"ln -sf {_TOOL_FOLDER}/bin/uv-layers {_TOOL_FOLDER}/bin/uv /usr/local/bin/ &&",
+        ]
+    else:
+        if uv is not None:
+            source = f"{_UV}:{uv}" if _RELEASE.fullmatch(uv) else _image(uv, variables=False)
+            lines.append(f"COPY --from={source} /uv /uvx /usr/local/bin/")
+        steps = [
+            # All that the tool needs but uv, which is there: another one would be 17 MB more to load.
+            "echo uv | UV_TOOL_DIR=/opt UV_TOOL_BIN_DIR=/usr/local/bin",
+            "uv tool install --no-cache --no-python-downloads --excludes -",
+            # The packages are for the Python that uv-layers runs on. uv would prefer one that it manages.
+            f'--python "$(command -v python3 || uv python find)" {tool} &&',
+        ]
+    return [*lines, _run([*mounts, *steps, "uv-layers precompile"]), f"WORKDIR {_WORK}"]
 
 
 def _system(image: str, packages: Sequence[str]) -> str:
@@ -241,7 +238,7 @@ def _copies(recipe: Recipe) -> str:
     lines = [f"{_copy(recipe)} --from={stage} {_WORK}/layers/{layer.layer}/ {place}" for layer, stage in pairs]
     if is_environment(recipe.prefix):
         # Within double quotes an instruction reads these three as more than themselves.
-        prefix = re.sub(r'(["\\$])', r"\\\1", recipe.prefix)
+        prefix = re.sub(rf'["${re.escape(recipe.escape)}]', lambda found: recipe.escape + found[0], recipe.prefix)
         lines.append(f'ENV VIRTUAL_ENV="{prefix}" PATH="{prefix}/bin:$PATH"')
     return "".join(f"{line}\n" for line in lines)
 
@@ -281,16 +278,17 @@ def _secrets(recipe: Recipe) -> Sequence[str]:
     return recipe.secrets
 
 
-def _image(name: str) -> str:
-    if not re.fullmatch(r"[^\s#\"'\\]+", name) or not name.isprintable() or name.startswith("-"):
-        raise errors.UsageError(f"{name!r} is no name of an image")
+def _image(name: str, *, variables: bool = True) -> str:
+    """Return the name of an image; one in FROM may have variables of ARG in it."""
+    if not _IMAGE_NAME.fullmatch(_VARIABLE.sub("0", name) if variables else name):
+        raise errors.UsageError(f"{name!r} is not a valid image name; give one such as registry/name:tag")
     return name
 
 
 def _mount(kind: str, **options: str) -> str:
     for path in options.values():
         # The value of --mount is read as words and then as CSV, with no quoting that survives both.
-        if re.search(r"""[\s,"'`$\\]""", path):
+        if re.search(r"""[\s,"'`$\\[]|^!""", path):
             raise errors.UsageError(f"{path!r} cannot be mounted in a Dockerfile; rename it")
     return "--mount=" + ",".join([f"type={kind}", *(f"{key}={value}" for key, value in options.items())])
 
@@ -303,6 +301,17 @@ def _run(words: Sequence[str]) -> str:
     return "RUN " + " \\\n    ".join(words)
 
 
-def _operands(*paths: str) -> str:
-    plain = all(re.fullmatch(r"[\w./*][\w./*-]*", path) for path in paths)
-    return " ".join(paths) if plain else json.dumps([path if path[:1] != "-" else f"./{path}" for path in paths])
+def _operands(source: str) -> str:
+    """Return the arguments of a COPY that puts a path of the build context at the same path in the image.
+
+    A `*` stands for any part of a name, and what matches goes to the same folder.
+    """
+    place = f"./{source}" if "*" not in source else f"./{source.rpartition('/')[0]}/".replace(".//", "./")
+    if re.fullmatch(r"[\w./*][\w./*-]*", source):
+        return f"{source} {place}"
+    if not source.isprintable():
+        raise errors.UsageError(f"{source!r} cannot be copied in a Dockerfile; rename it")
+    # Even in the JSON form BuildKit expands variables and removes quotes and backslashes. Then it reads a source as a
+    # pattern, in up to three places that agree only about an escaped character in brackets, and trims it.
+    pattern = re.sub(r"[?[\\]|^[! ]| $", r"[\\\g<0>]", source)
+    return json.dumps([re.sub(r"""[\\'"$]""", r"\\\g<0>", path) for path in (f"./{pattern}", place)])

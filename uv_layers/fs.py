@@ -7,40 +7,71 @@ import json
 import os
 import shutil
 from contextlib import ExitStack, contextmanager, suppress
+from stat import S_IMODE
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from uv_layers import errors, process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from io import FileIO
     from pathlib import Path
 
 STATE = ".uv-layers"
 
 
 def write_atomically(path: Path, text: str) -> bool:
-    """Write `text` to `path` whole or not at all; return False, and leave it alone, when it holds that already."""
+    """Write `text` to `path` whole or not at all; return False, and leave it alone, when it holds that already.
+
+    A file that is there keeps its mode, its owner and its other hard links.
+    """
     data = text.encode()
     # One name for all, so that what a killed process leaves is taken over, or removed, by the next.
-    temporary = path.with_name(f".{path.name}.new")
+    temporary = path.with_name(f".{path.name}.uv-layers")
     try:
-        changed = path.read_bytes() != data
+        old, stat = path.read_bytes(), path.stat()
     except FileNotFoundError:
-        changed = True
-    if not changed:
+        old, stat = b"", None
+    if stat and old == data:
         if temporary.exists():
             with suppress(OSError), _alone(temporary):
                 temporary.unlink()
         return False
     with _naming(path), _alone(temporary) as file:
         try:
-            file.write(data)
-            file.flush()
-            temporary.replace(path)
+            created = os.fstat(file.fileno())
+            if stat and (stat.st_nlink > 1 or (stat.st_uid, stat.st_gid) != (created.st_uid, created.st_gid)):
+                _overwrite(path, old, data)
+                temporary.unlink()
+            else:
+                if stat:
+                    os.fchmod(file.fileno(), S_IMODE(stat.st_mode))
+                file.write(data)
+                file.flush()
+                temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
     return True
+
+
+def _overwrite(path: Path, old: bytes, new: bytes) -> None:
+    """Write to a file that a new one cannot replace: it has other links, or an owner that the new one would lack."""
+    with path.open("r+b", buffering=0) as file:
+        try:
+            _fill(file, new)
+        except BaseException:
+            # There is room for it: the file was not truncated yet.
+            _fill(file, old)
+            raise
+
+
+def _fill(file: FileIO, data: bytes) -> None:
+    file.seek(0)
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
+    file.truncate()
 
 
 @contextmanager

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # The oldest uv that refuses a wheel whose script would be written outside of the prefix. A test holds the dependency in
 # pyproject.toml to it.
 MINIMUM = (0, 11, 15)
+# The uv that a Dockerfile gets: a constant, so that every machine writes the same text.
+MINOR = "0.13"
 
 # These belong to the project that is exported: uv decides with them whether a lock is stale.
 _RESOLVING = {

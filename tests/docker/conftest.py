@@ -34,12 +34,15 @@ import tomli
 import uv
 from packaging.markers import Marker
 
+from uv_layers.uv import MINOR
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 ROOT = Path(__file__).parents[2]
 PYTHON = "3.12"
 BASE = f"python:{PYTHON}-slim-bookworm"
+UV_IMAGE = f"ghcr.io/astral-sh/uv:{MINOR}"
 # Any two will do; what else is in the lock stays as it is between them.
 FASTAPI, NEXT_FASTAPI = "0.120.0", "0.121.0"
 BUILD_TIMEOUT, START_TIMEOUT = 600, 60  # seconds
@@ -506,16 +509,6 @@ def names(_engine: None):
     _remove(*made)
 
 
-@pytest.fixture(scope="session")
-def builder(wheel: Path, names: Callable[[], str]):
-    """Return an image that has uv-layers, so that a builder's stage on it downloads nothing."""
-    name = names()
-    install = f"RUN --mount=type=bind,target=/dist pip install --no-cache-dir /dist/{wheel.name}\n"
-    (wheel.parent / "Dockerfile").write_text(f"FROM {BASE}\n{install}", encoding="utf-8")
-    _run("docker", "build", "--network=host", "--tag", name, ".", cwd=wheel.parent)
-    return f"{name}:latest"
-
-
 @pytest.fixture
 def web(tmp_path: Path):
     """Return a folder that is served on loopback."""
@@ -557,23 +550,21 @@ def _has_uv(image: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def uv_image(names: Callable[[], str]):
-    """Return a name of an image that has uv, of whatever name the engine has it under."""
-    found = next(filter(_has_uv, (name for name in _tags() if re.search(r"(^|/)uv:(?!<)", name))), None)
-    if found is None:
-        pytest.skip("the engine has no image of uv, such as astral/uv")
-    _run("docker", "tag", found, name := f"{names()}:latest")
-    return name
+def uv_image(_engine: None):
+    """Return the image that uv comes from by default; the engine pulls it if it has none."""
+    if not _has_uv(UV_IMAGE):
+        pytest.fail(f"the engine neither has nor can pull {UV_IMAGE}")
+    return UV_IMAGE
 
 
 @pytest.fixture
-def project(tmp_path: Path, web: Web, wheel: Path, builder: str, names: Callable[[], str]):
+def project(tmp_path: Path, web: Web, wheel: Path, uv_image: str, names: Callable[[], str]):
     """Return a function that makes a locked project of the text of its `pyproject.toml` and of other files by name.
 
     Its packages come from the `web`, and what that has not, as a build backend, from where uv looks.
     """
     name = names()
-    options = ("--python", PYTHON, "--tool", wheel.name, "--builder", builder)
+    options = ("--python", PYTHON, "--tool", wheel.name)
 
     def make(text: str, files: Mapping[str, str] | None = None) -> Context:
         made = Context(tmp_path / "project", name, options)

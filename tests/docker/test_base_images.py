@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
+from importlib.metadata import version
 
 import pytest
+
+from uv_layers.uv import MINOR
 
 pytestmark = pytest.mark.docker
 
@@ -34,14 +38,13 @@ PROJECT = """
 
 
 @pytest.fixture
-def build(project, web, uv_image, image_of):
+def build(project, web, image_of):
     """Return a function that builds the project on the base image that a Dockerfile makes."""
     web.wheel("hello", script=True)
 
-    def build(text, python, prefix):
+    def build(text, python, prefix="/usr/local", *told):
         context, base = project(PROJECT), image_of(text)
-        told = ["--base", base, "--builder", base, "--uv", uv_image, "--python", python, "--prefix", prefix]
-        context.write(context.dockerfile(*told))
+        context.write(context.dockerfile("--base", base, "--python", python, "--prefix", prefix, *told))
         return context.build(base=base)
 
     return build
@@ -69,6 +72,82 @@ def test_a_python_that_uv_manages(build):
     assert image.run("hello") == "hello 1.0"
 
 
+# Both have a user and a HOME of its own, as images of Jupyter do.
+USED = """
+FROM python:3.12-slim-bookworm
+RUN useradd --create-home app
+USER app
+ENV HOME=/home/app PYTHONDONTWRITEBYTECODE=1
+WORKDIR /home/app
+"""
+SITE = "/usr/local/lib/python3.12/site-packages"
+PIPLESS = f"FROM python:3.12-slim-bookworm\nRUN rm -r /usr/local/bin/pip* {SITE}/pip*\n"
+# uv itself would take the Python outside of the virtual environment.
+TWO = """
+FROM python:3.12-slim-bookworm
+COPY --from=python:3.13-slim-bookworm /usr/local /opt/other
+RUN echo /opt/other/lib > /etc/ld.so.conf.d/other.conf && ldconfig && \\
+    /opt/other/bin/python3.13 -m venv --without-pip /opt/venv
+ENV PATH=/opt/venv/bin:$PATH
+"""
+WHERE = "import hello; print(hello.__file__)"
+
+
+@pytest.mark.parametrize("told", [(), ("--uv", "pip")], ids=["uv", "pip"])
+def test_a_base_with_a_user_of_its_own(build, told):
+    image = build(USED, "3.12", "/usr/local", *told)
+    assert image.run("sh", "-c", "id -un; echo $HOME; pwd; hello").split("\n") == [
+        "app",
+        "/home/app",
+        "/app",
+        "hello 1.0",
+    ]
+    assert image.run("sh", "-c", f"find {SITE}/hello* ! -perm -o+r; find /usr/local -user app") == ""
+    assert image.run("sh", "-c", "ls /usr/local/bin/uv* /opt/uv-layers 2>/dev/null; true") == ""
+
+
+def test_a_base_without_pip(build):
+    assert build(PIPLESS, "3.12").run("python", "-c", WHERE) == f"{SITE}/hello.py"
+
+
+@pytest.mark.parametrize("told", [(), ("--uv", "pip")], ids=["uv", "pip"])
+def test_the_builder_runs_on_the_first_python_of_its_base(project, web, image_of, told):
+    web.wheel("hello")
+    context = project(PROJECT)
+    context.write(context.dockerfile("--base", image_of(TWO), *told))
+    python = context.build("--target", "uv-layers").run("readlink", "-f", "/opt/uv-layers/bin/python")
+    assert python == "/opt/other/bin/python3.13"
+
+
+@pytest.mark.parametrize(
+    "told", [(), ("--uv", "pip"), ("--uv", f"pip:{version('uv')}")], ids=["uv", "pip", "a release"]
+)
+def test_the_builder_has_the_packages_of_its_base(project, web, told):
+    web.wheel("hello")
+    context = project(PROJECT)
+    context.write(context.dockerfile(*told))
+    builder = context.build("--target", "uv-layers")
+    packages = ("sh", "-c", f"cd {SITE} && find . -not -name '*.pyc' -not -name __pycache__ | sort")
+    assert builder.run(*packages) == replace(builder, tag=builder.base).run(*packages)
+    release = {"": MINOR, "pip": ""}.get(told[-1] if told else "", version("uv"))
+    assert builder.run("uv", "--version").startswith(f"uv {release}")
+    assert builder.run("uv-layers", "--version").startswith("uv-layers ")
+    assert builder.run("/opt/uv-layers/bin/python", "-c", "import sys; print(sys.base_prefix)") == "/usr/local"
+
+
+@pytest.mark.parametrize("told", [(), ("--uv", "pip")], ids=["uv", "pip"])
+def test_a_layer_with_an_image_of_its_own(project, web, image_of, told):
+    web.wheel("hello", script=True)
+    context, other = project(PROJECT), image_of(USED)
+    layers = (
+        f'[tool.uv-layers]\nlayers = [{{ name = "own", dependencies = true, image = "{other}" }}]\n\n[[tool.uv.index]]'
+    )
+    context.edit("[[tool.uv.index]]", layers)
+    context.write(context.dockerfile(*told))
+    assert f"FROM {other} AS own\n" in (context.path / "Dockerfile").read_text(encoding="utf-8")
+    assert context.build().run("hello") == "hello 1.0"
+
+
 def test_an_image_with_musl(project, web):
     if subprocess.run(["docker", "pull", "--quiet", MUSL], capture_output=True, check=False).returncode:
         known = subprocess.run(["docker", "image", "inspect", MUSL], capture_output=True, check=False)
@@ -78,7 +157,7 @@ def test_an_image_with_musl(project, web):
         web.wheel("hello", script=True, tag=f"cp313-cp313-{libc}_x86_64")
         web.wheel("hello", script=True, tag=f"cp313-cp313-{libc}_aarch64")
     context = project(PROJECT)
-    told = ["--base", MUSL, "--builder", MUSL, "--python", "3.13"]
+    told = ["--base", MUSL, "--python", "3.13"]
     told += ["--uv", uv] if (uv := os.environ.get(MUSL_UV)) else []
     context.write(context.dockerfile(*told))
     image = context.build(base=MUSL)

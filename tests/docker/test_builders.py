@@ -30,7 +30,7 @@ START_TIMEOUT = 60  # seconds
 
 
 @pytest.fixture(scope="module")
-def second(_engine, builder, tmp_path_factory):
+def second(uv_image, tmp_path_factory):
     """Return the options of `docker` for a second engine, which has the images that builds here start from."""
     dockerd = os.environ.get("UV_LAYERS_TEST_DOCKERD") or shutil.which("dockerd")
     if dockerd is None:
@@ -55,7 +55,7 @@ def second(_engine, builder, tmp_path_factory):
             process = subprocess.Popen(argv, env=os.environ | {"PATH": path}, stdout=log, stderr=log)
         try:
             _wait_for(engine, process, folder / "log")
-            save = ("docker", "save", "python:3.12-slim-bookworm", builder)
+            save = ("docker", "save", "python:3.12-slim-bookworm", uv_image)
             with subprocess.Popen(save, stdout=subprocess.PIPE) as images:
                 subprocess.run(["docker", *engine, "load"], stdin=images.stdout, check=True, capture_output=True)
             assert images.returncode == 0

@@ -49,12 +49,12 @@ def test_an_image_for_arm64(context, docker, image_of):
         image_of(probe, "--platform=linux/arm64")
     except AssertionError:
         pytest.skip(f"the engine says that it runs linux/arm64, and does not, or has no {BASE} for it")
-    context.write(context.dockerfile("--builder", BASE))
+    context.write(context.dockerfile())
     assert context.build("--platform=linux/arm64").run("python", "-c", HELLO) == "/app/.venv 1.0"
 
 
 @pytest.mark.parametrize("program", ["docker", "podman", "buildah"])
-def test_plain_copies_are_for_every_engine(program, context, docker, builder, tmp_path):
+def test_plain_copies_are_for_every_engine(program, context, docker, uv_image, tmp_path):
     if shutil.which(program) is None:
         pytest.skip(f"no {program} here")
 
@@ -62,7 +62,7 @@ def test_plain_copies_are_for_every_engine(program, context, docker, builder, tm
         done = subprocess.run([program, *words], cwd=context.path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
-    images = () if program == "docker" else (builder, BASE)
+    images = () if program == "docker" else (uv_image, BASE)
     for number, image in enumerate(images):
         docker("save", "--output", tmp_path / f"{number}.tar", image)
         run("pull", f"docker-archive:{tmp_path}/{number}.tar")

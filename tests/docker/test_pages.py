@@ -23,8 +23,6 @@ PYTHON, IMAGE = "3.12", "python:3.12-slim-bookworm"
 REGISTRY = os.environ.get("UV_LAYERS_TEST_REGISTRY", "127.0.0.1:5000")
 ARM = 0xB7  # of e_machine in ELF
 HEAVY, LIGHT = "heavy-rarely-updated", "light-frequently-updated"
-# uv's image by the name that pages give it, and what this engine has.
-UV_IMAGE = os.environ.get("UV_LAYERS_TEST_UV_IMAGE", "astral/uv:latest")
 
 
 def _block(page: str, language: str, start: str) -> str:
@@ -75,9 +73,9 @@ def test_the_tutorial_leads_to_an_image_and_through_a_bump(walk, context, wheel,
     assert walk("tutorial/first-image.md", folder, replaced, engine=True) > 15
 
 
-def test_an_image_on_the_python_of_debian(context, docker):
+def test_an_image_on_the_python_of_debian(context, docker, uv_image):
     base = _block("how-to/base-images.md", "dockerfile", "FROM debian:bookworm-slim AS base\nRUN apt-get")
-    stages, copies = _parts(context.dockerfile("--snippet", "--python", "3.11", "--base", "base", "--uv", UV_IMAGE))
+    stages, copies = _parts(context.dockerfile("--snippet", "--python", "3.11", "--base", "base"))
     context.write(f"{base}\n{stages}\nFROM base\n{copies}")
     image = context.build()
     program = "import fastapi; print(fastapi.__file__)"
@@ -155,7 +153,7 @@ def test_a_cold_builder_installs_what_the_remote_cache_has_not(context, docker, 
     context.lock(fastapi=versions[1])
     second = context.build(*reading)
     told = {
-        "pip install": True,
+        "uv tool install": True,
         "uv-layers export": False,
         f"COPY --from=plan /build/pylock.{HEAVY}.toml": True,
         f"uv-layers install {HEAVY}": True,

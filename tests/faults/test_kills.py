@@ -109,7 +109,7 @@ def test_a_kill_leaves_a_whole_layer_lock_or_none_and_the_next_run_writes_it(pro
             (folder / name).write_bytes(content)
         # What a write leaves that is killed in the middle is there in the first run.
         if attempt == 0:
-            lock.with_name(f".{lock.name}.new").write_text("lock-vers", encoding="utf-8")
+            lock.with_name(f".{lock.name}.uv-layers").write_text("lock-vers", encoding="utf-8")
         kill(start("export", cwd=folder))
         assert lock.read_bytes() in texts.values()
         assert run("export", cwd=folder).status == 0

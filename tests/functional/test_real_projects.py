@@ -1,4 +1,7 @@
-"""Three public projects: their layers are disjoint and together what one export of the image set gives."""
+"""Layers are disjoint and together what one export of the image set gives: of projects like three public ones.
+
+The public ones themselves are planned, too, where they are beside this repository.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ DOCLING, MERINO, PAPERLESS = (
     "paperless-ngx__paperless-ngx",
 )
 
-pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="the real projects are not beside this repository")
+real = pytest.mark.skipif(not REAL.is_dir(), reason="the real projects are not beside this repository")
 
 MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 
@@ -109,6 +112,129 @@ IMAGES = {
 }
 
 
+# What makes each of the public projects worth planning, on the packages of the index here.
+HEAD = """
+[project]
+name = "app"
+version = "1"
+requires-python = ">=3.10"
+"""
+LIKE_DOCLING = (
+    HEAD
+    + """
+dependencies = ["web", "extra-one; platform_machine == 'aarch64'"]
+optional-dependencies = { ui = ["speed"], ocr = ["tool", "extra-two; python_version < '3.13'"] }
+
+[dependency-groups]
+dev = ["tests-only"]
+pypi = ["clash", "vendor-maths"]
+cpu = ["clash", "vendor-maths"]
+
+[tool.uv]
+package = false
+default-groups = ["dev", "pypi"]
+conflicts = [[{ group = "pypi" }, { group = "cpu" }]]
+
+[tool.uv.sources]
+clash = [{ index = "cpu", group = "cpu" }]
+
+[[tool.uv.index]]
+name = "cpu"
+url = "CPU"
+explicit = true
+
+"""
+)
+LIKE_MERINO = (
+    HEAD
+    + """
+dependencies = ["common", "web"]
+
+[dependency-groups]
+dev = ["tests-only"]
+jobs = ["numbers", "shared"]
+load = ["vendor-more"]
+
+[tool.uv]
+default-groups = ["dev", "jobs", "load"]
+
+[tool.uv.workspace]
+members = ["common", "fleece"]
+
+[tool.uv.sources]
+common = { workspace = true }
+
+"""
+)
+LIKE_PAPERLESS = (
+    HEAD
+    + """
+dependencies = ["web[fast]", "for-arm; platform_machine == 'aarch64'", "for-windows; sys_platform == 'win32'"]
+optional-dependencies = { more = ["extra-one"], most = ["extra-two; platform_machine == 'x86_64'"] }
+
+[dependency-groups]
+dev = [{ include-group = "docs" }, "tests-only"]
+docs = ["docs-only"]
+
+"""
+)
+
+
+@pytest.fixture
+def like(project, index):
+    """Return a function that writes a project that is like a public one."""
+
+    def call(text):
+        folder = project(text.replace("CPU", index.cpu_url), locked=False)
+        for name, needs in (("common", ["extra-one"]), ("fleece", ["common", "speed"])) if "members" in text else ():
+            (folder / name).mkdir()
+            sources = "[tool.uv.sources]\ncommon = { workspace = true }\n" if "common" in needs else ""
+            member = f"{HEAD.replace('app', name)}dependencies = {needs}\n{sources}"
+            (folder / name / "pyproject.toml").write_text(member, encoding="utf-8")
+        folder.lock()
+        return folder.path
+
+    return call
+
+
+CPU = ("--no-group", "pypi", "--group", "cpu")
+FLEECE = ("--package", "fleece")
+
+
+@pytest.mark.parametrize(
+    "target", [{"platform": "linux/amd64"}, {"platform": "linux/arm64", "python": "3.13"}], ids=str
+)
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (LIKE_DOCLING, ()),
+        (LIKE_DOCLING, CPU),
+        (LIKE_DOCLING, ("--extra", "ui", "--extra", "ocr")),
+        (LIKE_MERINO, ()),
+        (LIKE_MERINO, ("--no-group", "load")),
+        (LIKE_MERINO, FLEECE),
+        (LIKE_PAPERLESS, ()),
+        (LIKE_PAPERLESS, ("--all-extras", "--group", "docs")),
+    ],
+    ids=["groups", "other group", "extras", "workspace", "less a group", "member", "markers", "everything"],
+)
+def test_layers_of_a_project_like_a_public_one(plan, image_set, like, text, words, target):
+    folder = like(text)
+    planned = packages(plan(folder, *words, **target))
+    assert len(planned) == len({package for package, _ in planned})
+    assert sorted(planned) == image_set(folder, "--no-dev", *words, **target)
+    assert len(planned) > 1
+    assert ("clash", "2.0+cpu") in planned if words == CPU else ("clash", "2.0+cpu") not in planned
+
+
+def test_a_group_that_conflicts_with_a_default_one_is_refused_in_a_project_like_a_public_one(plan, like):
+    ended = plan(like(LIKE_DOCLING), "--group", "cpu")
+    assert ended.status == 2
+    for part in ("error[two-versions]: clash is needed as 2.", "+cpu", "'pypi'", "'cpu'", "--no-group"):
+        assert part in ended.stderr.splitlines()[-1]
+
+
+@real
 @pytest.mark.parametrize("image", IMAGES)
 def test_layers_are_disjoint_and_together_the_image_set(plan, image_set, image):
     name, ours, theirs, target = IMAGES[image]
@@ -118,6 +244,7 @@ def test_layers_are_disjoint_and_together_the_image_set(plan, image_set, image):
     assert len(planned) > 30
 
 
+@real
 def test_the_layers_are_the_default_groups_and_the_project(plan):
     assert list(plan(DOCLING).layers) == ["pypi", "project"]
     assert list(plan(MERINO, python="3.14").layers) == ["jobs", "load", "project"]
@@ -132,6 +259,7 @@ layers = [
 """
 
 
+@real
 @pytest.mark.parametrize("by_variable", [False, True])
 def test_packages_are_claimed_by_a_file_from_outside(plan, image_set, tmp_path, by_variable):
     config = tmp_path / "layers.toml"
@@ -144,6 +272,7 @@ def test_packages_are_claimed_by_a_file_from_outside(plan, image_set, tmp_path, 
     assert sorted(packages(planned)) == image_set(DOCLING, "--no-dev")
 
 
+@real
 def test_the_heavy_layer_has_most_of_the_download(plan, tmp_path):
     config = tmp_path / "layers.toml"
     config.write_text(TORCH)
@@ -151,6 +280,7 @@ def test_the_heavy_layer_has_most_of_the_download(plan, tmp_path):
     assert cuda > 3 * rest > 0
 
 
+@real
 def test_groups_that_conflict_are_refused_with_both_versions_and_both_layers(plan, tmp_path):
     config = tmp_path / "layers.toml"
     config.write_text(
@@ -165,6 +295,7 @@ def test_groups_that_conflict_are_refused_with_both_versions_and_both_layers(pla
     assert "'small'" in last
 
 
+@real
 def test_a_group_that_conflicts_with_a_default_one_is_refused(plan):
     ended = plan(DOCLING, "--group", "cpu")
     assert ended.status == 2
@@ -174,12 +305,14 @@ def test_a_group_that_conflicts_with_a_default_one_is_refused(plan):
         assert part in last
 
 
+@real
 def test_the_other_side_of_a_conflict_is_planned(plan):
     found = dict(packages(plan(DOCLING, "--no-group", "pypi", "--group", "cpu")))
     assert found["torch"].endswith("+cpu")
     assert not [name for name in found if name.startswith("nvidia-")]
 
 
+@real
 def test_every_layer_has_a_lock_whose_files_are_hashed(run, tmp_path):
     target = ("--platform", "linux/amd64", "--python", "3.12", "--frozen", "--offline")
     ended = run("export", *target, "-o", tmp_path, cwd=REAL / PAPERLESS)
@@ -191,6 +324,7 @@ def test_every_layer_has_a_lock_whose_files_are_hashed(run, tmp_path):
     assert "psycopg-c" not in {package["name"] for package in lock["packages"]}
 
 
+@real
 def test_a_source_of_git_is_pinned_by_its_commit(run, tmp_path):
     target = ("--platform", "linux/amd64", "--python", "3.12", "--frozen", "--offline")
     ended = run("export", "typing", *target, "-o", tmp_path, cwd=REAL / PAPERLESS)
@@ -201,6 +335,7 @@ def test_a_source_of_git_is_pinned_by_its_commit(run, tmp_path):
     assert len(stubs["vcs"]["commit-id"]) == 40
 
 
+@real
 def test_planning_writes_nothing(plan):
     before = {path: path.stat().st_mtime_ns for path in REAL.rglob("*")}
     assert plan(MERINO, python="3.14").status == 0

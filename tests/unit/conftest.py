@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import csv
+import os
 import posixpath
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
     from uv_layers.model import Target
 
 
+# All of os that starts a program, or becomes one.
+STARTING = [name for name in dir(os) if re.match(r"(exec|spawn|posix_spawn|fork|system$|popen$|startfile$)", name)]
+
+
 @pytest.fixture(autouse=True)
 def _no_process(monkeypatch):
     """Make every attempt to start a process fail: what needs one belongs in tests/functional."""
@@ -22,6 +28,8 @@ def _no_process(monkeypatch):
         raise AssertionError(f"a unit test started a process: {args}")
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
+    for name in STARTING:
+        monkeypatch.setattr(os, name, refuse)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from uv_layers.dockerfile import Recipe, Stage, bake, beside, complete, snippet, stage_names, updated
 from uv_layers.errors import MarksError, UsageError
+from uv_layers.uv import MINOR
 
 RECIPE = Recipe(
     layers=(Stage("heavy"), Stage("light")),
@@ -17,12 +18,37 @@ RECIPE = Recipe(
     tool="0.1.0",
     image="python:3.12-slim-bookworm",
 )
-STAGES = """\
-# >>> uv-layers stages, kept by `uv-layers dockerfile --write`
-FROM python:3.12-slim-bookworm AS uv-layers
-RUN pip install --no-cache-dir uv-layers==0.1.0
+UV = f"COPY --from=ghcr.io/astral-sh/uv:{MINOR} /uv /uvx /usr/local/bin/\n"
+BUILDER = """\
+FROM {image} AS {stage}
+USER root
+ENV HOME=/root
+{copy}RUN {mount}echo uv | UV_TOOL_DIR=/opt UV_TOOL_BIN_DIR=/usr/local/bin \\
+    uv tool install --no-cache --no-python-downloads --excludes - \\
+    --python "$(command -v python3 || uv python find)" {tool} && \\
+    uv-layers precompile
 WORKDIR /build
+"""
+PIP = """\
+FROM {image} AS {stage}
+USER root
+ENV HOME=/root
+RUN {mount}python3 -m venv /opt/uv-layers && \\
+    /opt/uv-layers/bin/pip install --no-cache-dir {tool} && \\
+    ln -sf /opt/uv-layers/bin/uv-layers /opt/uv-layers/bin/uv /usr/local/bin/ && \\
+    uv-layers precompile
+WORKDIR /build
+"""
 
+
+def _builder(text=BUILDER, **changes):
+    plain = {"image": RECIPE.image, "stage": "uv-layers", "copy": UV, "mount": "", "tool": "uv-layers==0.1.0"}
+    return text.format(**plain | changes)
+
+
+STAGES = f"""\
+# >>> uv-layers stages, kept by `uv-layers dockerfile --write`
+{_builder()}
 FROM uv-layers AS plan
 RUN --mount=type=bind,source=pyproject.toml,target=/build/pyproject.toml \\
     --mount=type=bind,source=uv.lock,target=/build/uv.lock \\
@@ -85,15 +111,11 @@ def test_the_builder_may_have_an_image_of_its_own():
 
 
 def test_the_tool_may_be_a_wheel_of_the_build_context():
-    text = snippet(_recipe(tool="build/dist/uv_layers-1-py3-none-any.whl"))
-    assert text.partition("\n")[2].startswith(
-        dedent("""\
-        FROM python:3.12-slim-bookworm AS uv-layers
-        RUN --mount=type=bind,source=build/dist/uv_layers-1-py3-none-any.whl,target=/tmp/uv_layers-1-py3-none-any.whl \\
-            pip install --no-cache-dir /tmp/uv_layers-1-py3-none-any.whl
-        WORKDIR /build
-        """)
-    )
+    name = "uv_layers-1-py3-none-any.whl"
+    mount = f"--mount=type=bind,source=build/dist/{name},target=/tmp/{name} \\\n    "
+    for uv, text in ((None, BUILDER), ("pip", PIP)):
+        stages = snippet(_recipe(tool=f"build/dist/{name}", uv=uv)).partition("\n")[2]
+        assert stages.startswith(_builder(text, mount=mount, tool=f"/tmp/{name}"))  # noqa: S108 - in the builder
 
 
 @pytest.mark.parametrize(
@@ -121,14 +143,36 @@ def test_a_tree_is_copied_to_the_root_and_a_flat_one_to_where_the_interpreter_lo
     ("source", "line"),
     [
         ("src", "COPY --link src ./src"),
-        ("apps/web-1.0/*.py", "COPY --link apps/web-1.0/*.py ./apps/web-1.0/*.py"),
-        ("my app", 'COPY --link ["my app", "./my app"]'),
-        ('a"b', 'COPY --link ["a\\"b", "./a\\"b"]'),
+        ("apps/web-1.0/*.py", "COPY --link apps/web-1.0/*.py ./apps/web-1.0/"),
+        ("*.py", "COPY --link *.py ./"),
+        ("my app/*.py", 'COPY --link ["./my app/*.py", "./my app/"]'),
+        ("my app", 'COPY --link ["./my app", "./my app"]'),
         ("--link", 'COPY --link ["./--link", "./--link"]'),
+        ("!a", r'COPY --link ["./[\\\\!]a", "./!a"]'),
+        (" a ", r'COPY --link ["./[\\\\ ]a[\\\\ ]", "./ a "]'),
+        ("b[1].py", r'COPY --link ["./b[\\\\[]1].py", "./b[1].py"]'),
+        ("b?.py", r'COPY --link ["./b[\\\\?].py", "./b?.py"]'),
+        ("a$HOME.py", r'COPY --link ["./a\\$HOME.py", "./a\\$HOME.py"]'),
+        ("it's", r"""COPY --link ["./it\\'s", "./it\\'s"]"""),
     ],
 )
-def test_a_path_that_the_shell_form_would_split_is_written_as_json(source, line):
+def test_a_path_is_copied_whatever_is_in_its_name(source, line):
     assert line in complete(_recipe(sources=(source,))).splitlines()
+
+
+def _read(word):
+    """Return a word of a COPY as BuildKit has it after it removed quotes and backslashes, and expanded variables."""
+    assert not re.search(r"""(?<!\\)(?:\\\\)*['"$]""", word)
+    return re.sub(r"\\(.)", r"\1", word)
+
+
+@pytest.mark.parametrize("source", ['a"b', "a\\b", "a\\", "${A}[!'x?]", "\\[a]", "$(id) `id`"])
+def test_a_path_is_a_pattern_that_matches_it_alone(source):
+    copy = complete(_recipe(sources=(source,))).splitlines()[-1]
+    pattern, place = map(_read, json.loads(copy.removeprefix("COPY --link ")))
+    assert place == f"./{source}"
+    assert re.sub(r"\[\\(.)\]", r"\1", pattern) == f"./{source}"
+    assert not re.search(r"[*?[\\]", re.sub(r"\[\\.\]", "", pattern))
 
 
 @pytest.mark.parametrize(
@@ -157,9 +201,8 @@ def test_a_path_of_the_context_is_mounted_as_it_is(path):
     }
 
 
-@pytest.mark.parametrize("character", [*" \t\n,\"'`$\\"])
-def test_a_path_that_no_quoting_carries_through_a_mount_is_an_error(character):
-    path = f"a{character}b.toml"
+@pytest.mark.parametrize("path", [*(f"a{character}b.toml" for character in " \t\n,\"'`$\\["), "!a.toml"])
+def test_a_path_that_no_quoting_carries_through_a_mount_is_an_error(path):
     for recipe in (_recipe(inputs=(path,)), _recipe(tool=f"{path}/x.whl")):
         with pytest.raises(UsageError) as caught:
             snippet(recipe)
@@ -212,6 +255,7 @@ def test_an_image_may_have_the_name_of_a_stage_of_the_tool():
     text = complete(_recipe(layers=(Stage("heavy"),), image="plan", builder="uv-layers"))
     assert [line for line in text.splitlines() if line.startswith(("FROM", "COPY"))] == [
         "FROM uv-layers AS layer-uv-layers",
+        UV.strip(),
         "FROM layer-uv-layers AS layer-plan",
         "FROM layer-uv-layers AS heavy",
         "COPY --from=layer-plan /build/pylock.heavy.toml ./",
@@ -256,7 +300,7 @@ def _env(line):
     "prefix", ["/venv", "/a b/.venv", '/a"b/.venv', "/a\\b/.venv", "/$HOME/.venv", "/$(id)/.venv", "/a'b#`é/venv"]
 )
 def test_the_variables_of_an_environment_are_quoted(prefix):
-    [line] = [line for line in snippet(_recipe(prefix=prefix)).splitlines() if line.startswith("ENV")]
+    [line] = [line for line in snippet(_recipe(prefix=prefix)).splitlines() if line.startswith("ENV VIRTUAL_ENV")]
     assert _env(line) == {"VIRTUAL_ENV": prefix, "PATH": f"{prefix}/bin:/bin"}
 
 
@@ -317,32 +361,39 @@ def test_packages_of_the_system_are_installed_as_the_image_of_the_stage_does_it(
         assert before.splitlines()[-len(lines) :] == lines
 
 
-def test_a_layer_may_have_an_image_of_its_own():
-    recipe = _recipe(layers=(Stage("heavy", "nvidia/cuda:12"), Stage("light")), uv="0.9.1")
-    assert _stage(recipe, "heavy") == dedent("""\
-        FROM nvidia/cuda:12 AS heavy
-        RUN pip install --no-cache-dir uv-layers==0.1.0 uv==0.9.1
-        WORKDIR /build
+@pytest.mark.parametrize(
+    ("uv", "text"),
+    [
+        (None, _builder(image="nvidia/cuda:12", stage="heavy")),
+        ("pip:0.13.9", _builder(PIP, image="nvidia/cuda:12", stage="heavy", tool="uv-layers==0.1.0 uv==0.13.9")),
+    ],
+)
+def test_a_layer_may_have_an_image_of_its_own(uv, text):
+    recipe = _recipe(layers=(Stage("heavy", "nvidia/cuda:12"), Stage("light")), uv=uv)
+    assert _stage(recipe, "heavy") == text + dedent("""\
         COPY --from=plan /build/pylock.heavy.toml ./
         RUN --mount=type=cache,target=/root/.cache \\
             uv-layers install heavy""")
     assert _stage(recipe, "light").startswith("FROM uv-layers AS light\n")
-    with pytest.raises(UsageError, match=r"^layer 'heavy' has an image of its own, .* name the uv of all with --uv"):
-        snippet(_recipe(layers=recipe.layers))
 
 
-UV_BUILDER = """\
-{copy}RUN {mount}echo uv | UV_TOOL_DIR=/opt UV_TOOL_BIN_DIR=/usr/local/bin \\
-    uv tool install --no-cache --no-python-downloads --excludes - {tool} && \\
-    uv-layers precompile
-WORKDIR /build"""
-
-
-@pytest.mark.parametrize("uv", ["registry.example/uv:0.9.1", "registry.example/uv@sha256:0", "my/tools", "latest"])
-def test_uv_may_come_from_an_image(uv):
-    copy = f"COPY --from={uv} /uv /uvx /usr/local/bin/\n"
-    made = UV_BUILDER.format(copy=copy, mount="", tool="uv-layers==0.1.0")
-    assert _stage(_recipe(uv=uv), "uv-layers") == f"FROM python:3.12-slim-bookworm AS uv-layers\n{made}"
+@pytest.mark.parametrize(
+    ("uv", "source"),
+    [
+        ("0.13.9", "ghcr.io/astral-sh/uv:0.13.9"),
+        ("1", "ghcr.io/astral-sh/uv:1"),
+        ("registry.example/uv:0.9.1", "registry.example/uv:0.9.1"),
+        ("registry.example/uv@sha256:0", "registry.example/uv@sha256:0"),
+        ("my/tools", "my/tools"),
+        ("latest", "latest"),
+        ("pipx", "pipx"),
+        ("pip:latest", "pip:latest"),
+    ],
+)
+def test_uv_may_be_a_release_or_come_from_an_image(uv, source):
+    copy = f"COPY --from={source} /uv /uvx /usr/local/bin/\n"
+    for image in (RECIPE.image, "astral/uv:python3.12-bookworm"):
+        assert _stage(_recipe(builder=image, uv=uv), "uv-layers") == _builder(image=image, copy=copy).strip()
 
 
 @pytest.mark.parametrize(
@@ -355,23 +406,17 @@ def test_uv_may_come_from_an_image(uv):
         ("uvloop:1", False),
     ],
 )
-def test_an_image_of_uv_has_no_pip(image, has_uv):
-    made = UV_BUILDER.format(copy="", mount="", tool="uv-layers==0.1.0")
-    pip = "RUN pip install --no-cache-dir uv-layers==0.1.0\nWORKDIR /build"
-    assert _stage(_recipe(builder=image), "uv-layers") == f"FROM {image} AS uv-layers\n{made if has_uv else pip}"
+def test_an_image_of_uv_keeps_its_uv(image, has_uv):
+    for images in ({"builder": image}, {"image": image}):
+        made = _builder(image=image, copy="" if has_uv else UV)
+        assert _stage(_recipe(**images), "uv-layers") == made.strip()
 
 
-def test_a_wheel_of_the_context_is_installed_by_uv_where_the_image_has_no_pip():
-    mount = "--mount=type=bind,source=dist/a.whl,target=/tmp/a.whl \\\n    "
-    made = UV_BUILDER.format(copy="", mount=mount, tool="/tmp/a.whl")  # noqa: S108 - as the builder has it
-    assert _stage(_recipe(builder="uv", tool="dist/a.whl"), "uv-layers") == f"FROM uv AS uv-layers\n{made}"
-
-
-@pytest.mark.parametrize(("uv", "also"), [(None, ""), ("0.9.1", " uv==0.9.1"), ("1", " uv==1")])
-def test_uv_may_be_a_release(uv, also):
-    assert _stage(_recipe(uv=uv), "uv-layers").splitlines()[1] == (
-        f"RUN pip install --no-cache-dir uv-layers==0.1.0{also}"
-    )
+@pytest.mark.parametrize(("uv", "also"), [("pip", ""), ("pip:0.13.9", " uv==0.13.9"), ("pip:1", " uv==1")])
+def test_uv_may_come_from_pip(uv, also):
+    for image in (RECIPE.image, "uv"):
+        made = _builder(PIP, image=image, tool=f"uv-layers==0.1.0{also}")
+        assert _stage(_recipe(builder=image, uv=uv), "uv-layers") == made.strip()
 
 
 def test_secrets_reach_the_stages_of_layers_as_variables_and_never_as_arguments():
@@ -449,14 +494,55 @@ def test_a_secret_is_the_name_of_a_variable(name):
         assert str(caught.value).endswith(" is neither the name of a variable nor netrc")
 
 
-@pytest.mark.parametrize("name", [*HOSTILE, "a b", "a\tb", "", "--platform=x", "'a'", '"a"', "a#b", "a\\"])
-def test_an_image_is_one_word(name):
-    whole = [_recipe(image=name), _recipe(uv="0.9", layers=(Stage("heavy", name),))]
-    whole += [_recipe(builder=name), _recipe(uv=name)] if name else [_recipe(uv=name)]
-    for recipe in whole:
+NO_IMAGES = [
+    *(
+        "$(id)",
+        "${A:-$(id)}",
+        "${A",
+        "$",
+        "a:$(id)",
+        "`id`",
+        "a;b",
+        "a&b",
+        "a|b",
+        "a>b",
+        "{a}",
+        "a:-b",
+        "-a",
+        "a/",
+        "/a",
+    ),
+    *("a//b", "A", "a:b:c", "a@b", "a:b@c", "é", "../a", "a b", "a\tb", "--platform=x", "'a'", '"a"', "a#b", "a\\"),
+    "a:" + "b" * 129,
+]
+IMAGES = [
+    *(
+        "debian",
+        "a.b",
+        "Registry.Example/a",
+        "localhost/a",
+        "registry.example:5000/a/b_c/d__e/f-g:1.0-RC_1@sha256:0123abCD",
+    ),
+    *("$BASE", "${BASE}", "python:${VERSION}-slim", "${A:-registry.example/a:1}", "$REGISTRY/a:$TAG", "${A:+b}"),
+]
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, *NO_IMAGES])
+def test_what_is_no_image_is_refused(name):
+    recipes = [_recipe(**{key: name}) for key in ("image", "builder", "uv")]
+    for recipe in (*recipes, _recipe(layers=(Stage("heavy", name),))):
         with pytest.raises(UsageError) as caught:
             complete(recipe)
-        assert str(caught.value).endswith(" is no name of an image")
+        assert str(caught.value) == f"{name!r} is not a valid image name; give one such as registry/name:tag"
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_an_image_is_a_name_with_a_registry_a_tag_and_a_digest(name):
+    assert f"\nFROM {name}\n" in complete(_recipe(image=name, builder="debian"))
+    assert f"\nFROM {name} AS heavy\n" in snippet(_recipe(layers=(Stage("heavy", name),)))
+    if "$" in name:  # COPY --from takes no variables
+        with pytest.raises(UsageError, match="is not a valid image name"):
+            snippet(_recipe(uv=name))
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, "a.whl\nRUN evil"])
@@ -474,7 +560,7 @@ def test_no_argument_breaks_its_line(text):
 
 @pytest.mark.parametrize("tool", ["0.1 && evil", "0.1;evil", "$(evil)", "`evil`", "0.1 --index evil", "<<EOF", "*"])
 def test_the_version_of_the_tool_is_one_word_of_the_shell(tool):
-    for recipe in (_recipe(tool=tool), _recipe(tool=tool, builder="uv")):
+    for recipe in (_recipe(tool=tool), _recipe(tool=tool, uv="pip")):
         stage = _stage(recipe, "uv-layers")
         assert f"uv-layers=={tool}" in shlex.split(stage)
         assert shlex.quote(f"uv-layers=={tool}") in stage
@@ -482,11 +568,12 @@ def test_the_version_of_the_tool_is_one_word_of_the_shell(tool):
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_neither_sources_nor_the_command_break_their_lines(text):
-    recipe = _recipe(sources=(text,), command=("run", text))
-    assert complete(recipe).splitlines()[:-2] == complete(RECIPE).splitlines()
-    copy, command = complete(recipe).splitlines()[-2:]
-    assert json.loads(copy.removeprefix("COPY --link ")) == [text, f"./{text}"]
+    *lines, command = complete(_recipe(command=("run", text))).splitlines()
+    assert lines == complete(RECIPE).splitlines()
     assert json.loads(command.removeprefix("CMD ")) == ["run", text]
+    with pytest.raises(UsageError) as caught:
+        complete(_recipe(sources=(text,)))
+    assert str(caught.value) == f"{text!r} cannot be copied in a Dockerfile; rename it"
 
 
 # How many layers an image can have.
@@ -592,11 +679,92 @@ def test_stages_make_way_for_those_that_the_dockerfile_has_besides(line):
         assert updated(before + text, RECIPE, "Dockerfile") == before + _kept(stages, copies)
 
 
+# What BuildKit would look for among the stages first.
+USED = [
+    "FROM {}",
+    "from {} as other",
+    "FROM --platform=$BUILDPLATFORM {} AS other",
+    "FROM \\\n  # a comment\n\n  {} \\\n  AS other",
+    "ARG BASE={}\nFROM $BASE",
+    'ARG BASE="{}" OTHER\nFROM ${{BASE}}',
+    "FROM ${{BASE:-{}}}",
+    "FROM a\nCOPY --from={} /a /b",
+    'FROM a\ncopy --link --from="{}" --chown=1:1 ["/a", "/build/"]',
+    "FROM a\nCOPY \\\n--from={} \\\n/a /b",
+    "FROM a\nRUN --mount=from={},target=/a true",
+    "FROM a\nRUN --mount=type=cache,target=/c \\\n  --mount=type=bind,source=/a,target=/build/a,from={} true",
+    "FROM a\nRUN <<EOF\nRUN --mount=from=x true\nEOF\nCOPY --from={} /a /b",
+    "FROM a\nRUN echo 'a <<EOF'\nCOPY --from={} /a /b",
+]
+
+
+@pytest.mark.parametrize("lines", USED)
+@pytest.mark.parametrize("below", [False, True])
+def test_no_stage_has_the_name_of_an_image_that_the_dockerfile_uses_besides(lines, below):
+    for name in ("heavy", "Heavy"):
+        own = f"{lines.format(name)}\n"
+        text = f"{_kept()}{own}" if below else f"{own}{_kept()}"
+        made = updated(text, RECIPE, "Dockerfile")
+        assert "FROM uv-layers AS layer-heavy\n" in made
+        assert "--from=layer-heavy /build/layers/heavy/ /\n" in made
+        assert "FROM uv-layers AS light\n" in made
+        assert made.replace("layer-heavy", "heavy") == text
+        assert updated(made, RECIPE, "Dockerfile") == made
+
+
 @pytest.mark.parametrize(
-    "line", ["# FROM node AS heavy", "RUN echo FROM node AS heavy", "FROM heavy", "FROM node AS heavy2"]
+    "lines",
+    [
+        "# FROM node AS heavy",
+        "FROM node AS heavy2",
+        "FROM heavy:1",
+        "FROM a\nRUN echo FROM node AS heavy",
+        "FROM a\nRUN <<EOF\nFROM heavy\nCOPY --from=heavy /a /b\nEOF",
+        "FROM a\nRUN <<-'A' cat <<\"B\"\nFROM heavy\n\tA\nFROM heavy\nB",
+        "FROM a\nCOPY --from=heavy /build/layers/heavy/ /",
+        'FROM a\nCOPY --link --from=heavy ["/build/layers/heavy/", "/"]',
+        "FROM a\nRUN --mount=type=bind,from=heavy,source=/build/layers/heavy,target=/heavy ls /heavy",
+        "FROM uv-layers AS other\nRUN uv-layers --version",
+        "FROM a\nCOPY --from=uv-layers /usr/local/bin/uv /bin/",
+        "FROM a\nCOPY --from=plan /build/pylock.heavy.toml /",
+        "FROM a\nCOPY heavy /heavy \\",
+    ],
 )
-def test_only_a_stage_of_that_name_takes_it(line):
-    assert updated(f"{line}\n{STALE}", RECIPE, "Dockerfile") == f"{line}\n{_kept()}"
+def test_a_name_that_means_a_stage_of_the_block_is_left_to_it(lines):
+    assert updated(f"{STALE}{lines}\n", RECIPE, "Dockerfile") == f"{_kept()}{lines}\n"
+
+
+@pytest.mark.parametrize("name", ["uv-layers", "plan"])
+def test_an_image_may_have_the_name_of_a_stage_of_the_tool_where_the_block_has_none_yet(name):
+    empty = _kept("# >>> uv-layers stages\n# <<< uv-layers stages\n")
+    made = updated(f"{empty}FROM {name}\n", RECIPE, "Dockerfile")
+    assert f" AS layer-{name}\n" in made
+    assert updated(made, RECIPE, "Dockerfile") == made
+
+
+@pytest.mark.parametrize(
+    ("head", "escape"),
+    [
+        ("# escape=`\n", "`"),
+        ("#ESCAPE = `\r\n", "`"),
+        ("\ufeff# syntax=docker/dockerfile:1\n# escape=`\n", "`"),
+        ("# escape=\\\n", "\\"),
+        ("# a comment\n# escape=`\n", "\\"),
+        ("\n# escape=`\n", "\\"),
+        ("FROM a\n# escape=`\n", "\\"),
+    ],
+)
+def test_lines_go_on_as_the_dockerfile_says(head, escape):
+    recipe = _recipe(prefix="/a$b`c\\d/venv")
+    made = updated(head + STALE.partition("\n")[2], recipe, "Dockerfile")
+    assert made.startswith(head)
+    going_on = [line for line in made.splitlines() if line.endswith((" `", " \\"))]
+    assert len(going_on) == 7 + head.startswith("#ESCAPE")
+    assert all(line.endswith(f" {escape}") for line in going_on)
+    quoted = {"\\": r"/a\$b`c\\d/venv", "`": r"/a`$b``c\d/venv"}[escape]
+    assert f'VIRTUAL_ENV="{quoted}"' in made
+    own = f"FROM a{escape}\n AS other\nCOPY {escape}\n--from=heavy /a /b\n"
+    assert " AS layer-heavy\n" in updated(made + own, recipe, "Dockerfile")
 
 
 def test_a_stage_that_begins_right_below_a_block_takes_its_name_too():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from uv_layers import fs
 from uv_layers.errors import IncompleteTreeError, NotOursError
 from uv_layers.fs import STATE, LayersFolder, write_atomically
 
@@ -48,7 +49,7 @@ def test_an_interrupted_write_leaves_the_old_text_and_nothing_else(tmp_path, mon
 @pytest.mark.parametrize("old", [None, "old", "new"])
 def test_what_a_killed_process_left_of_a_write_is_gone_after_the_next(tmp_path, old):
     path = tmp_path / "file"
-    (tmp_path / ".file.new").write_text("new, and half of someth", encoding="utf-8")
+    (tmp_path / ".file.uv-layers").write_text("new, and half of someth", encoding="utf-8")
     if old:
         path.write_text(old, encoding="utf-8")
     assert write_atomically(path, "new") is (old != "new")
@@ -59,8 +60,70 @@ def test_what_a_killed_process_left_of_a_write_is_gone_after_the_next(tmp_path, 
 def test_what_was_left_and_cannot_be_removed_is_no_error_where_the_text_is_there_already(tmp_path):
     path = tmp_path / "file"
     path.write_text("new", encoding="utf-8")
-    (tmp_path / ".file.new").mkdir()
+    (tmp_path / ".file.uv-layers").mkdir()
     assert write_atomically(path, "new") is False
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o444, 0o755])
+def test_a_file_that_is_written_again_keeps_its_mode(tmp_path, mode):
+    path = tmp_path / "file"
+    path.write_text("old", encoding="utf-8")
+    path.chmod(mode)
+    assert write_atomically(path, "new") is True
+    assert (path.read_text(encoding="utf-8"), path.stat().st_mode & 0o7777) == ("new", mode)
+
+
+@pytest.mark.parametrize("new", ["new", "", "a longer text"])
+def test_a_file_that_is_written_again_keeps_its_other_links(tmp_path, new):
+    path = tmp_path / "file"
+    path.write_text("the old", encoding="utf-8")
+    os.link(path, tmp_path / "other")
+    path.chmod(0o600)
+    assert write_atomically(path, new) is True
+    assert (tmp_path / "other").read_text(encoding="utf-8") == path.read_text(encoding="utf-8") == new
+    assert path.samefile(tmp_path / "other")
+    assert path.stat().st_mode & 0o7777 == 0o600
+    assert _names(tmp_path) == ["file", "other"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes files of another owner")
+@pytest.mark.parametrize("owner", [(12345, 12346), (0, 12346)])
+def test_a_file_that_is_written_again_keeps_its_owner(tmp_path, owner):
+    path = tmp_path / "file"
+    path.write_text("old", encoding="utf-8")
+    os.chown(path, *owner)
+    path.chmod(0o640)
+    assert write_atomically(path, "new") is True
+    stat = path.stat()
+    assert (stat.st_uid, stat.st_gid, stat.st_mode & 0o7777) == (*owner, 0o640)
+    assert path.read_text(encoding="utf-8") == "new"
+
+
+def test_a_file_with_other_links_has_its_old_text_after_a_write_that_fails(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_text("old", encoding="utf-8")
+    os.link(path, tmp_path / "other")
+    fill = fs._fill  # noqa: SLF001 - a disk that is full for the new text, and not for the old
+    full = iter([OSError(28, "No space left on device")])
+
+    def fills_up(file, data):
+        for error in full:
+            file.write(data[:8])
+            raise error
+        fill(file, data)
+
+    monkeypatch.setattr(fs, "_fill", fills_up)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(path, "a longer text")
+    assert (tmp_path / "other").read_bytes() == b"old"
+    assert _names(tmp_path) == ["file", "other"]
+
+
+def test_a_file_of_the_users_beside_it_stays(tmp_path):
+    (tmp_path / ".Dockerfile.new").write_text("mine", encoding="utf-8")
+    for text in ("one", "two", "two"):
+        write_atomically(tmp_path / "Dockerfile", text)
+    assert (tmp_path / ".Dockerfile.new").read_text(encoding="utf-8") == "mine"
 
 
 def test_an_interrupt_right_after_a_file_was_put_in_its_place_is_the_interrupt(tmp_path, monkeypatch):
@@ -87,7 +150,7 @@ def test_many_that_write_one_file_at_once_leave_it_whole(tmp_path):
 
 @pytest.mark.parametrize("again", [False, True], ids=["it is gone", "there is another"])
 def test_what_another_process_has_put_in_its_place_meanwhile_is_not_written_to(tmp_path, again):
-    path, temporary = tmp_path / "file", tmp_path / ".file.new"
+    path, temporary = tmp_path / "file", tmp_path / ".file.uv-layers"
     thread = threading.Thread(target=write_atomically, args=(path, "mine"))
     with temporary.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -385,7 +448,7 @@ def test_a_record_may_be_written_anew_for_a_tree_that_stays(folder):
     assert json.loads((folder.path / STATE / "heavy.json").read_text(encoding="utf-8")) == {"key": "other"}
 
 
-@pytest.mark.parametrize("name", [f"{STATE}/heavy.lock", f"{STATE}/.heavy.json.new"])
+@pytest.mark.parametrize("name", [f"{STATE}/heavy.lock", f"{STATE}/.heavy.json.uv-layers"])
 def test_no_link_leads_what_is_written_away(folder, name):
     outside = folder.path.parent / "outside"
     outside.write_text("as it was")
