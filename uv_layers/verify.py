@@ -58,8 +58,6 @@ def problems(
         digests = {f"{lock.prefix.lstrip('/')}/{name}": "" for name in ("bin/python", "pyvenv.cfg")}
         digests |= {path: present.identity for path, present in on_disk.items() if present.identity}
     wrong = [*_packages(found, added, lock), *_files(tree, lock.prefix, [*added, *found], digests, on_disk)]
-    if on_disk and lock.prefix.strip("/") not in {"", *on_disk}:
-        wrong.append(("other-prefix", "", f"nothing is below {lock.prefix}, the prefix of the lock"))
     times = Times.of(found, lock.times, latest)
     executable = None if made is None else made.executable
     wrong += [problem for present in on_disk.values() for problem in _metadata(present.entry, times, executable)]
@@ -136,6 +134,8 @@ def _files(
             folder = posixpath.dirname(folder)  # noqa: PLW2901 - up to the top
     for path in on_disk.keys() - wanted - folders:
         yield "added", path, "no RECORD has it"
+    if on_disk and prefix.strip("/") not in {"", *on_disk}:
+        yield "other-prefix", "", f"nothing is below {prefix}, the prefix of the lock"
 
 
 def _metadata(entry: seal.Entry, times: Times, executable: frozenset[str] | None) -> Iterator[tuple[str, str, str]]:
