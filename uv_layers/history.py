@@ -27,7 +27,7 @@ class Revision:
 _DECIDING = {".python-version", "pyproject.toml", "uv-layers.toml", "uv.lock", "uv.toml"}
 
 
-# A repository's own settings, which a checkout may bring (git takes a folder in it for a repository, too), name programs.
+# The settings of a repository name programs, and a checkout may bring a folder that git takes for a repository.
 _SETTINGS = {
     "core.fsmonitor": "false",
     "core.hooksPath": os.devnull,

@@ -41,8 +41,6 @@ def read(path: Path, layer: str) -> LayerLock:
         own, settings = _own(document, layer)
     except OSError as error:
         raise errors.UnreadableFileError(path, error.strerror) from None
-    except RecursionError:
-        raise errors.LayerLockError(path, "a marker has too many brackets") from None
     except (ValueError, PylockValidationError) as error:
         raise errors.LayerLockError(path, error) from None
     prefix = own.get("prefix", DEFAULT_PREFIX)
@@ -82,7 +80,7 @@ def for_target(lock: LayerLock, path: Path, target: Target) -> LayerLock:
         fits = (not environments or any(map(admits, environments))) and supports(document)
         tables = [t for t in document.get("packages", ()) if "marker" not in t or admits(t["marker"])]
         unsupported = [table for table in tables if not supports(table)]
-    except (ValueError, KeyError, RecursionError) as error:
+    except (ValueError, KeyError) as error:
         # A valid marker may compare what cannot be compared, or ask for what no environment has.
         raise errors.LayerLockError(path, error) from None
     if not fits:
@@ -153,9 +151,8 @@ def _check_file(name: str, file: Mapping[str, Any]) -> None:
         raise ValueError(f"{errors.shown(file['url'])} is not a URL")
     if not all(str(file.get(key, "")).isprintable() for key in ("name", "path", "url", "subdirectory")):
         raise ValueError(f"the path of a file of {name} has a control character")
-    size = file.get("size", 0)
-    if isinstance(size, bool) or size < 0:
-        raise ValueError(f"a file of {name} has the size {size}")
+    if file.get("size", 0) < 0:
+        raise ValueError(f"a file of {name} has the size {file['size']}")
 
 
 def _check_source(name: str, vcs: Mapping[str, Any]) -> None:
