@@ -147,7 +147,7 @@ def base_name(file: Mapping[str, Any]) -> str:
         return str(name)
     if path := file.get("path"):
         return posixpath.basename(str(path))
-    return unquote(posixpath.basename(re.split("[?#]", file["url"])[0]))
+    return unquote(posixpath.basename(re.split("[?#]", file.get("url", ""))[0]))
 
 
 def has_too_many_tags(name: str) -> bool:
