@@ -204,33 +204,32 @@ class Build:
 
         from uv_layers import scheme  # noqa: PLC0415
         from uv_layers.pylock import file_name, placed  # noqa: PLC0415
-        from uv_layers.uv import install_argv  # noqa: PLC0415
+        from uv_layers.uv import install_argv, unnamed_file  # noqa: PLC0415
 
         for place in (self.root, self.folder.path):
             if os.fsencode(place) != str(place).encode(errors="replace"):
                 raise errors.UsageError(f"{place} is no name in UTF-8, which uv needs; choose another folder")
-        # uv is given its settings, and so looks for none around the trees.
         work.mkdir()
-        settings = work / "uv.toml"
         file = work / file_name(lock.layer)
-        # An index may have its password in its address.
-        settings.touch(mode=0o600)
-        settings.write_text(tomli_w.dumps({**lock.settings, **self.access}), encoding="utf-8")
         if not lock.folders:
             file.write_text(placed(lock, self.root, only), encoding="utf-8")
-        argv = install_argv(
-            lock.folders or (file,),
-            below(tree, lock.prefix),
-            str(at.executable),
-            settings=settings,
-            environ=self.environ,
-            platform=at.platform,
-            offline=self.options.offline,
-            verbose=self.options.verbose,
-        )
-        with in_local_site(tree, lock.prefix, at):
+        # uv is given its settings, and so looks for none around the trees.
+        with unnamed_file(tomli_w.dumps({**lock.settings, **self.access})) as (settings, name):
+            argv = install_argv(
+                lock.folders or (file,),
+                below(tree, lock.prefix),
+                str(at.executable),
+                settings=name,
+                environ=self.environ,
+                platform=at.platform,
+                offline=self.options.offline,
+                verbose=self.options.verbose,
+            )
+            refusable = None if lock.folders else self.root / file.name
             # Build backends write no later time than this into the files that they generate.
-            uv.install(argv, cwd=work, epoch=DEFAULT if self.latest is None else self.latest, show=self.show)
+            epoch = DEFAULT if self.latest is None else self.latest
+            with in_local_site(tree, lock.prefix, at):
+                uv.install(argv, cwd=work, epoch=epoch, show=self.show, settings=settings, lock=refusable)
         scheme.arrange(tree, lock.prefix, at)
 
     def _make_environment(self, at: Target, folder: Path, prefix: str) -> None:

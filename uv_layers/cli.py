@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uv_layers import __version__, errors
+from uv_layers.credentials import masked
 from uv_layers.model import Options, Selection, normalised, resolved
 
 if TYPE_CHECKING:
@@ -648,7 +649,7 @@ def precompile() -> None:
         environ = {name: value for name, value in os.environ.items() if name != unwanted}
         argv = [sys.executable, "-m", "uv_layers", "precompile"]
         # There, as `-m` has Python look for modules in the current folder first, and that may be somebody's project.
-        raise typer.Exit(process.run(argv, env=environ, cwd=Path(sys.prefix), show=True).status)
+        raise typer.Exit(process.run(argv, env=environ, cwd=Path(sys.prefix), show=sys.stderr.write).status)
 
     import tomli_w  # noqa: F401, PLC0415
     from packaging import markers, specifiers, tags, utils, version  # noqa: F401, PLC0415
@@ -683,8 +684,8 @@ def _keep(path: Path, old: str, new: str, options: Options, *, write: bool) -> N
 
 def _say(line: str, options: Options) -> None:
     if not options.quiet:
-        # A line may have names from wheels in it.
-        typer.echo(errors.printable(line), err=True)
+        # A line may have names from wheels in it, and addresses.
+        typer.echo(errors.printable(masked(line)), err=True)
 
 
 def _hints(hints: tuple[str, ...], options: Options) -> None:

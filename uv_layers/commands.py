@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import dockerfile as rendering
-from uv_layers import errors, planner, process, project, pylock, target
+from uv_layers import errors, interpreter, layer_lock, planner, process, project, pylock, target
 from uv_layers import plan as planning
 from uv_layers.build import Build, recorded
 from uv_layers.fs import LayersFolder, write_atomically
@@ -110,7 +110,7 @@ def install(
     uv = Uv.find(options.environ)
     locks, at, hints = place.gather(uv)
     if options.platform is not None:
-        pylock.check_wheels(locks, at)
+        layer_lock.check_wheels(locks, at)
     # uv's progress bars are for one uv at a time.
     workers = 1 if show_progress else process.cores()
     trees = parallel([partial(build.make, uv, lock, at, stamp) for lock in locks], workers)
@@ -173,14 +173,13 @@ def _from_folder(
     options: Options, folder: Path, wanted: Sequence[str], uv: Uv
 ) -> tuple[list[LayerLock], Target, tuple[str, ...]]:
     if options.platform is None:
-        at = planner.interpreter(uv, options, folder, None)
+        at = interpreter.find(uv, options, folder, None)
     else:
-        at = target.of_platform(options.platform, options.python or planner.running_version())
+        at = target.of_platform(options.platform, options.python or interpreter.running_version())
     locks = []
     for name in wanted:
         path = _lock_file(folder, name)
-        lock = pylock.read_layer_lock(path, name)
-        pylock.check_target(lock, path, at)
+        lock = layer_lock.for_target(layer_lock.read(path, name), path, at)
         own = project.prefix(lock.prefix, str(path), "tool.uv-layers.prefix")
         locks.append(replace(lock, prefix=planner.prefix_of(options, own)))
     return locks, planner.equipped(uv, options, at, folder), ()
@@ -347,7 +346,7 @@ def _side(options: Options, side: str | None) -> list[LayerLock]:
         return _all_locks(options)
     path = Path(side)
     if path.is_dir() and (names := pylock.layers_in(path)):
-        return [pylock.read_layer_lock(_lock_file(path, name), name) for name in names]
+        return [layer_lock.read(_lock_file(path, name), name) for name in names]
     current = planner.find_project(options)
     if path.is_file():
         planner.check_size(path)
@@ -438,7 +437,9 @@ def bake(options: Options, path: Path, named: Sequence[str] = (), told: Mapping[
 
 def _latest(environ: Mapping[str, str]) -> int | None:
     value = environ.get("SOURCE_DATE_EPOCH", "")
-    if value and (not value.isdecimal() or len(value) > len(str(_LAST_SECOND)) or int(value) > _LAST_SECOND):
+    if value and (
+        not (value.isascii() and value.isdecimal()) or len(value) > len(str(_LAST_SECOND)) or int(value) > _LAST_SECOND
+    ):
         raise errors.UsageError(
             f"SOURCE_DATE_EPOCH is {value!r}; set it to a number of seconds up to {_LAST_SECOND}, or unset it"
         )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # A table of seven bytes takes a thousand in memory, and a key of n parts n² steps and as much memory: with these, no
 # document takes five seconds, or 500 MB. What is in a project's is looked for on the disk, too.
 LARGEST = 500_000
-LARGEST_LAYER_LOCK = 3_000_000
+LARGEST_LAYER_LOCK = 2_000_000
 # uv parses its own lock.
 LARGEST_LOCK = 32_000_000
 DOTS = 20_000_000
@@ -90,6 +90,7 @@ def _is_place(value: Any) -> bool:
     return all(map(_is_place, inner))
 
 
+_STRATEGIES = ("first-index", "unsafe-first-match", "unsafe-best-match")
 _PLACE = (_is_place, "text without a NUL")
 # uv's settings that are read here, with the form that uv has for them; of all others uv speaks for itself.
 _FORMS: dict[str, tuple[tuple[Callable[[Any], bool], str], ...]] = {
@@ -97,6 +98,7 @@ _FORMS: dict[str, tuple[tuple[Callable[[Any], bool], str], ...]] = {
     **dict.fromkeys(
         ("config-settings-package", "extra-build-dependencies", "extra-build-variables"), ((_is_table, "a table"),)
     ),
+    "index-strategy": ((lambda value: value in _STRATEGIES, f"one of {', '.join(_STRATEGIES)}"),),
     "find-links": ((_is_list, _STRINGS), _PLACE),
     "index": ((_has_urls, "a list of tables, each with a url"), _PLACE),
     "index-url": ((_is_text, "a string"), _PLACE),

@@ -10,6 +10,8 @@ import errno
 import signal
 from typing import TYPE_CHECKING, ClassVar
 
+from uv_layers.credentials import masked
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
@@ -56,7 +58,7 @@ class LayersError(Exception):
     code: ClassVar[str] = "error"
 
     def __init__(self, message: str) -> None:
-        message = printable(message)
+        message = printable(masked(message))
         half = _LINE // 2
         super().__init__(message if len(message) <= _LINE else f"{message[:half]} … {message[-half:]}")
 
@@ -186,7 +188,7 @@ class UnsupportedSourceError(LayersError):
 
     def __init__(self, package: str, kind: str) -> None:
         super().__init__(
-            f"{package} comes from {kind}, which has no hash to pin it by; "
+            f"{package} comes from {kind}, which has no SHA-256 or stronger hash; "
             "publish it to an index or depend on a built wheel of it"
         )
 
@@ -309,7 +311,7 @@ class UvFailedError(LayersError):
     code = "uv-failed"
 
     def __init__(self, command: str, status: int, detail: str = "") -> None:
-        self.detail = "\n".join(map(printable, detail.splitlines()))
+        self.detail = "\n".join(map(printable, masked(detail).splitlines()))
         how = f"was ended by signal {-status}" if status < 0 else f"failed with exit code {status}"
         steps = [f"{step}; " for words, step in _UV_STEPS.items() if words in detail] if status > 0 else []
         if status == -signal.SIGKILL:

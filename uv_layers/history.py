@@ -27,12 +27,25 @@ class Revision:
 _DECIDING = {".python-version", "pyproject.toml", "uv-layers.toml", "uv.lock", "uv.toml"}
 
 
+# The settings of a repository name programs, and a checkout may bring a folder that git takes for a repository.
+_SETTINGS = {
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "log.showRoot": "true",  # the user may have turned off that the first revision is shown
+    "log.showSignature": "false",
+    "safe.bareRepository": "explicit",
+}
+_GIT = ["git", *(word for key, value in _SETTINGS.items() for word in ("-c", f"{key}={value}"))]
+
+
 class Repository:
     """The git repository that `folder` is in. Raises GitError when git is missing or says no."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self._folder = folder
         self._environ = {**environ, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
+        # Where a clone lacks a file, git would fetch it by a program that the repository's settings name.
+        self._environ |= {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
         self.root = os.path.realpath(self._git(["rev-parse", "--show-toplevel"]).rstrip("\n"))
 
     def commit(self, revision: str) -> str:
@@ -81,7 +94,7 @@ class Repository:
 
         A blob that is larger than any lock is no text either.
         """
-        with process.worker(["git", "cat-file", "--batch", *options], env=self._environ, cwd=self._folder) as git:
+        with process.worker([*_GIT, "cat-file", "--batch", *options], env=self._environ, cwd=self._folder) as git:
             requests = [f"{blob}\n".encode() for blob in blobs]
             # One ahead: git unpacks the next while this one is being read.
             for request in [b"".join(requests[:2]), *requests[2:], b""][: len(requests)]:
@@ -89,7 +102,10 @@ class Repository:
                 git.stdin.flush()
                 fields = git.stdout.readline().split()
                 if not fields:
-                    raise ChildProcessError("git ended before it was asked for all")
+                    raise errors.GitError(
+                        "git ended before it was asked for all; if this is a partial clone, get the rest with "
+                        "`git fetch --refetch --no-filter`"
+                    )
                 if fields[-1] == b"missing":
                     yield None
                     continue
@@ -106,8 +122,7 @@ class Repository:
 
     def _git(self, words: Sequence[str], revision: str | None = None) -> str:
         try:
-            # The user may have turned off that the first revision is shown.
-            done = process.run(["git", "-c", "log.showRoot=true", *words], env=self._environ, cwd=self._folder)
+            done = process.run([*_GIT, *words], env=self._environ, cwd=self._folder)
         except OSError as error:
             raise errors.GitError(f"git does not run ({error.strerror}); install it") from None
         if done.status:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uv_layers import documents, errors, project, pylock, target
+from uv_layers import documents, errors, interpreter, project, pylock, target
 from uv_layers import plan as planning
 from uv_layers.model import (
     Closure,
@@ -27,7 +26,6 @@ from uv_layers.uv import (
     Uv,
     check_argv,
     dependencies_argv,
-    find_python_argv,
     group_argv,
     image_argv,
 )
@@ -72,35 +70,18 @@ def prefix_of(options: Options, configured: str) -> str:
     return configured if options.prefix is None else project.prefix(options.prefix, "the command line", "--prefix")
 
 
-def interpreter(uv: Uv, options: Options, directory: Path, current: Project | None) -> Target:
-    """Return the interpreter that runs this where it is one that is asked for, else the one that uv finds."""
-    request = options.python or (current.python_request if current else None)
-    requires = current.requires_python if current else None
-    if target.running_satisfies(request, requires):
-        return target.of_running()
-    found = uv.find_python(find_python_argv(directory, request))
-    if found is None:
-        wanted = f"Python {request or requires}"
-        raise errors.TargetError(f"uv finds no {wanted} here; install one, or name another with --python")
-    return target.of_interpreter(found, options.environ)
-
-
 def _target(uv: Uv, current: Project, options: Options) -> Target:
     if options.platform is None:
-        return interpreter(uv, options, current.directory, current)
-    return target.of_platform(options.platform, options.python or current.python_request or running_version())
-
-
-def running_version() -> str:
-    """Return the minor version of the interpreter that runs this, as `3.12`."""
-    return f"{sys.version_info[0]}.{sys.version_info[1]}"
+        return interpreter.find(uv, options, current.directory, current)
+    python = options.python or current.python_request or interpreter.running_version()
+    return target.of_platform(options.platform, python)
 
 
 def equipped(uv: Uv, options: Options, at: Target, directory: Path) -> Target:
     """Return the target with an interpreter to install and compile with: for another platform, one like it here."""
     if at.executable is not None:
         return at
-    return target.equipped(at, interpreter(uv, replace(options, python=at.python), directory, None))
+    return target.equipped(at, interpreter.find(uv, replace(options, python=at.python), directory, None))
 
 
 def make(options: Options, current: Project, named: Sequence[str], uv: Uv | None = None) -> Plan:
@@ -164,9 +145,12 @@ def _ask(
         whole = [workers.submit(uv.export, argv, root) for argv in image]
         at = _target(uv, current, options)
         if not options.frozen:
-            here = target.running_satisfies(None, current.requires_python)
-            python = at.executable or (sys.executable if here else None)
-            argv = check_argv(directory, python, offline=options.offline)
+            # uv needs an interpreter of this machine, whatever the platform of the image.
+            local = at
+            if at.executable is None:
+                any_python = replace(current, python_request=None)
+                local = interpreter.find(uv, replace(options, python=None), directory, any_python)
+            argv = check_argv(directory, str(local.executable), offline=options.offline)
             workers.submit(uv.check, argv, current.lock).result()
         texts = {reason: list(map(Future.result, found)) for reason, found in answers.items()}
         exports = {reason: pylock.Export(found, at, root) for reason, found in texts.items()}

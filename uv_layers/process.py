@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 _running: set[subprocess.Popen[Any]] = set()
@@ -40,25 +40,32 @@ def run(
     *,
     env: Mapping[str, str],
     cwd: Path | None = None,
-    show: bool = False,
+    show: Callable[[str], object] | None = None,
     timeout: float | None = None,
+    files: Sequence[int] = (),
 ) -> Finished:
-    """Run `argv` to its end; with `show`, its standard error goes to this program's.
+    """Run `argv` to its end, with the open `files`; `show` is called with each line of its standard error as it comes.
 
     Raises OSError when it cannot be started, subprocess.TimeoutExpired after `timeout` seconds, and Stopped.
     """
     child = _start(
         argv,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=None if show else subprocess.PIPE,
+        stdout=subprocess.PIPE if show is None else subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         env=dict(env),
         cwd=cwd,
         text=True,
         encoding="utf-8",
         errors="replace",
+        pass_fds=tuple(files),
     )
     try:
+        lines = []
+        if show is not None and child.stderr is not None:
+            for line in child.stderr:
+                show(line)
+                lines.append(line)
         stdout, stderr = child.communicate(timeout=timeout)
     except BaseException:
         child.kill()
@@ -69,7 +76,7 @@ def run(
         with _guard:
             _running.discard(child)
     _raise_if_stopped(child)  # what it said is not the whole
-    return Finished(child.returncode, stdout, stderr or "")
+    return Finished(child.returncode, stdout or "", "".join(lines) or stderr)
 
 
 def cores() -> int:

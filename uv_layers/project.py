@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import tomli
 
 from uv_layers import documents, errors
+from uv_layers.credentials import is_url
 from uv_layers.model import DEFAULT_PREFIX, Config, LayerSpec, Project, normalised, resolved
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def access(project: Project) -> dict[str, Any]:
 
 
 def _anywhere(place: str, project: Project) -> str:
-    return place if "://" in place else str(project.lock_root / place)
+    return place if is_url(place) else str(project.lock_root / place)
 
 
 def _python_request(directory: Path, lock_root: Path) -> str | None:
@@ -245,7 +246,7 @@ def _local(pyprojects: Mapping[Path, Mapping[str, Any]]) -> list[Path]:
 def _links(uv_settings: Mapping[str, Any]) -> list[str]:
     """Return the folders and files that the settings name as indexes."""
     places = [*uv_settings.get("find-links", ()), *(index["url"] for index in uv_settings.get("index", ()))]
-    return [place for place in places if "://" not in place]
+    return [place for place in places if not is_url(place)]
 
 
 def _unchecked(pyprojects: Mapping[Path, Mapping[str, Any]], local: Iterable[Path]) -> str:

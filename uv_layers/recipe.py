@@ -8,7 +8,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from uv_layers import __version__, errors, planner
+from uv_layers import __version__, errors, interpreter, planner
 from uv_layers import plan as planning
 from uv_layers.dockerfile import PROJECT, Recipe, Stage
 from uv_layers.model import ENVIRONMENT, Options, Project, is_environment, normalised, resolved
@@ -71,7 +71,7 @@ def _image_python(current: Project, options: Options) -> str:
     match = re.fullmatch(r"(?:cpython@?)?(3\.\d+)(?:\.\d+)?", options.python or current.python_request or "")
     if match is not None:
         return match[1]
-    return planner.interpreter(Uv.find(options.environ), options, current.directory, current).python
+    return interpreter.find(Uv.find(options.environ), options, current.directory, current).python
 
 
 def _export_arguments(options: Options, current: Project) -> list[str]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
-from dataclasses import dataclass
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from uv_layers import errors, process
+from uv_layers.credentials import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from uv_layers.model import Selection
@@ -60,20 +65,19 @@ _OVERRIDING = {
     "UV_TORCH_BACKEND",
     "UV_WORKING_DIR",
 }
+# What uv says of a layer lock, or of its settings, that it refuses before it looks for any package.
+_UNREADABLE = ("error: Not a valid `pylock.toml` file", "error: Failed to parse: ")
 # What a build is made with: the layer lock says it, and the uv.toml that it is written to must be read.
 _BUILDING = {"UV_BUILD_CONSTRAINT", "UV_NO_BUILD_ISOLATION", "UV_NO_CONFIG"}
-# Up to the last @ before a path: a password may have one in it.
-_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@")
-
-
-def masked(text: str) -> str:
-    """Return text without the user name and password of any URL in it."""
-    return _CREDENTIALS.sub("****@", text)
 
 
 def resolving_env(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for `uv export` and `uv lock`."""
-    return {k: v for k, v in environ.items() if k not in _OVERRIDING} | {"NO_COLOR": "1"}
+    """Return the environment for `uv export`, `uv lock` and `uv python`.
+
+    The project's environment is a folder that no machine has: uv starts the interpreter of one that is there.
+    """
+    kept = {k: v for k, v in environ.items() if k not in _OVERRIDING | {"VIRTUAL_ENV"}}
+    return kept | {"NO_COLOR": "1", "UV_PROJECT_ENVIRONMENT": f"{os.devnull}/none"}
 
 
 def installing_env(environ: Mapping[str, str], epoch: int) -> dict[str, str]:
@@ -84,6 +88,23 @@ def installing_env(environ: Mapping[str, str], epoch: int) -> dict[str, str]:
     kept = {k: v for k, v in environ.items() if k not in _OVERRIDING | _RESOLVING | _BUILDING | {"VIRTUAL_ENV"}}
     # The last two are for build backends: the time they may write, and the order of what they keep in sets.
     return kept | {"UV_NO_INSTALLER_METADATA": "1", "SOURCE_DATE_EPOCH": str(epoch), "PYTHONHASHSEED": "0"}
+
+
+@contextmanager
+def unnamed_file(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the descriptor of a file that no folder has, and the path of it for a program that inherits it.
+
+    An index may have its password in its address: nobody finds such a file, and none is left when all are killed.
+    """
+    with tempfile.TemporaryFile() as file:
+        file.write(text.encode())
+        file.seek(0)
+        yield file.fileno(), f"/dev/fd/{file.fileno()}"
+
+
+def _show(line: str) -> None:
+    sys.stderr.write(f"{errors.printable(masked(line.rstrip()))}\n")
+    sys.stderr.flush()
 
 
 def image_argv(directory: Path, selection: Selection) -> list[str]:
@@ -110,19 +131,24 @@ def dependencies_argv(directory: Path, extra: str | None = None) -> list[str]:
     return argv if extra is None else [*argv, "--extra", extra]
 
 
-def check_argv(directory: Path, python: str | None, *, offline: bool) -> list[str]:
-    """Return the arguments that ask whether uv.lock matches the project."""
-    argv = ["lock", "--check", "--project", str(directory), "--no-python-downloads"]
-    if python is not None:
-        argv += ["--python", python]
+def check_argv(directory: Path, python: str, *, offline: bool) -> list[str]:
+    """Return the arguments that ask whether uv.lock matches the project.
+
+    uv would otherwise start the interpreter that the project's `.python-version` names.
+    """
+    argv = ["lock", "--check", "--project", str(directory), "--no-python-downloads", "--python", python]
     return [*argv, "--offline"] if offline else argv
 
 
-def find_python_argv(directory: Path, request: str | None) -> list[str]:
-    """Return the arguments that find the interpreter that the project, or `request`, asks for."""
-    argv = ["python", "find", "--no-python-downloads", "--project", str(directory)]
+def find_python_argv(directory: Path, request: str) -> list[str]:
+    """Return the arguments that find an interpreter by what a user or a file asks for.
+
+    With `--system`, uv does not start the interpreter of a `.venv` in or above the folder. Without a cache, it asks
+    the interpreters themselves: the project's uv.toml may name a folder of its own as the cache.
+    """
+    argv = ["python", "find", "--system", "--no-cache", "--no-python-downloads", "--project", str(directory)]
     # What a file asks for is never an option.
-    return argv if request is None else [*argv, "--", request]
+    return [*argv, "--", request]
 
 
 def install_argv(
@@ -130,7 +156,7 @@ def install_argv(
     prefix: Path,
     python: str,
     *,
-    settings: Path,
+    settings: str,
     environ: Mapping[str, str],
     platform: str = "",
     offline: bool = False,
@@ -143,7 +169,7 @@ def install_argv(
     """
     argv = ["pip", "install", "--python", python, "--prefix", str(prefix), "--no-deps", "--no-python-downloads"]
     argv += ["--link-mode", "copy", "--no-compile-bytecode", "--preview-features", "pylock"]
-    argv += ["--config-file", str(settings)]
+    argv += ["--config-file", settings]
     for path in what:
         argv += [str(path)] if path.is_dir() else ["--requirements", str(path)]
     argv += ["--python-platform", platform, "--only-binary", ":all:"] if platform else []
@@ -217,14 +243,22 @@ class Uv:
             raise errors.StaleLockError(lock)
         self._raise_for(done, argv)
 
-    def find_python(self, argv: Sequence[str]) -> str | None:
-        """Return the path of the interpreter, or None where uv finds none."""
-        done = self._run(argv, resolving_env(self.environ), check=False)
+    def find_python(self, argv: Sequence[str], cwd: Path | None = None) -> str | None:
+        """Return the path of the interpreter, or None where uv finds none; paths in the request start from `cwd`."""
+        done = self._run(argv, resolving_env(self.environ), cwd=cwd, check=False)
         return None if done.status else done.stdout.strip()
 
-    def install(self, argv: Sequence[str], *, cwd: Path, epoch: int, show: bool) -> None:
-        """Run `uv pip install` in `cwd`, whose uv.toml holds the settings; with `show`, uv reports progress itself."""
-        self._run(argv, installing_env(self.environ, epoch), cwd=cwd, show=show)
+    def install(
+        self, argv: Sequence[str], *, cwd: Path, epoch: int, show: bool, settings: int, lock: Path | None = None
+    ) -> None:
+        """Run `uv pip install` in `cwd` with the open file of its `settings`; with `show`, show what uv prints.
+
+        Raises LayerLockError where uv cannot read `lock` or its settings.
+        """
+        done = self._run(argv, installing_env(self.environ, epoch), cwd=cwd, show=show, check=False, files=(settings,))
+        if lock is not None and any(words in done.stderr for words in _UNREADABLE):
+            raise errors.LayerLockError(lock, f"uv cannot read it: {done.stderr.strip().splitlines()[-1].strip()}")
+        self._raise_for(replace(done, stderr="") if show else done, argv)
 
     def _run(
         self,
@@ -234,14 +268,14 @@ class Uv:
         cwd: Path | None = None,
         show: bool = False,
         check: bool = True,
+        files: Sequence[int] = (),
     ) -> process.Finished:
         _ = self.version
-        done = process.run([self.path, *argv], env=env, cwd=cwd, show=show)
+        done = process.run([self.path, *argv], env=env, cwd=cwd, show=_show if show else None, files=files)
         if check:
             self._raise_for(done, argv)
         return done
 
     def _raise_for(self, done: process.Finished, argv: Sequence[str]) -> None:
         if done.status:
-            command = masked(shlex.join([self.path, *argv]))
-            raise errors.UvFailedError(command, done.status, masked(done.stderr).strip())
+            raise errors.UvFailedError(shlex.join([self.path, *argv]), done.status, done.stderr.strip())

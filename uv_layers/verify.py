@@ -57,7 +57,7 @@ def problems(
         # The least that makes a folder a virtual environment, and all that is there.
         digests = {f"{lock.prefix.lstrip('/')}/{name}": "" for name in ("bin/python", "pyvenv.cfg")}
         digests |= {path: present.identity for path, present in on_disk.items() if present.identity}
-    wrong = [*_packages(found, added, lock), *_files(tree, lock.prefix, [*added, *found], digests, on_disk)]
+    wrong = [*_packages(found, added, lock, on_disk), *_files(tree, lock.prefix, [*added, *found], digests, on_disk)]
     times = Times.of(found, lock.times, latest)
     executable = None if made is None else made.executable
     wrong += [problem for present in on_disk.values() for problem in _metadata(present.entry, times, executable)]
@@ -73,7 +73,11 @@ def _identity(tree: Path, entry: seal.Entry, sha256: str) -> str:
     return seal.identity(tree / entry.path) if entry.is_link else sha256
 
 
-def _packages(found: list[Distribution], added: list[Distribution], lock: LayerLock) -> Iterator[tuple[str, str, str]]:
+def _packages(
+    found: list[Distribution], added: list[Distribution], lock: LayerLock, on_disk: Mapping[str, _Present]
+) -> Iterator[tuple[str, str, str]]:
+    if on_disk and lock.prefix.strip("/") not in {"", *on_disk}:
+        yield "other-prefix", "", f"nothing is below {lock.prefix}, the prefix of the lock"
     there = {distribution.name: distribution for distribution in found}
     for name, version in lock.versions.items():
         if name not in there:
@@ -134,8 +138,6 @@ def _files(
             folder = posixpath.dirname(folder)  # noqa: PLW2901 - up to the top
     for path in on_disk.keys() - wanted - folders:
         yield "added", path, "no RECORD has it"
-    if on_disk and prefix.strip("/") not in {"", *on_disk}:
-        yield "other-prefix", "", f"nothing is below {prefix}, the prefix of the lock"
 
 
 def _metadata(entry: seal.Entry, times: Times, executable: frozenset[str] | None) -> Iterator[tuple[str, str, str]]:

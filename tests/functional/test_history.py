@@ -142,7 +142,7 @@ def test_a_git_that_ends_before_it_was_asked_for_all_is_an_error(folder, commit,
     (tmp_path / "bin/git").write_text('#!/bin/sh\ncase "$*" in *cat-file*) read line ;; *) echo / ;; esac\n')
     (tmp_path / "bin/git").chmod(0o755)
     ending = Repository(folder, {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"})
-    with pytest.raises(ChildProcessError, match="git ended before it was asked for all"):
+    with pytest.raises(GitError, match="git ended before it was asked for all"):
         list(ending.contents(blobs))
 
 

@@ -342,7 +342,8 @@ def test_names_in_a_layer_lock_cannot_drive_the_terminal(run, tmp_path):
     for folder, version in ((old, "1.0"), (new, "\\u001c1.0\\u001d\\n")):
         folder.mkdir()
         packages = (
-            f'[[packages]]\nname = "a"\nversion = "{version}"\nvcs = {{ type = "git", url = "a", commit-id = "b" }}\n'
+            f'[[packages]]\nname = "a"\nversion = "{version}"\n'
+            f'vcs = {{ type = "git", url = "https://a", commit-id = "{"0" * 40}" }}\n'
         )
         own = f'[tool.uv-layers]\nprefix = "/{version}`\\u001b[31m"\n'
         (folder / "pylock.some.toml").write_text(f"{LOCK}{packages}{own}")
@@ -547,14 +548,22 @@ def test_what_is_built_runs_unless_builds_are_forbidden(stage, run, cold, evil, 
             "is not consistent with package name",
         ),
         ({"vcs": {"type": "git", "url": "https://host/a"}}, {}, "commit-id"),
-        ({"archive": {"url": "https://host/a.whl", "hashes": {}}}, {}, "hash"),
-        ({"archive": {"url": "https://host/a.whl", "hashes": {"sha256": SHA}}}, {"python": "x"}, ""),
+        ({"archive": {"url": "https://host/evil-1.0-py3-none-any.whl", "hashes": {}}}, {}, "hash"),
         (
-            {"archive": {"url": "https://host/a.whl", "hashes": {"sha256": SHA}}},
+            {"archive": {"url": "https://host/evil-1.0-py3-none-any.whl", "hashes": {"sha256": SHA}}},
+            {"python": "x"},
+            "",
+        ),
+        (
+            {"archive": {"url": "https://host/evil-1.0-py3-none-any.whl", "hashes": {"sha256": SHA}}},
             {"uv": {"python-downloads": 1}},
             "uv must",
         ),
-        ({"archive": {"url": "https://host/a.whl", "hashes": {"sha256": SHA}}}, {"uv": {"index": [{}]}}, "with a url"),
+        (
+            {"archive": {"url": "https://host/evil-1.0-py3-none-any.whl", "hashes": {"sha256": SHA}}},
+            {"uv": {"index": [{}]}},
+            "with a url",
+        ),
     ],
 )
 def test_a_lock_that_pins_nothing_or_says_too_much_is_refused(stage, run, table, own, says):

@@ -16,7 +16,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 """
 # Of other people's packages: Typer and what it cannot do without. (Some versions of it have click inside.)
 ALLOWED = {"annotated_doc", "click", "colorama", "shellingham", "typer", "typing_extensions"}
-OWN = {"uv_layers", "uv_layers.cli", "uv_layers.errors", "uv_layers.model"}
+OWN = {"uv_layers", "uv_layers.cli", "uv_layers.credentials", "uv_layers.errors", "uv_layers.model"}
 # Each costs more than all of the above, or is needed by commands alone.
 COSTLY = (
     "rich",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
 import stat
@@ -549,22 +550,25 @@ def test_a_tree_that_was_removed_is_made_again(project, run):
     assert (tree(folder, "heavy") / SITE / "numbers").is_dir()
 
 
-def test_a_damaged_record_makes_the_tree_again(project, run):
-    folder = project(APP)
-    run("install", "heavy", cwd=folder)
-    (folder / "layers/.uv-layers/heavy.json").write_text('{"key": ')
-    ended = run("install", "heavy", cwd=folder)
-    assert ended.status == 0
-    assert "up to date" not in ended.stderr
-
-
 def test_a_record_of_another_release_makes_the_tree_again(project, run):
     folder = project(APP)
     run("install", "heavy", cwd=folder)
-    (folder / "layers/.uv-layers/heavy.json").write_text("{}\n")
+    record = folder / "layers/.uv-layers/heavy.json"
+    record.write_text(json.dumps({"key": json.loads(record.read_text())["key"]}))
     ended = run("install", "heavy", cwd=folder)
     assert ended.status == 0
     assert "up to date" not in ended.stderr
+
+
+@pytest.mark.parametrize("text", ["{}", "null", '{"key": "x"}', '{"key": '])
+def test_a_record_that_uv_layers_did_not_write_makes_no_folder_ours(project, run, text):
+    folder = project(APP)
+    run("install", "heavy", cwd=folder)
+    (folder / "layers/.uv-layers/heavy.json").write_text(text)
+    (folder / "layers/heavy/precious").touch()
+    ended = run("install", "heavy", cwd=folder)
+    assert (ended.status, ended.stderr.startswith("error[not-ours]: ")) == (2, True)
+    assert (folder / "layers/heavy/precious").is_file()
 
 
 def test_what_a_killed_run_left_behind_is_cleared(project, run):

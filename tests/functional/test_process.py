@@ -37,9 +37,18 @@ def test_what_is_no_utf_8_is_replaced():
     assert done.stdout == "a\ufffdb"
 
 
-def test_standard_error_can_be_shown_as_it_comes(capfd):
-    done = process.run(_python("import sys; print('progress', file=sys.stderr)"), env=os.environ, show=True)
-    assert (done.stderr, capfd.readouterr().err) == ("", "progress\n")
+def test_standard_error_can_be_shown_line_by_line_as_it_comes(tmp_path):
+    # The program ends only when its first line was shown.
+    seen = tmp_path / "seen"
+    code = "import os, sys\nprint('a', file=sys.stderr, flush=True)\nwhile not os.path.exists(sys.argv[1]): pass\n"
+    lines = []
+
+    def show(line):
+        lines.append(line)
+        seen.touch()
+
+    done = process.run([*_python(f"{code}sys.exit('b')"), str(seen)], env=os.environ, show=show)
+    assert (done.status, done.stdout, done.stderr, lines) == (1, "", "a\nb\n", ["a\n", "b\n"])
 
 
 def test_a_program_is_never_run_by_a_shell():

@@ -288,7 +288,7 @@ def test_a_tree_from_elsewhere_holds_with_whatever_bytecode_it_has(tree, stage, 
 
 def test_a_record_of_another_hand_is_as_none(tree, stage, run):
     record = stage / "layers/.uv-layers/some.json"
-    record.write_text('{"key": "x", "interpreter": ["/python3.9"]}', encoding="utf-8")
+    record.write_text(f'{{"key": "{"0" * 64}", "interpreter": ["/python3.9"]}}', encoding="utf-8")
     assert run("verify", "some", cwd=stage).status == 0
     nowhere = run("env", "some", cwd=stage)
     assert (nowhere.status, nowhere.stderr[:17]) == (2, "error[not-built]:")

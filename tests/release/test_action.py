@@ -16,7 +16,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 INPUTS = {name: given["default"] for name, given in ACTION["inputs"].items()}
-[INSTALL, SCRIPT] = ACTION["runs"]["steps"]
+[INSTALL, DIFF, COMMENT] = ACTION["runs"]["steps"]
 MARKER = "<!-- uv-layers diff of . -->"
 JQ = '.[] | select(.user.type == "Bot" and (.body | startswith(env.MARKER))) | .id'
 
@@ -58,13 +58,24 @@ class Runner:
         return (self.folder / "summary").read_text(encoding="utf-8")
 
     def run(self, **changed: str) -> subprocess.CompletedProcess[str]:
-        """Run the script as GitHub runs what says `shell: bash`."""
+        """Run the steps as GitHub does: the last one only for a pull request, and after the others have succeeded."""
         (self.folder / "comments.json").write_text(json.dumps(self.comments), encoding="utf-8")
         values = {"BASE": INPUTS["base"], "PROJECT": INPUTS["project"], "NUMBER": "7", "GH_TOKEN": "t0ken"} | changed
-        assert values.keys() == SCRIPT["env"].keys()
+        output = self.folder / "output"
+        output.write_text("", encoding="utf-8")
+        done = self._step(DIFF, values)
+        if done.returncode or not values["NUMBER"]:
+            return done
+        assert COMMENT["if"] == "github.event.pull_request.number"
+        return self._step(
+            COMMENT, values | {"STATUS": output.read_text(encoding="utf-8").strip().removeprefix("status=")}
+        )
+
+    def _step(self, step, values) -> subprocess.CompletedProcess[str]:
         environ = {
             **os.environ,
-            **values,
+            **{name: values[name] for name in step["env"]},
+            "GITHUB_OUTPUT": str(self.folder / "output"),
             "PATH": os.pathsep.join([str(self.folder / "bin"), os.environ["PATH"]]),
             "GITHUB_REPOSITORY": "some/shop",
             "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
@@ -72,7 +83,7 @@ class Runner:
             "UV_LAYERS_UV": uv.find_uv_bin(),
         }
         script = self.folder / "script.sh"
-        script.write_text(SCRIPT["run"], encoding="utf-8")
+        script.write_text(step["run"], encoding="utf-8")
         argv = ["bash", "--noprofile", "--norc", "-eo", "pipefail", script]
         return subprocess.run(argv, cwd=self.work, env=environ, capture_output=True, text=True, check=False)
 
@@ -219,6 +230,11 @@ def test_what_cannot_be_compared_fails_and_nothing_is_written(runner, changed, s
     assert words in done.stderr
     assert not (runner.work / "injected").exists()
     assert runner.calls == []
+
+
+def test_the_token_is_for_the_step_that_comments_and_no_other():
+    assert [step for step in ACTION["runs"]["steps"] if "inputs.token" in json.dumps(step)] == [COMMENT]
+    assert "uv-layers/bin" not in COMMENT["run"]
 
 
 def test_the_installation_is_of_the_revision_of_the_action():

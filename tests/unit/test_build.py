@@ -95,7 +95,7 @@ def test_the_files_change_the_stamp(build, inputs):
 def _record(build, path, **changes):
     status = path.stat()
     record = {
-        "key": "key",
+        "key": "0" * 64,
         "stamp": "stamp",
         "interpreter": [str(path), status.st_mtime_ns, status.st_size],
         "packages": 2,

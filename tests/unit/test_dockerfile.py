@@ -8,6 +8,7 @@ from textwrap import dedent
 
 import pytest
 
+from uv_layers import credentials
 from uv_layers.dockerfile import Recipe, Stage, bake, beside, complete, snippet, stage_names, updated
 from uv_layers.errors import MarksError, UsageError
 from uv_layers.uv import MINOR
@@ -533,7 +534,9 @@ def test_what_is_no_image_is_refused(name):
     for recipe in (*recipes, _recipe(layers=(Stage("heavy", name),))):
         with pytest.raises(UsageError) as caught:
             complete(recipe)
-        assert str(caught.value) == f"{name!r} is not a valid image name; give one such as registry/name:tag"
+        # A name with an @ may have a password in it.
+        shown = credentials.masked(repr(name))
+        assert str(caught.value) == f"{shown} is not a valid image name; give one such as registry/name:tag"
 
 
 @pytest.mark.parametrize("name", IMAGES)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import itertools
 import json
 import os
+import re
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -12,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from uv_layers import fs
-from uv_layers.errors import IncompleteTreeError, NotOursError
+from uv_layers.errors import IncompleteTreeError, NotOursError, UsageError
 from uv_layers.fs import STATE, LayersFolder, write_atomically
 
 
@@ -194,7 +197,7 @@ def folder(tmp_path) -> LayersFolder:
 
 
 def _record(text):
-    return {"key": text, "files": 1}
+    return {"key": hashlib.sha256(text.encode()).hexdigest(), "text": text, "files": 1}
 
 
 def _put(folder, layer="heavy", text="new", record=None):
@@ -230,7 +233,7 @@ def test_a_tree_takes_the_place_of_the_old_one_and_nothing_of_that_is_left(folde
 
 def test_a_tree_that_loses_files_while_it_is_put_in_place_is_no_tree(folder):
     with pytest.raises(IncompleteTreeError):
-        _put(folder, record={"files": 2})
+        _put(folder, record={**_record("new"), "files": 2})
     assert (folder.record("heavy"), folder.tree("heavy").exists()) == (None, False)
     _put(folder)
     assert folder.record("heavy") == _record("new")
@@ -353,8 +356,8 @@ def test_a_put_that_ends_half_way_says_no_more_than_is_true_and_can_be_made_agai
     monkeypatch.setattr(Path, "rename", fail)
     with pytest.raises(OSError, match="No space left"):
         _put(folder)
-    assert folder.record("heavy") is None
-    assert json.loads((folder.path / STATE / "heavy.json").read_text(encoding="utf-8")) is None
+    assert folder.record("heavy") == (None if step == 2 else {"key": _record("new")["key"]})
+    assert json.loads((folder.path / STATE / "heavy.json").read_text(encoding="utf-8")).keys() == {"key"}
     monkeypatch.undo()
     _put(folder)
     assert (_text(folder), folder.record("heavy")) == ("new", _record("new"))
@@ -433,7 +436,9 @@ def test_a_tree_that_was_removed_has_no_record_and_is_made_again(folder):
     assert _text(folder) == "new"
 
 
-@pytest.mark.parametrize("data", [b"null", b"[1]", b"{", b"", b"\xff"])
+@pytest.mark.parametrize(
+    "data", [b"null", b"[1]", b"{", b"", b"\xff", b"{}", b'{"key": 1}', b'{"key": "x"}', b'{"digest": "x"}']
+)
 def test_a_record_that_says_nothing_is_none(folder, data):
     _put(folder)
     (folder.path / STATE / "heavy.json").write_bytes(data)
@@ -442,22 +447,61 @@ def test_a_record_that_says_nothing_is_none(folder, data):
 
 def test_a_record_may_be_written_anew_for_a_tree_that_stays(folder):
     _put(folder)
-    folder.rewrite_record("heavy", {"key": "other"})
-    assert folder.record("heavy") == {"key": "other"}
+    folder.rewrite_record("heavy", _record("other"))
+    assert folder.record("heavy") == _record("other")
     assert _text(folder) == "new"
-    assert json.loads((folder.path / STATE / "heavy.json").read_text(encoding="utf-8")) == {"key": "other"}
+    assert json.loads((folder.path / STATE / "heavy.json").read_text(encoding="utf-8")) == _record("other")
 
 
-@pytest.mark.parametrize("name", [f"{STATE}/heavy.lock", f"{STATE}/.heavy.json.uv-layers"])
-def test_no_link_leads_what_is_written_away(folder, name):
+@pytest.mark.parametrize("name", ["heavy.lock", ".heavy.json.new", "heavy.json", "heavy.staging", "."])
+@pytest.mark.parametrize("kind", ["file", "folder", "nothing"])
+def test_no_link_in_the_folder_is_followed(folder, name, kind):
+    _put(folder)
     outside = folder.path.parent / "outside"
-    outside.write_text("as it was")
-    link = folder.path / name
-    link.parent.mkdir(parents=True)
+    if kind == "file":
+        outside.write_text("as it was")
+    elif kind == "folder":
+        outside.mkdir()
+    link = folder.path / STATE / name
+    if name == ".":
+        shutil.rmtree(link)
+    link.unlink(missing_ok=True)
     link.symlink_to(outside)
-    with pytest.raises(OSError, match=link.name):
+    with pytest.raises(NotOursError, match=re.escape(str(folder.path))):
         _put(folder)
-    assert outside.read_text(encoding="utf-8") == "as it was"
+    assert kind != "file" or outside.read_text(encoding="utf-8") == "as it was"
+    assert kind != "folder" or list(outside.iterdir()) == []
+    assert kind != "nothing" or not outside.exists()
+    assert folder.was_left("heavy") == (name == "heavy.staging")
+
+
+def test_a_link_in_the_place_of_a_lock_keeps_nobody_from_reading(folder):
+    _put(folder)
+    lock = folder.path / STATE / "heavy.lock"
+    lock.unlink()
+    lock.symlink_to(folder.path.parent)
+    with folder.reading(["heavy"]):
+        assert _text(folder) == "new"
+
+
+@pytest.mark.parametrize("data", [b"null", b"{}", b'{"key": "x"}'])
+def test_a_record_that_uv_layers_cannot_have_written_makes_no_tree_ours(folder, data):
+    (folder.path / STATE).mkdir(parents=True)
+    folder.tree("heavy").mkdir()
+    _file(folder.tree("heavy") / "file")
+    (folder.path / STATE / "heavy.json").write_bytes(data)
+    with pytest.raises(NotOursError):
+        _put(folder)
+    assert _text(folder) == "precious"
+
+
+def test_a_layers_folder_that_is_a_link_to_nothing_is_an_error_with_a_next_step(folder):
+    folder.path.symlink_to("gone")
+    with pytest.raises(UsageError, match="is a link to gone, which is not there; make it, or choose another"):
+        _put(folder)
+    (folder.path.parent / "gone").mkdir()
+    _put(folder)
+    assert _text(folder) == "new"
 
 
 def test_a_state_that_is_elsewhere_is_not_ours(folder):

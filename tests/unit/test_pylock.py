@@ -9,7 +9,7 @@ import tomli
 import tomli_w
 from packaging.pylock import Pylock
 
-from uv_layers import pylock
+from uv_layers import layer_lock, pylock
 from uv_layers.errors import (
     ConfigError,
     LayerLockError,
@@ -222,13 +222,12 @@ def test_a_wheel_keeps_what_installs_it_and_its_size(target):
                     "upload-time": UPLOADED,
                     "url": f"{INDEX}/demo-1.0-py3-none-any.whl",
                     "size": 10,
-                    "hashes": {"sha256": SHA, "sha512": "b" * 128},
+                    "hashes": {"sha512": "b" * 128},
                 }
             ],
         },
         index="https://index.example/simple",
     )
-    assert list(package.table["wheels"][0]["hashes"]) == ["sha256", "sha512"]
 
 
 @pytest.mark.parametrize(
@@ -236,7 +235,7 @@ def test_a_wheel_keeps_what_installs_it_and_its_size(target):
     [
         {"url": f"{INDEX}/demo-1.0%2Bcu124-py3-none-any.whl"},
         {"url": f"{INDEX}/demo-1.0%2bcu124-py3-none-any.whl#sha256=x"},
-        {"url": f"{INDEX}/demo-1.0+cu124-py3-none-any.whl?token=a-b-c"},
+        {"url": f"{INDEX}/demo-1.0+cu124-py3-none-any.whl?branch=a-b-c"},
         {"path": "wheels/demo-1.0+cu124-py3-none-any.whl"},
         {"name": "demo-1.0+cu124-py3-none-any.whl", "url": f"{INDEX}/download?id=3"},
     ],
@@ -395,7 +394,7 @@ def test_a_local_folder_whose_version_is_dynamic_has_none(target):
     assert _only(target, _package(version=None, directory={"path": "."})).version is None
 
 
-@pytest.mark.parametrize("hashes", [{}, None], ids=["empty", "left out"])
+@pytest.mark.parametrize("hashes", [{}, None, {"md5": "0" * 32}], ids=["empty", "left out", "weak"])
 def test_a_file_without_a_hash_is_refused(target, hashes):
     wheel = {"url": f"{INDEX}/demo-1.0-py3-none-any.whl"} | ({} if hashes is None else {"hashes": hashes})
     with pytest.raises(UnsupportedSourceError):
@@ -635,14 +634,14 @@ def test_a_layer_lock_is_read_as_it_was_written(tmp_path, target, settings):
     lock = _lock(target, *TABLES, prefix="/app/.venv", settings=settings)
     path = tmp_path / "pylock.heavy.toml"
     path.write_text(lock.text, encoding="utf-8")
-    assert pylock.read_layer_lock(path, "heavy") == lock
-    assert pylock.check_target(lock, path, target) is None
+    assert layer_lock.read(path, "heavy") == lock
+    assert layer_lock.for_target(lock, path, target) is lock
 
 
 def test_a_pylock_of_another_tool_is_a_layer_lock_with_the_default_prefix(tmp_path):
     path = tmp_path / "pylock.heavy.toml"
     path.write_text(_text(_package(wheels=_wheels("py3-none-any"))), encoding="utf-8")
-    lock = pylock.read_layer_lock(path, "heavy")
+    lock = layer_lock.read(path, "heavy")
     assert (lock.layer, lock.prefix, lock.settings) == ("heavy", "/usr/local", {})
     assert (lock.versions, lock.wheels) == ({"demo": "1.0"}, {"demo": f"sha256:{SHA}"})
 
@@ -651,10 +650,6 @@ def test_a_pylock_of_another_tool_is_a_layer_lock_with_the_default_prefix(tmp_pa
     ("table", "wheel"),
     [
         (_package(wheels=_wheels("py3-none-any")), f"sha256:{SHA}"),
-        (
-            _package(wheels=[_file("demo-1.0-py3-none-any.whl", hashes={"sha512": "b" * 128, "sha256": SHA})]),
-            f"sha256:{SHA}",
-        ),
         (_package(archive=_file("demo-1.0-py3-none-any.whl")), f"sha256:{SHA}"),
         (_package(archive=_file("demo-1.0.tar.gz")), None),
         (_package(sdist=_file("demo-1.0.tar.gz")), None),
@@ -662,12 +657,12 @@ def test_a_pylock_of_another_tool_is_a_layer_lock_with_the_default_prefix(tmp_pa
         (_package(wheels=_wheels("py2-none-any", "py3-none-any")), None),
         (_package(vcs=_vcs()), None),
     ],
-    ids=["wheel", "two hashes", "archived wheel", "archive", "sdist", "wheel or sdist", "either of two", "commit"],
+    ids=["wheel", "archived wheel", "archive", "sdist", "wheel or sdist", "either of two", "commit"],
 )
 def test_the_content_of_a_package_is_known_where_it_can_only_be_one_wheel(tmp_path, table, wheel):
     path = tmp_path / "pylock.heavy.toml"
     path.write_text(_text(table), encoding="utf-8")
-    assert pylock.read_layer_lock(path, "heavy").wheels == ({} if wheel is None else {"demo": wheel})
+    assert layer_lock.read(path, "heavy").wheels == ({} if wheel is None else {"demo": wheel})
 
 
 def test_a_lock_can_be_narrowed_to_one_package_and_stays_valid(target):
@@ -767,7 +762,7 @@ def test_what_is_no_layer_lock_is_an_error_that_says_why(tmp_path, text, problem
     path = tmp_path / "pylock.heavy.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(LayerLockError, match=re.escape(problem)) as caught:
-        pylock.read_layer_lock(path, "heavy")
+        layer_lock.read(path, "heavy")
     assert str(caught.value).startswith(f"{path}: ")
     assert str(caught.value).endswith("; make it again with `uv-layers export`")
 
@@ -786,19 +781,19 @@ def test_a_layer_lock_that_was_tampered_with_is_an_error(tmp_path, text):
     path = tmp_path / "pylock.heavy.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(LayerLockError):
-        pylock.read_layer_lock(path, "heavy")
+        layer_lock.read(path, "heavy")
 
 
 def test_a_layer_lock_that_is_no_text_is_an_error(tmp_path):
     path = tmp_path / "pylock.heavy.toml"
     path.write_bytes(b"\xff")
     with pytest.raises(LayerLockError, match="utf-8"):
-        pylock.read_layer_lock(path, "heavy")
+        layer_lock.read(path, "heavy")
 
 
 def test_a_layer_lock_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(UnreadableFileError, match="No such file or directory"):
-        pylock.read_layer_lock(tmp_path / "pylock.heavy.toml", "heavy")
+        layer_lock.read(tmp_path / "pylock.heavy.toml", "heavy")
 
 
 @pytest.mark.parametrize(
@@ -806,7 +801,6 @@ def test_a_layer_lock_that_is_not_there_is_an_error(tmp_path):
     [
         ("linux/amd64", "3.12.0", True),
         ("linux/amd64", "3.12.11", True),
-        ("x86_64-unknown-linux-musl", "3.12", True),
         ("linux/amd64", "3.13", False),
         ("linux/arm64", "3.12", False),
     ],
@@ -815,26 +809,26 @@ def test_a_layer_lock_is_for_targets_like_its_own(tmp_path, target, platform, py
     lock, other = _lock(target, *TABLES), of_platform(platform, python)
     path = tmp_path / "pylock.heavy.toml"
     if fits:
-        assert pylock.check_target(lock, path, other) is None
+        assert layer_lock.for_target(lock, path, other) is lock
         return
     with pytest.raises(PythonMismatchError) as caught:
-        pylock.check_target(lock, path, other)
+        layer_lock.for_target(lock, path, other)
     assert str(caught.value) == (
         f"{path} needs Python ==3.12.* where "
-        'implementation_name == "cpython" and platform_machine == "x86_64" and sys_platform == "linux", '
+        "implementation_name == 'cpython' and platform_machine == 'x86_64' and sys_platform == 'linux', "
         f"the target is {other}; name another one with --python"
     )
 
 
 def test_a_lock_that_says_nothing_of_a_target_is_for_any(tmp_path, target):
     lock = LayerLock("heavy", "/usr/local", _nothing(""))
-    assert pylock.check_target(lock, tmp_path / "pylock.heavy.toml", target) is None
+    assert layer_lock.for_target(lock, tmp_path / "pylock.heavy.toml", target) is lock
 
 
 def test_a_lock_for_another_python_alone_says_so(tmp_path, target):
     text = 'lock-version = "1.0"\ncreated-by = "x"\nrequires-python = ">=3.13"\npackages = []\n'
     with pytest.raises(PythonMismatchError, match=r"needs Python >=3\.13 where any platform"):
-        pylock.check_target(LayerLock("heavy", "/usr/local", text), tmp_path, target)
+        layer_lock.for_target(LayerLock("heavy", "/usr/local", text), tmp_path, target)
 
 
 # Several exports, locks of an environment and of the project, and another platform.
@@ -887,10 +881,10 @@ def test_the_lock_of_an_environment_has_no_packages_and_is_read_as_one(target, t
     assert (lock.kind, lock.versions) == ("environment", {})
     path = tmp_path / "pylock.venv.toml"
     path.write_text(lock.text, encoding="utf-8")
-    assert pylock.read_layer_lock(path, "venv") == lock
+    assert layer_lock.read(path, "venv") == lock
     # Only true is true: other tools may have other tables of that name.
     path.write_text(lock.text.replace("environment = true", 'environment = "yes"'), encoding="utf-8")
-    assert pylock.read_layer_lock(path, "venv").kind == "packages"
+    assert layer_lock.read(path, "venv").kind == "packages"
 
 
 def test_the_lock_of_the_project_knows_its_folders_and_is_read_by_nobody(target, tmp_path):
@@ -903,7 +897,7 @@ def test_the_lock_of_the_project_knows_its_folders_and_is_read_by_nobody(target,
     path = tmp_path / "pylock.app.toml"
     path.write_text(lock.text, encoding="utf-8")
     with pytest.raises(LayerLockError, match="demo comes from a local folder, which has no hash"):
-        pylock.read_layer_lock(path, "app")
+        layer_lock.read(path, "app")
 
 
 def _locked(*tables):
@@ -926,10 +920,10 @@ def test_for_another_platform_nothing_is_built(table, message):
     at = of_platform("linux/arm64", "3.12")
     locks = [_locked(), _locked(table)]
     if message is None:
-        assert pylock.check_wheels(locks, at) is None
+        assert layer_lock.check_wheels(locks, at) is None
         return
     with pytest.raises(NoWheelError) as caught:
-        pylock.check_wheels(locks, at)
+        layer_lock.check_wheels(locks, at)
     assert str(caught.value) == (
         f"{message} has no wheel for CPython 3.12 on linux aarch64, "
         "and nothing is built for a platform that is not here; make its layer there, or a wheel of it"
@@ -947,7 +941,7 @@ def _lock_of(tmp_path, **document):
 
 def test_the_tags_of_a_wheel_are_not_multiplied_without_end(target):
     many = ".".join(f"py{number}" for number in range(60))
-    fits, more = (f"demo-1.0-py3.{many}-none-{platforms}.whl" for platforms in ("any.b.c", "any.b.c.d"))
+    fits, more = (f"demo-1.0-py3.{many}-none-{platforms}.whl" for platforms in ("any", "any.b"))
     assert _only(target, _package(wheels=[_file(fits)])).table["wheels"][0]["url"].endswith(fits)
     with pytest.raises(NoWheelError):
         _only(target, _package(wheels=[_file(more)]))
@@ -956,25 +950,6 @@ def test_the_tags_of_a_wheel_are_not_multiplied_without_end(target):
 def test_the_name_of_a_wheel_may_be_encoded_in_its_url(target):
     name = "demo%2D1.0%2Bcpu%2Dpy3%2Dnone%2Dany.whl"
     assert _only(target, _package(version="1.0+cpu", wheels=[_file(name)])).built is False
-
-
-@pytest.mark.parametrize("key", ["name", "path", "url"])
-def test_the_tags_of_all_wheels_of_a_lock_are_not_multiplied_without_end(tmp_path, key):
-    many = "-".join(".".join(f"{kind}{number}" for number in range(80)) for kind in "abc")
-    wheel = {"url": "a", key: f"b/demo-1.0-{many}.whl", "hashes": {"sha256": SHA}}
-    path = _lock_of(tmp_path, packages=[{"name": "demo", "version": "1.0", "wheels": [wheel]}])
-    with pytest.raises(LayerLockError, match="too many tags"):
-        pylock.read_layer_lock(path, "some")
-
-
-@pytest.mark.parametrize("key", ["environments", "requires-python", "marker"])
-def test_the_markers_of_a_lock_are_not_without_end(tmp_path, key):
-    long = "os_name == 'a'" + " or os_name == 'a'" * 30_000
-    vcs = {"type": "git", "url": "a", "commit-id": "b"}
-    package = {"name": "demo", "vcs": vcs, **({key: long} if key == "marker" else {})}
-    more = {} if key == "marker" else {key: [long] if key == "environments" else long}
-    with pytest.raises(LayerLockError, match="its markers are too long"):
-        pylock.read_layer_lock(_lock_of(tmp_path, packages=[package], **more), "some")
 
 
 @pytest.mark.parametrize(
@@ -987,11 +962,11 @@ def test_the_markers_of_a_lock_are_not_without_end(tmp_path, key):
 )
 def test_what_a_lock_says_to_uv_layers_has_a_form(tmp_path, own, says):
     with pytest.raises((ConfigError, LayerLockError), match=re.escape(says)):
-        pylock.read_layer_lock(_lock_of(tmp_path, tool={"uv-layers": own}), "some")
+        layer_lock.read(_lock_of(tmp_path, tool={"uv-layers": own}), "some")
 
 
 @pytest.mark.parametrize("more", [{"environments": ["extra == 'x'"]}, {"requires-python": f"=={'9' * 5000}"}])
 def test_what_cannot_be_compared_with_a_target_is_refused(tmp_path, target, more):
     path = _lock_of(tmp_path, **more)
     with pytest.raises(LayerLockError):
-        pylock.check_target(pylock.read_layer_lock(path, "some"), path, target)
+        layer_lock.for_target(layer_lock.read(path, "some"), path, target)
