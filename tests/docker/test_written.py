@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 pytestmark = pytest.mark.docker
@@ -76,3 +78,64 @@ def test_bake(context, bake, docker):
     said = bake(context, "layers", "--set", "*.output=type=cacheonly").stderr
     assert "uv-layers install low" in said
     assert "uv-layers install high" in said
+
+
+def test_the_blocks_of_a_dockerfile_with_another_escape_character(context, docker):
+    context.write("# escape=`\n" + BY_HAND)
+    context.dockerfile("--write", "Dockerfile")
+    assert context.build().run().splitlines() == SAID
+
+
+@pytest.mark.parametrize(
+    "use", ["FROM {}", "FROM --platform=$BUILDPLATFORM {}", "FROM python:3.12-slim-bookworm\nCOPY --from={} /mark /"]
+)
+def test_an_image_with_the_name_of_a_layer_is_the_image(project, web, image_of, docker, use):
+    web.wheel("hello", script=True)
+    name = f"layer{uuid.uuid4().hex[:12]}"
+    made = image_of("FROM python:3.12-slim-bookworm\nRUN touch /mark\n")
+    docker("tag", made, name)
+    try:
+        context = project(f"""
+            [project]
+            name = "app"
+            version = "1.0"
+            requires-python = ">=3.10"
+
+            [dependency-groups]
+            {name} = ["hello"]
+
+            [tool.uv]
+            default-groups = ["{name}"]
+        """)
+        stages, copies = context.dockerfile("--snippet").split("\n# In the final stage")
+        context.write(f"{stages}\n{use.format(name)}\n{copies.partition(chr(10))[2]}")
+        context.dockerfile("--write", "Dockerfile")
+        assert context.build().run("sh", "-c", "hello && ls /mark && ls -d /build || true").splitlines() == [
+            "hello 1.0",
+            "/mark",
+        ]
+    finally:
+        docker("image", "rm", name)
+
+
+NAMES = [
+    "b[1].py",
+    "b1.py",
+    "a$HOME.py",
+    "q?.py",
+    "it's.py",
+    'a "b".py',
+    "back\\slash.py",
+    "!x.py",
+    " y ",
+    "$(id).py",
+    "é.py",
+]
+
+
+def test_files_of_any_name_are_copied(context):
+    for name in NAMES:
+        context.write(name, name)
+    context.write(context.dockerfile(*(word for name in NAMES for word in ("--copy", name))))
+    found = context.build().run("sh", "-c", 'cd /app; for file in *; do printf "<%s>\\n" "$(cat "$file")"; done')
+    assert sorted(found.splitlines()) == sorted(f"<{name}>" for name in NAMES)

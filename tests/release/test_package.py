@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import uv_layers
+from uv_layers.uv import MINOR
 
 ROOT = Path(__file__).parents[2]
 VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "uv_layers/__init__.py").read_text("utf-8"), re.MULTILINE)[1]
@@ -112,3 +114,9 @@ def test_what_the_tests_import_is_what_is_released(dist):
     assert {name: (place / name).read_bytes() for name in package} == package
     # And so is the command.
     assert Path(shutil.which("uv-layers", path=str(Path(sys.executable).parent))).parent == Path(sys.executable).parent
+
+
+def test_dockerfiles_get_no_newer_uv_than_the_one_that_the_tests_run_with():
+    # Equal on the day of a release. uv may move on after it, and a Dockerfile does not.
+    tested = importlib.metadata.version("uv").split(".")[:2]
+    assert tuple(map(int, MINOR.split("."))) <= tuple(map(int, tested))

@@ -11,6 +11,7 @@ from uv_layers.errors import UvNotFoundError
 from uv_layers.model import Selection
 from uv_layers.uv import (
     MINIMUM,
+    MINOR,
     Uv,
     check_argv,
     dependencies_argv,
@@ -298,3 +299,7 @@ def test_the_oldest_uv_is_the_one_that_is_required():
     project = tomli.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     [required] = [r for r in map(Requirement, project["dependencies"]) if r.name == "uv"]
     assert str(required.specifier) == f">={'.'.join(map(str, MINIMUM))}"
+
+
+def test_a_dockerfile_gets_a_uv_that_is_new_enough():
+    assert tuple(map(int, MINOR.split("."))) >= MINIMUM[:2]
