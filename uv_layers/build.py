@@ -202,8 +202,7 @@ class Build:
                 offline=self.options.offline,
                 verbose=self.options.verbose,
             )
-            refusable = None if lock.folders else self.root / file.name
-            uv.install(argv, cwd=work, epoch=self.epoch, show=self.show, settings=settings, lock=refusable)
+            uv.install(argv, cwd=work, epoch=self.epoch, show=self.show, settings=settings, lock=lock.path)
 
     def _make_environment(self, at: Target, folder: Path, prefix: str) -> None:
         """Make a virtual environment at `folder` that works at `prefix`."""

@@ -320,7 +320,7 @@ class LayerLock:
     """The lock of one layer: what it installs, where, and the text that is its identity.
 
     `versions` has every package; `wheels` has the hash of each that is one wheel, the others are built. That of the
-    project is in no file; `folders` are what it installs.
+    project is in no file; `folders` are what it installs. `path` is the file that the lock was read from, if any.
     """
 
     layer: str
@@ -331,6 +331,7 @@ class LayerLock:
     settings: Mapping[str, Any] = field(default_factory=dict)
     kind: str = "packages"
     folders: tuple[Path, ...] = ()
+    path: Path | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

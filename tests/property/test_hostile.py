@@ -92,7 +92,10 @@ LOCK = {
         },
         {"name": "built", "version": "1.0", "sdist": {"path": "vendor/built-1.0.tar.gz", "hashes": {"sha256": SHA}}},
         {"name": "tool", "vcs": {"type": "git", "url": "https://git.example/tool", "commit-id": "0" * 40}},
-        {"name": "one", "archive": {"url": "https://files.example/one-1.0-py3-none-any.whl", "size": 1, "hashes": {"sha256": SHA}}},
+        {
+            "name": "one",
+            "archive": {"url": "https://files.example/one-1.0-py3-none-any.whl", "size": 1, "hashes": {"sha256": SHA}},
+        },
     ],
     "tool": {
         "uv-layers": {
