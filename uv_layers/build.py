@@ -225,11 +225,10 @@ class Build:
                 offline=self.options.offline,
                 verbose=self.options.verbose,
             )
-            refusable = None if lock.folders else self.root / file.name
             # Build backends write no later time than this into the files that they generate.
             epoch = DEFAULT if self.latest is None else self.latest
             with in_local_site(tree, lock.prefix, at):
-                uv.install(argv, cwd=work, epoch=epoch, show=self.show, settings=settings, lock=refusable)
+                uv.install(argv, cwd=work, epoch=epoch, show=self.show, settings=settings, lock=lock.path)
         scheme.arrange(tree, lock.prefix, at)
 
     def _make_environment(self, at: Target, folder: Path, prefix: str) -> None:

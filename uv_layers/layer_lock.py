@@ -48,7 +48,7 @@ def read(path: Path, layer: str) -> LayerLock:
         problem = f'must be an absolute path such as "/usr/local", not {errors.shown(prefix)}'
         raise errors.ConfigError(str(path), "tool.uv-layers.prefix", problem)
     kind = "environment" if own.get("environment") is True else "packages"
-    return replace(pylock.lock_of(layer, prefix, text, document.get("packages", []), settings), kind=kind)
+    return replace(pylock.lock_of(layer, prefix, text, document.get("packages", []), settings), kind=kind, path=path)
 
 
 def for_target(lock: LayerLock, path: Path, target: Target) -> LayerLock:
@@ -99,7 +99,7 @@ def for_target(lock: LayerLock, path: Path, target: Target) -> LayerLock:
     if narrow == document.get("packages"):
         return lock
     text = tomli_w.dumps({**document, "packages": narrow})
-    return replace(pylock.lock_of(lock.layer, lock.prefix, text, narrow, lock.settings), kind=lock.kind)
+    return replace(pylock.lock_of(lock.layer, lock.prefix, text, narrow, lock.settings), kind=lock.kind, path=path)
 
 
 def check_wheels(locks: Iterable[LayerLock], target: Target) -> None:

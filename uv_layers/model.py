@@ -324,7 +324,7 @@ class LayerLock:
 
     `versions` has every package, `wheels` the hash of each package that is one wheel (the others are built), and
     `times` the upload time of the package's file, in seconds since 1970, where the lock gives it. The lock of the
-    project itself is in no file; `folders` are what it installs.
+    project itself is in no file; `folders` are what it installs. `path` is the file that the lock was read from, if any.
     """
 
     layer: str
@@ -336,6 +336,7 @@ class LayerLock:
     kind: str = "packages"
     folders: tuple[Path, ...] = ()
     times: Mapping[str, int] = field(default_factory=dict)
+    path: Path | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
