@@ -202,7 +202,6 @@ class Build:
             settings=settings,
             environ=self.environ,
             platform=at.platform,
-            offline=self.options.offline,
             verbose=self.options.verbose,
         )
         uv.install(argv, cwd=work, epoch=self.epoch, show=self.show)

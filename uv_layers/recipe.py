@@ -9,7 +9,6 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import __version__, errors, planner
-from uv_layers import plan as planning
 from uv_layers.dockerfile import PROJECT, Recipe, Stage
 from uv_layers.model import ENVIRONMENT, Options, Project, is_environment, normalised, resolved
 from uv_layers.uv import Uv
@@ -24,10 +23,9 @@ def recipe_of(options: Options, current: Project, named: Sequence[str], told: Ma
 
     Raises UsageError for a file that is outside of the build context.
     """
-    specs = planning.specs(current, options.selection, named)
+    specs, on_top, _ = planner.layers_of(options, current, named)
     own = current.config.project
     prefix = planner.prefix_of(options, current.config.prefix)
-    on_top = planning.named_specs(named, planning.names(current, specs, prefix), current.groups)
     stages = [Stage(ENVIRONMENT)] * is_environment(prefix)
     stages += [Stage(spec.name, spec.image, spec.system_packages) for spec in (*specs, *on_top)]
     names = [stage.layer for stage in stages]
@@ -71,26 +69,33 @@ def _image_python(current: Project, options: Options) -> str:
     match = re.fullmatch(r"(?:cpython@?)?(3\.\d+)(?:\.\d+)?", options.python or current.python_request or "")
     if match is not None:
         return match[1]
-    return planner.interpreter(Uv.find(options.environ), options, current.directory, current).python
+    uv = Uv.find(options.environ, offline=options.offline)
+    return planner.interpreter(uv, options, current.directory, current).python
 
 
 def _export_arguments(options: Options, current: Project) -> list[str]:
     """Return the arguments that make `uv-layers export` in the builder choose what is chosen here."""
     words = _chosen(options, current, ".")
     words += ["--frozen"] if options.frozen or current.unchecked else []
-    if current.chosen:
-        words += [word for name in options.packages for word in ("--package", name)]
-    elif current.directory != current.lock_root:
-        words += ["--project", in_context(current.directory, current.lock_root), "--output", "."]
-    return words
+    packages = _packages(options, current)
+    folder = current.start if packages else current.directory
+    if folder != current.lock_root:
+        words += ["--project", in_context(folder, current.lock_root), "--output", "."]
+    return words + packages
 
 
 def _install_arguments(options: Options, current: Project) -> list[str]:
     """Return the arguments that make `uv-layers install` install the project, whose sources are in a folder there."""
-    where = in_context(current.directory, current.lock_root)
+    packages = _packages(options, current)
+    where = in_context(current.start if packages else current.directory, current.lock_root)
     words = ["--project", posixpath.normpath(f"{PROJECT}/{where}"), "--layers-dir", "layers", "--frozen"]
-    words += [word for name in options.packages for word in ("--package", name) if current.chosen]
-    return [*words, *_chosen(options, current, PROJECT)]
+    return [*words, *packages, *_chosen(options, current, PROJECT)]
+
+
+def _packages(options: Options, current: Project) -> list[str]:
+    """Return the `--package` options, unless they name the one project that is in the folder anyway."""
+    one = len(options.packages) == 1 and current.source.name in options.packages
+    return [] if one else [word for name in options.packages for word in ("--package", name)]
 
 
 def _chosen(options: Options, current: Project, root: str) -> list[str]:

@@ -475,7 +475,7 @@ CASES = {
         2,
         ("common.py differs between owner-one and owner-two", "--strict"),
         APP.replace('"web"', '"owner-one", "owner-two"'),
-        ("install", "project", "--strict"),
+        ("install", "dependencies", "--strict"),
     ),
     "no uv": Case(
         "no-uv", 3, ("UV_LAYERS_UV is '/nowhere/uv'", "pip install uv"), environ={"UV_LAYERS_UV": "/nowhere/uv"}

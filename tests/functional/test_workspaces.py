@@ -49,33 +49,33 @@ def workspace(project, packaged, tmp_path):
 @pytest.mark.parametrize(
     ("words", "layers"),
     [
-        ((), {"project": ["extra-one"]}),
-        (("--package", "api"), {"heavy": ["numbers", "shared"], "project": ["speed", "web"]}),
-        (("--package", "worker"), {"heavy": ["vendor-core", "vendor-maths"], "project": ["helper", "speed"]}),
-        (("--package", "lib"), {"project": ["speed"]}),
-        (("--package", "root"), {"project": ["extra-one"]}),
+        ((), {"dependencies": ["extra-one"]}),
+        (("--package", "api"), {"heavy": ["numbers", "shared"], "dependencies": ["speed", "web"]}),
+        (("--package", "worker"), {"heavy": ["vendor-core", "vendor-maths"], "dependencies": ["helper", "speed"]}),
+        (("--package", "lib"), {"dependencies": ["speed"]}),
+        (("--package", "root"), {"dependencies": ["extra-one"]}),
         (
             ("--package", "api", "--package", "worker"),
             {
                 "heavy": ["numbers", "shared", "vendor-core", "vendor-maths"],
-                "project": ["helper", "speed", "web"],
+                "dependencies": ["helper", "speed", "web"],
             },
         ),
         (
             ("--package", "worker", "--package", "root", "--package", "worker"),
-            {"heavy": ["vendor-core", "vendor-maths"], "project": ["extra-one", "helper", "speed"]},
+            {"heavy": ["vendor-core", "vendor-maths"], "dependencies": ["extra-one", "helper", "speed"]},
         ),
         (
             ("--package", "api", "--package", "lib", "--extra", "fast", "--no-group", "heavy"),
-            {"project": ["extra-two", "shared", "speed", "web"]},
+            {"dependencies": ["extra-two", "shared", "speed", "web"]},
         ),
         (
             ("--package", "api", "--package", "worker", "--all-extras", "--no-default-groups"),
-            {"project": ["docs-only", "extra-two", "helper", "shared", "speed", "web"]},
+            {"dependencies": ["docs-only", "extra-two", "helper", "shared", "speed", "web"]},
         ),
         (
             ("--package", "api", "--package", "root", "--group", "dev"),
-            {"heavy": ["numbers", "shared"], "dev": ["tests-only"], "project": ["extra-one", "speed", "web"]},
+            {"heavy": ["numbers", "shared"], "dev": ["tests-only"], "dependencies": ["extra-one", "speed", "web"]},
         ),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
@@ -104,7 +104,7 @@ def test_several_members_are_configured_by_the_root_and_one_by_itself(workspace,
     layers = '[tool.uv-layers]\nlayers = [{ name = "all" }, { name = "own", project = true }]\n'
     folder = workspace(layers)
     own = run("plan", "--json", "--package", "api", cwd=folder)
-    assert list(own.layers) == ["heavy", "project"]
+    assert list(own.layers) == ["heavy", "dependencies"]
     several = run("plan", "--json", "--package", "api", "--package", "worker", cwd=folder)
     assert list(several.layers) == ["all", "own"]
     assert several.layers["own"] == ["api", "lib", "worker"]
@@ -157,7 +157,7 @@ def test_a_workspace_without_a_project_of_its_own_has_members(project, packaged,
     folder = project('[tool.uv.workspace]\nmembers = ["packages/*"]\n')
     outcome = run("plan", "--json", "--package", "api", "--package", "lib", cwd=folder)
     assert outcome.status == 0, outcome.stderr
-    assert outcome.layers == {"project": ["shared", "speed", "web"]}
+    assert outcome.layers == {"dependencies": ["shared", "speed", "web"]}
 
 
 def test_a_group_on_top_is_that_of_each_member_that_has_one(workspace, run):

@@ -59,13 +59,13 @@ def test_layers_are_the_chosen_groups_in_the_order_of_their_declaration(selectio
 @pytest.mark.parametrize(
     ("dependencies", "selection", "top"),
     [
-        (True, Selection(), LayerSpec("project", dependencies=True)),
-        (False, Selection(extras=("cli",)), LayerSpec("project", extras=("cli",), dependencies=True)),
-        (True, Selection(all_extras=True), LayerSpec("project", extras=("web", "cli"), dependencies=True)),
+        (True, Selection(), LayerSpec("dependencies", dependencies=True)),
+        (False, Selection(extras=("cli",)), LayerSpec("dependencies", extras=("cli",), dependencies=True)),
+        (True, Selection(all_extras=True), LayerSpec("dependencies", extras=("web", "cli"), dependencies=True)),
         (
             False,
             Selection(all_extras=True, extras=("web",)),
-            LayerSpec("project", extras=("web", "cli"), dependencies=True),
+            LayerSpec("dependencies", extras=("web", "cli"), dependencies=True),
         ),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_group_that_is_shut_out_is_in_no_configured_layer():
 
 
 def test_a_group_called_project_and_dependencies_cannot_both_have_the_name():
-    with pytest.raises(DuplicateLayerError, match=r"^pyproject\.toml: two layers are named 'project'"):
+    with pytest.raises(DuplicateLayerError, match=r"^pyproject\.toml: two layers are named 'dependencies'"):
         plan.specs(_project(groups=("project",), default=("project",), dependencies=True), Selection())
 
 
@@ -390,7 +390,7 @@ def test_the_project_is_a_layer_above_all_others(target):
     made = _whole(target, "/app/.venv", own)
     assert [(layer.name, layer.kind) for layer in made.layers] == [
         ("venv", "environment"),
-        ("project", "packages"),
+        ("dependencies", "packages"),
         ("app", "project"),
     ]
     assert [(m.package.name, m.reason, m.also) for m in made.layers[-1].members] == [
@@ -405,7 +405,7 @@ def test_the_project_is_a_layer_above_all_others(target):
 
 def test_a_project_that_is_no_package_is_said_to_be_none(target):
     made = _whole(target, own=(LayerSpec("app", project=True), []))
-    assert [layer.name for layer in made.layers] == ["project", "app"]
+    assert [layer.name for layer in made.layers] == ["dependencies", "app"]
     what = "neither the project nor what it needs of its workspace is a package (see tool.uv.package)"
     assert made.hints == (f"layer 'app' is empty: {what}",)
 
