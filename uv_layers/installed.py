@@ -7,6 +7,7 @@ import csv
 import hashlib
 import os
 import posixpath
+import string
 from typing import TYPE_CHECKING
 
 from uv_layers.model import Clash, Distribution, normalised
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SUFFIX = ".dist-info"
+# The length of a hash in hex.
+_HEX = {"sha256": 64, "sha384": 96, "sha512": 128}
 # Linux reads 127 characters of the first line, `#!` among them.
 _LONGEST_SHEBANG = 125
 
@@ -58,11 +61,19 @@ def _read(tree: Path, info: str) -> Distribution:
                 path = posixpath.normpath(posixpath.join(site, row[0]))
                 # A wheel may bring the RECORD of another: nothing of it leads out of the tree.
                 if path[:1] != "/" and path.split("/", 1)[0] != ".." and "\0" not in path:
-                    files[path] = row[1] if len(row) > 1 else ""
+                    files[path] = _hash(row[1]) if len(row) > 1 else ""
     except (OSError, csv.Error):
         # Then nothing is known to belong to it, which `verify` finds out.
         files = {}
     return Distribution(normalised(name), version, info, site, files)
+
+
+def _hash(recorded: str) -> str:
+    """Return a hash of a RECORD as the specification has it; uv installs wheels that have it in hex, or padded."""
+    algorithm, _, value = recorded.partition("=")
+    if len(value) == _HEX.get(algorithm) and not value.strip(string.hexdigits):
+        value = _encoded(bytes.fromhex(value))
+    return f"{algorithm}={value.rstrip('=')}" if value else recorded
 
 
 def shared(found: Sequence[Distribution]) -> dict[str, list[Distribution]]:

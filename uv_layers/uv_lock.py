@@ -24,7 +24,6 @@ class UvLock:
     Only the tables that are asked for are parsed: a lock has thousands, and a TOML parser takes a tenth of a second.
     """
 
-    path: Path
     head: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, str] = field(default_factory=dict)
 
@@ -43,7 +42,7 @@ class UvLock:
         """Return what the lock says about a package that uv read from sources; nothing for an unknown name."""
         if name not in self.tables:
             return LockedPackage()
-        (table,) = _parsed(self.path, f"[[package]]\n{self.tables[name]}").get("package", [{}])
+        table = _table(_parsed(f"[package]\n{self.tables[name]}").get("package"))
         metadata = _table(table.get("metadata"))
         groups = {**_table(metadata.get("requires-dev")), **_table(table.get("dev-dependencies"))}
         provided = _strings(metadata.get("provides-extras"))
@@ -67,26 +66,24 @@ def check_size(path: Path) -> None:
 
 
 def read(path: Path) -> UvLock:
-    """Return the lock at `path`; raises UnreadableFileError."""
+    """Return the lock at `path`; one that is not valid says nothing, and uv reports why it is not.
+
+    Raises UnreadableFileError for a file that is too large, and OSError.
+    """
     check_size(path)
-    try:
-        head, *tables = path.read_text(encoding="utf-8").split(_SEPARATOR)
-    except OSError as error:
-        raise errors.UnreadableFileError(path, error.strerror) from None
-    except ValueError as error:
-        raise errors.UnreadableFileError(path, error) from None
+    head, *tables = path.read_text(encoding="utf-8", errors="replace").split(_SEPARATOR)
     named: dict[str, str] = {}
     for table in tables:
         if match := _NAME.match(table):
             named.setdefault(match[1], table)
-    return UvLock(path, _parsed(path, head), named)
+    return UvLock(_parsed(head), named)
 
 
-def _parsed(path: Path, text: str) -> dict[str, Any]:
+def _parsed(text: str) -> dict[str, Any]:
     try:
         return documents.parsed(text)
-    except ValueError as error:
-        raise errors.UnreadableFileError(path, error) from None
+    except ValueError:
+        return {}
 
 
 def _table(value: object) -> dict[str, Any]:

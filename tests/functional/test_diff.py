@@ -345,7 +345,8 @@ def test_a_table_and_markdown(app, run):
     assert re.fullmatch(rf"dependencies +changed +{size} +web 1\.0 -> 1\.1", table[-1])
     assert re.fullmatch(
         rf"\*\*Image layers:\*\* {line}\n\n\| layer .*\n\|---.*\n\| `heavy` \| same \|  \|  \|\n"
-        rf"\| `dependencies` \| changed \| {size} \|  \|\n\n<details><summary><code>dependencies</code>: 1 change</summary>\n\n"
+        rf"\| `dependencies` \| changed \| {size} \|  \|\n\n"
+        r"<details><summary><code>dependencies</code>: 1 change</summary>\n\n"
         r"- `web 1\.0 -> 1\.1`\n\n</details>\n",
         run("diff", "HEAD", "--format", "markdown", cwd=app).stdout,
     )

@@ -450,7 +450,7 @@ CASES = {
     "a tree that is not built": Case(
         "not-built",
         2,
-        ("not built in {folder}/layers: heavy, project;", "`uv-layers install heavy project`"),
+        ("not built in {folder}/layers: heavy, project;", "`uv-layers install heavy dependencies`"),
         words=("env",),
     ),
     "a shell that has no code": Case(

@@ -216,7 +216,11 @@ BUMPS = {
     "numbers": ("numbers<=1.0", "numbers", ["pylock.heavy.toml"]),
     "shared": ("shared<=1.0", "shared", ["pylock.heavy.toml"]),
     "web": ('"web<=1.0"', '"web"', ["pylock.dependencies.toml"]),
-    "a package that moves to a lower layer": ('"both"', '"both", "web"', ["pylock.light.toml", "pylock.dependencies.toml"]),
+    "a package that moves to a lower layer": (
+        '"both"',
+        '"both", "web"',
+        ["pylock.light.toml", "pylock.dependencies.toml"],
+    ),
     "a package that is added": ('"both"', '"both", "extra-one"', ["pylock.light.toml"]),
 }
 

@@ -278,7 +278,11 @@ def test_no_command_says_or_writes_or_passes_a_secret(  # noqa: PLR0917
     if way in {"address", "settings"}:
         reaching("variables")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "another"))
-    for words in (("install", "--all", "-v"), ("verify",), ("install", "dependencies", "--layers-dir", "b", "--digest")):
+    for words in (
+        ("install", "--all", "-v"),
+        ("verify",),
+        ("install", "dependencies", "--layers-dir", "b", "--digest"),
+    ):
         ended = run(*words, cwd=stage)
         assert ended.status == 0, ended.output
         assert _with(login.words, ended.output.encode()) == set()
