@@ -94,13 +94,15 @@ def check_python(limits: Iterable[tuple[str, str]], target: Target) -> None:
             raise errors.PythonMismatchError(source, f"Python {limit}", f"Python {target.full_python}")
 
 
-def check_environments(markers: Sequence[str], target: Target) -> None:
-    """Raise UnsupportedTargetError unless the target is one of the environments that the lock was made for."""
+def check_environments(markers: Sequence[str], *targets: Target) -> None:
+    """Raise UnsupportedTargetError unless one of the targets is one of the environments that the lock was made for."""
+    if not markers:
+        return
     from packaging.markers import Marker  # noqa: PLC0415 - 60 ms
 
-    environment = dict(target.markers)
-    if markers and not any(Marker(marker).evaluate(environment, context="lock_file") for marker in markers):
-        raise errors.UnsupportedTargetError(f"{target} ({target.full_python})", markers)
+    environments = [dict(target.markers) for target in targets]
+    if not any(Marker(marker).evaluate(e, context="lock_file") for marker in markers for e in environments):
+        raise errors.UnsupportedTargetError(f"{targets[0]} ({targets[0].full_python})", markers)
 
 
 def names(project: Project, layers: Sequence[LayerSpec], prefix: str) -> tuple[str, ...]:
@@ -111,9 +113,9 @@ def names(project: Project, layers: Sequence[LayerSpec], prefix: str) -> tuple[s
 
 
 def wanted(named: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
-    """Return names from the command line as the layers and groups have them; others normalised."""
+    """Return names from the command line as the layers and groups have them; others as they are."""
     spelled = {normalised(name): name for name in reversed(known)}
-    return tuple(dict.fromkeys(n if n in known else spelled.get(normalised(n), normalised(n)) for n in named))
+    return tuple(dict.fromkeys(n if n in known else spelled.get(normalised(n), n) for n in named))
 
 
 def named_specs(names: Iterable[str], known: Sequence[str], groups: Sequence[str]) -> tuple[LayerSpec, ...]:
@@ -158,11 +160,13 @@ def make(
     """
     # uv made the image's versions agree; a closure alone may resolve to another side of a conflict.
     check_versions({"the image": [_closure_of(image)], **{s.name: [_closure_of(ps)] for s, ps in on_top}})
-    owner, wanted, unmatched = _owners(layers, known, closures, source)
+    # The packages of a layer of the project itself may be all that a configuration has a layer for.
+    layers = layers or ([LayerSpec(DEPENDENCIES)] if image else [])
+    owner, asking, unmatched = _owners(layers, known, closures, source)
     members: dict[str, list[Member]] = {spec.name: [] for spec in layers}
     for package in image:
         layer, reason = owner.get(package.name, (layers[-1].name, UNCLAIMED))
-        also = dict.fromkeys(r for r in wanted.get(package.name, ()) if r != reason)
+        also = dict.fromkeys(r for r in asking.get(package.name, ()) if r != reason)
         members[layer].append(Member(package, reason, tuple(also)))
     made = [Layer(spec.name, tuple(members[spec.name])) for spec in layers]
     taken = {package.name for package in image}

@@ -78,6 +78,24 @@ def _target(uv: Uv, current: Project, options: Options) -> Target:
     return elsewhere(uv, options.platform, options.python or current.python_request or running_version())
 
 
+def check_image(options: Options, current: Project, groups: Iterable[str], python: str) -> None:
+    """Raise unless an image with this minor version of Python can have what is chosen, on one of the usual platforms.
+
+    The build decides about the platform, and its base image about the patch, which is the newest in all likelihood.
+    """
+    limits = planning.python_limits(current, groups)
+
+    def check(version: str) -> None:
+        targets = [target.of_platform(name, version) for name in ("linux/amd64", "linux/arm64")]
+        planning.check_python(limits, targets[0])
+        planning.check_environments(current.environments, *targets)
+
+    try:
+        check(python)
+    except (errors.PythonMismatchError, errors.UnsupportedTargetError):
+        check(Uv.find(options.environ, offline=options.offline).newest_python(python))
+
+
 def running_version() -> str:
     """Return the minor version of the interpreter that runs this, as `3.12`."""
     return f"{sys.version_info[0]}.{sys.version_info[1]}"

@@ -9,6 +9,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import __version__, errors, planner
+from uv_layers import plan as planning
 from uv_layers.dockerfile import PROJECT, Recipe, Stage
 from uv_layers.model import ENVIRONMENT, Options, Project, is_environment, normalised, resolved
 from uv_layers.uv import Uv
@@ -33,6 +34,12 @@ def recipe_of(options: Options, current: Project, named: Sequence[str], told: Ma
     if own is not None:
         stages.append(Stage(own.name, own.image, own.system_packages, tuple(_install_arguments(options, current))))
     settings = {**current.config.dockerfile, **told}
+    image = settings.get("base")
+    if not image:
+        python = _image_python(current, options)
+        chosen = planning.groups(current, options.selection, specs)
+        planner.check_image(options, current, [*chosen, *(spec.name for spec in on_top)], python)
+        image = f"python:{python}-slim-bookworm"
     sources = settings.get("copy", _sources(current) if own is None else ())
     try:
         command = tuple(shlex.split(settings.get("cmd", "")))
@@ -42,7 +49,7 @@ def recipe_of(options: Options, current: Project, named: Sequence[str], told: Ma
         layers=tuple(stages),
         inputs=tuple(in_context(path, current.lock_root) for path in current.inputs),
         tool=settings.get("tool", __version__),
-        image=settings.get("base") or f"python:{_image_python(current, options)}-slim-bookworm",
+        image=image,
         prefix=prefix,
         builder=settings.get("builder"),
         uv=settings.get("uv"),

@@ -61,7 +61,6 @@ _OVERRIDING = {
 _BUILDING = {"UV_BUILD_CONSTRAINT", "UV_NO_BUILD_ISOLATION", "UV_NO_CONFIG"}
 # What uv says of a selection that it does not export: all else that fails is a failure of uv.
 _REFUSALS = ("is not defined in", "are incompatible with the", "Could not find root package", "needs to be updated")
-_REFUSAL = re.compile(f"^error: (.*(?:{'|'.join(_REFUSALS)}).*)$", re.MULTILINE)
 # Up to the last @ before a path: a password may have one in it.
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@")
 
@@ -211,8 +210,10 @@ class Uv:
         Raises RefusedError for a selection that is not in the lock, or that the lock declares to be in conflict.
         """
         done = self._run(argv, resolving_env(self.environ), cwd=root, check=False)
-        if done.status and (match := _REFUSAL.search(done.stderr)):
-            raise errors.RefusedError(masked(match[1]))
+        # uv breaks its lines at the width of a terminal.
+        reason = masked(" ".join(done.stderr.partition("error: ")[2].split("\n\n")[0].split()))
+        if done.status and any(words in reason for words in _REFUSALS):
+            raise errors.RefusedError(reason)
         self._raise_for(done, argv)
         return done.stdout
 
@@ -220,7 +221,7 @@ class Uv:
         """Raise StaleLockError unless `lock` matches its project."""
         done = self._run(argv, resolving_env(self.environ), check=False)
         # uv has one exit code for a stale lock and for a resolution that fails: only the words differ.
-        if "needs to be updated" in done.stderr:
+        if "needs to be updated" in " ".join(done.stderr.split()):
             raise errors.StaleLockError(lock)
         self._raise_for(done, argv)
 

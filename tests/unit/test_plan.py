@@ -124,7 +124,7 @@ def test_the_groups_of_the_image_are_those_that_layers_claim_too():
     [
         (["Heavy.Rarely_UP", "heavy"], ("heavy-rarely-up", "heavy")),
         (["A_b", "a_b", "a-B"], ("a_b",)),
-        (["nope_It"], ("nope-it",)),
+        (["../nope_It"], ("../nope_It",)),
         ([], ()),
     ],
 )

@@ -24,7 +24,7 @@ def states(*changed: str) -> History:
     return History(found, len(found))
 
 
-ONE = plan(project=" ".join(SIZES))
+ONE = plan(dependencies=" ".join(SIZES))
 CUDA = "torch nvidia-a nvidia-b nvidia-c"
 BUSY = states(*["web"] * 8, CUDA, CUDA, CUDA, "numpy")
 
