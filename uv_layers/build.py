@@ -222,7 +222,6 @@ class Build:
                 settings=name,
                 environ=self.environ,
                 platform=at.platform,
-                offline=self.options.offline,
                 verbose=self.options.verbose,
             )
             # Build backends write no later time than this into the files that they generate.

@@ -162,11 +162,14 @@ def _shared(  # noqa: PLR0913 - what they have in common is listed here once
     quiet: QuietOption = False,
 ) -> Options:
     """Return the options that commands share."""
+    if all_extras and extra:
+        raise errors.UsageError("--all-extras includes every extra; leave out --extra or --all-extras")
     selection = Selection(
         groups=tuple(map(normalised, group or ())),
         no_groups=tuple(map(normalised, no_group or ())),
         no_default_groups=no_default_groups,
-        extras=tuple(map(normalised, extra or ())),
+        # uv splits this option at commas, and no other.
+        extras=tuple(normalised(name) for value in extra or () for name in value.split(",")),
         all_extras=all_extras,
     )
     return Options(
@@ -426,17 +429,20 @@ def diff(
 ) -> None:
     """Say which layers change from OLD to NEW, why, and how many bytes are pulled."""
     from uv_layers import commands, output  # noqa: PLC0415
+    from uv_layers.plan import wanted  # noqa: PLC0415
 
     changes = commands.diff(options, old, new)
-    if missing := [name for name in layer or () if name not in {change.layer for change in changes}]:
-        raise errors.UnknownLayerError(missing[0], [change.layer for change in changes], ())
+    known = [change.layer for change in changes]
+    layers = wanted(layer or (), known)
+    if missing := [name for name in layers if name not in known]:
+        raise errors.UnknownLayerError(missing[0], known, ())
     if as_json:
         typer.echo(output.diff_json(changes))
     elif form is Format.MARKDOWN:
         typer.echo(output.diff_markdown(changes), nl=False)
     else:
         typer.echo(output.diff_table(changes, _width()), nl=False)
-    if exit_code and any(change.status != "same" for change in changes if not layer or change.layer in layer):
+    if exit_code and any(change.status != "same" for change in changes if not layers or change.layer in layers):
         raise typer.Exit(1)
 
 

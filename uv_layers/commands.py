@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import dockerfile as rendering
-from uv_layers import errors, interpreter, layer_lock, planner, process, project, pylock, target
+from uv_layers import errors, interpreter, layer_lock, planner, process, project, pylock, uv_lock
 from uv_layers import plan as planning
 from uv_layers.build import Build, recorded
 from uv_layers.fs import LayersFolder, write_atomically
@@ -53,13 +53,13 @@ def export(
 ) -> tuple[list[Exported], Plan]:
     """Write the layer locks into `output`, the project's folder when left out; with `to_text`, write nothing."""
     current = planner.find_project(options)
+    _, _, wanted = planner.layers_of(options, current, named)
     made = planner.make(options, current, named)
     folder = output or current.directory
     exported = []
-    locks = planner.locks(made, current, named)
-    for lock in locks:
+    for lock in planner.locks(made, current, wanted):
         if lock.kind == "project":
-            if lock.layer in named:
+            if named and lock.layer in wanted:
                 raise errors.UsageError(f"layer {lock.layer!r} is the project itself, which no lock pins; install it")
             continue
         path = folder / pylock.file_name(lock.layer)
@@ -107,7 +107,7 @@ def install(
     fresh = [tree for name in place.layers if (tree := build.unchanged(name, stamp)) is not None]
     if len(fresh) == len(place.layers):
         return fresh, _clashes_between(place.trees, fresh, strict=True) + _base_image(place, fresh) if strict else ()
-    uv = Uv.find(options.environ)
+    uv = Uv.find(options.environ, offline=options.offline)
     locks, at, hints = place.gather(uv)
     if options.platform is not None:
         layer_lock.check_wheels(locks, at)
@@ -141,16 +141,13 @@ def _place(options: Options, named: Sequence[str], layers_dir: Path | None) -> _
     # A folder with layer locks is what a builder's stage has; a project above it is then not meant.
     stage = not (start / "pyproject.toml").is_file() and bool(found := pylock.layers_in(start))
     if stage:
-        layers = tuple(dict.fromkeys(named or found))
+        layers = planning.wanted(named or found, found)
         home, root, inputs = start, start, tuple(_lock_file(start, name) for name in layers)
         access: Mapping[str, Any] = {}
         gather = partial(_from_folder, options, start, layers)
     else:
         current = planner.find_project(options)
-        specs = planning.specs(current, options.selection, named)
-        known = planning.names(current, specs, planner.prefix_of(options, current.config.prefix))
-        planning.named_specs(named, known, current.groups)
-        layers = tuple(dict.fromkeys(named or known))
+        _, _, layers = planner.layers_of(options, current, named)
         home, root, inputs = current.directory, current.lock_root, current.inputs
         access = project.access(current)
         gather = partial(_from_project, options, current, layers)
@@ -175,7 +172,7 @@ def _from_folder(
     if options.platform is None:
         at = interpreter.find(uv, options, folder, None)
     else:
-        at = target.of_platform(options.platform, options.python or interpreter.running_version())
+        at = planner.elsewhere(uv, options.platform, options.python or interpreter.running_version())
     locks = []
     for name in wanted:
         path = _lock_file(folder, name)
@@ -235,7 +232,7 @@ def verify(
     Returns the name, the digest (None where there is no tree) and the problems of each.
     """
     place = _place(options, named, layers_dir)
-    locks, at, _ = place.gather(Uv.find(options.environ))
+    locks, at, _ = place.gather(Uv.find(options.environ, offline=options.offline))
     results: list[tuple[str, str | None, list[Problem]]] = []
     for lock in locks:
         with place.trees.reading([lock.layer]):
@@ -349,13 +346,13 @@ def _side(options: Options, side: str | None) -> list[LayerLock]:
         return [layer_lock.read(_lock_file(path, name), name) for name in names]
     current = planner.find_project(options)
     if path.is_file():
-        planner.check_size(path)
+        uv_lock.check_size(path)
         requests = (folder / ".python-version" for folder in (current.directory, current.lock_root))
         texts = {file: _text(file) for file in (*current.inputs, *requests) if file.is_file()}
         return _locks_of(options, current, texts | {current.lock: _text(path)})
     repository = Repository(current.lock_root, options.environ)
     config = () if options.config is None else (options.config.name,)
-    texts = repository.files(repository.commit(side), current.lock_root, config)
+    texts = repository.files(repository.commit(side), _top(current), config)
     for file in (current.directory / "pyproject.toml", current.lock):
         if file not in texts:
             raise errors.GitError(f"{side} has no {file.relative_to(current.lock_root)} below {current.lock_root}")
@@ -377,20 +374,27 @@ def _all_locks(options: Options) -> list[LayerLock]:
 
 def _locks_of(options: Options, current: Project, texts: Mapping[Path, str]) -> list[LayerLock]:
     """Return the layer locks of the project as it is with the given texts for its files, and no other files."""
+    top = _top(current)
     with TemporaryDirectory() as temporary:
         root = Path(temporary).resolve()
 
         def place(path: Path) -> Path:
-            return root / path.relative_to(current.lock_root)
+            return root / path.relative_to(top)
 
         for path, text in texts.items():
-            if path.is_relative_to(current.lock_root):
+            if path.is_relative_to(top):
                 place(path).parent.mkdir(parents=True, exist_ok=True)
                 place(path).write_text(text, encoding="utf-8")
         config = options.config and options.config.absolute()
-        if config is not None and config in texts and config.is_relative_to(current.lock_root):
+        if config is not None and config in texts and config.is_relative_to(top):
             config = place(config)
-        return _all_locks(replace(options, directory=place(current.directory), config=config))
+        return _all_locks(replace(options, directory=place(current.start), config=config))
+
+
+def _top(current: Project) -> Path:
+    """Return the folder that has the whole workspace: members may be outside of its root."""
+    members = (member.directory for member in current.members.values())
+    return Path(os.path.commonpath([current.lock_root, *members]))
 
 
 def _lock_file(folder: Path, layer: str) -> Path:
@@ -430,7 +434,7 @@ def bake(options: Options, path: Path, named: Sequence[str] = (), told: Mapping[
     """Return a file for `docker buildx bake` that goes with the Dockerfile at `path`."""
     current = planner.find_project(options)
     # A folder may have a name that no image can have.
-    name = re.sub(r"[^a-z0-9]+", "-", normalised(current.name or current.directory.name)).strip("-") or "image"
+    name = re.sub(r"[^a-z0-9]+", "-", normalised(current.source.name or current.directory.name)).strip("-") or "image"
     recipe = rendering.beside(recipe_of(options, current, named, told or {}), _text(path) if path.exists() else "")
     return rendering.bake(recipe, name, in_context(path, current.lock_root))
 

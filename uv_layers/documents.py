@@ -34,6 +34,11 @@ def read(path: Path, largest: int = LARGEST) -> tuple[str, dict[str, Any]]:
     if len(data) > largest:
         raise ValueError(f"it has more than {largest} bytes")
     text = data.decode().replace("\r\n", "\n")
+    return text, parsed(text)
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """Return what a TOML document says; raises ValueError with the reason why it cannot be read here."""
     if sum(line.count(".") ** 2 for line in text.split("\n")) > DOTS:
         raise ValueError("it has keys of too many parts")
     try:
@@ -41,7 +46,7 @@ def read(path: Path, largest: int = LARGEST) -> tuple[str, dict[str, Any]]:
     except RecursionError as error:
         raise ValueError(str(error)) from None
     _check(document)
-    return text, document
+    return document
 
 
 def _check(document: dict[str, Any]) -> None:

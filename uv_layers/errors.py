@@ -7,6 +7,7 @@ A message is one line: the cause, what it concerns, and the next step.
 from __future__ import annotations
 
 import errno
+import re
 import signal
 from typing import TYPE_CHECKING, ClassVar
 
@@ -162,9 +163,43 @@ class TwoVersionsError(LayersError):
 
     def __init__(self, package: str, first: tuple[str, str], second: tuple[str, str]) -> None:
         (where, version), (other, another) = first, second
+        reasons = re.findall(r"\((group|extra) ([^()]+)\)", f"{where} {other}")
+        ways = dict.fromkeys(f"--no-group {name}" if kind == "group" else f"the extra {name}" for kind, name in reasons)
+        which = f" ({' or '.join(ways)})" if ways else ""
         super().__init__(
             f"{package} is needed as {version} by {where} and as {another} by {other}; "
-            "an image holds one version, so leave one of the two out (--no-group) or make two images"
+            f"an image holds one version, so leave one of the two out{which} or make two images"
+        )
+
+
+class RefusedError(LayersError):
+    """uv refuses the selection: what it asks for is not in the lock, or in conflict."""
+
+    code = "refused"
+
+    def __init__(self, reason: str) -> None:
+        conflict = "leave one of them out, or make two images"
+        step = conflict if "incompatible" in reason else "correct the name, or run `uv lock`"
+        super().__init__(f"uv refuses this: {reason}; {step}")
+
+
+class UnsupportedTargetError(LayersError):
+    code = "unsupported-target"
+
+    def __init__(self, target: str, environments: Iterable[str]) -> None:
+        super().__init__(
+            f"uv.lock has no packages for {target}: tool.uv.environments has only {_listing(environments)}; "
+            "choose another target with --platform and --python, or add this one and run `uv lock`"
+        )
+
+
+class SourceNameError(LayersError):
+    code = "source-name"
+
+    def __init__(self, package: str, folder: str, name: str) -> None:
+        super().__init__(
+            f"{package} comes from the folder {folder}, whose project is {name}, and uv refuses to install that; "
+            f"depend on {name}, or correct tool.uv.sources"
         )
 
 

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import os
 import posixpath
+import string
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 _SUFFIX = ".dist-info"
+# The length of a hash in hex.
+_HEX = {"sha256": 64, "sha384": 96, "sha512": 128}
 # Linux reads 127 characters of the first line, `#!` among them.
 _LONGEST_SHEBANG = 125
 
@@ -56,7 +59,7 @@ def _read(tree: Path, info: str) -> Distribution:
                 path = posixpath.normpath(posixpath.join(site, row[0]))
                 # The metadata of a wheel that is not in the lock is not uv's, and may list anything.
                 if path[:1] != "/" and path.split("/", 1)[0] != ".." and "\0" not in path:
-                    files[path] = row[1] if len(row) > 1 else ""
+                    files[path] = _hash(row[1]) if len(row) > 1 else ""
     except (OSError, csv.Error):
         # Then no file belongs to it, which `verify` finds out.
         files = {}
@@ -83,6 +86,14 @@ def foreign_metadata(found: Sequence[Distribution]) -> tuple[str, str, str] | No
             if path.startswith(f"{distribution.site}/") and (owner := package_of(folder)[0]) in names:
                 return distribution.name, path, owner
     return None
+
+
+def _hash(recorded: str) -> str:
+    """Return a hash of a RECORD as the specification has it; uv installs wheels that have it in hex, or padded."""
+    algorithm, _, value = recorded.partition("=")
+    if len(value) == _HEX.get(algorithm) and not value.strip(string.hexdigits):
+        value = _encoded(bytes.fromhex(value))
+    return f"{algorithm}={value.rstrip('=')}" if value else recorded
 
 
 def shared(found: Sequence[Distribution]) -> dict[str, list[Distribution]]:

@@ -135,38 +135,58 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """What a `pyproject.toml` says; a workspace root without a `[project]` table has no name.
+
+    `groups` has the `requires-python` of each dependency group, those that it includes among them. `default_groups` is
+    None for all.
+    """
+
+    directory: Path
+    name: str | None = None
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    default_groups: tuple[str, ...] | None = ("dev",)
+    extras: tuple[str, ...] = ()
+    has_dependencies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
-    """A uv project: where its files are, and what its `pyproject.toml` says.
+    """A uv project: where its files are, and what its `pyproject.toml` and `uv.lock` say.
 
     `inputs` decide its plan; `files` are the wheels and archives in it that it depends on, and folders of such; and
-    `unchecked` says why uv cannot hold the lock against `inputs` alone, if it cannot.
+    `unchecked` says why uv cannot check the lock with `inputs` only, if it cannot. `source` is its own
+    `pyproject.toml`, `root` that of the workspace, and `members` has every package of the workspace.
+
+    The rest is what `project.select` adds: `packages` are the names that uv is given with `--package` in the workspace,
+    `parts` the members whose dependencies are in the image, `group_python` what each group demands of Python.
     """
 
     directory: Path
     lock_root: Path
     config: Config
     inputs: tuple[Path, ...]
+    source: Source
+    root: Source
     files: tuple[Path, ...] = ()
     unchecked: str = ""
-    members: Mapping[str, Path] = field(default_factory=dict)
-    name: str | None = None
+    members: Mapping[str, Source] = field(default_factory=dict)
     requires_python: str | None = None
     python_request: str | None = None
+    uv_settings: Mapping[str, Any] = field(default_factory=dict)
+    start: Path = Path()
+    packages: tuple[str, ...] = ()
+    parts: tuple[Source, ...] = ()
     has_dependencies: bool = False
     groups: tuple[str, ...] = ()
+    group_python: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     default_groups: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
-    uv_settings: Mapping[str, Any] = field(default_factory=dict)
-    chosen: tuple[Project, ...] = ()
+    environments: tuple[str, ...] = ()
 
     @property
     def lock(self) -> Path:
         return self.lock_root / "uv.lock"
-
-    @property
-    def parts(self) -> tuple[Project, ...]:
-        """The projects that the image is of: this one, or the members of its workspace that are chosen."""
-        return self.chosen or (self,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +344,7 @@ class LayerLock:
 
     `versions` has every package, `wheels` the hash of each package that is one wheel (the others are built), and
     `times` the upload time of the package's file, in seconds since 1970, where the lock gives it. The lock of the
-    project itself is in no file; `folders` are what it installs. `path` is the file that the lock was read from, if any.
+    project itself is in no file; `folders` are what it installs. `path` is the file that the lock was read from.
     """
 
     layer: str

@@ -7,7 +7,18 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import errors
-from uv_layers.model import ENVIRONMENT, Change, Closure, Layer, LayerChange, LayerSpec, Member, Plan, is_environment
+from uv_layers.model import (
+    ENVIRONMENT,
+    Change,
+    Closure,
+    Layer,
+    LayerChange,
+    LayerSpec,
+    Member,
+    Plan,
+    is_environment,
+    normalised,
+)
 from uv_layers.project import layer_name
 
 if TYPE_CHECKING:
@@ -16,18 +27,20 @@ if TYPE_CHECKING:
     from uv_layers.model import Package, Project, Selection, Target
 
 UNCLAIMED = "claimed by no layer"
+# The layer of the project's own dependencies, where no table names one.
+DEPENDENCIES = "dependencies"
 
 
 def specs(project: Project, selection: Selection, named: Sequence[str] = ()) -> tuple[LayerSpec, ...]:
     """Return the layers of a project, bottom to top, without those that only `named` brings.
 
     They are the configured ones, else one for each default dependency group less `dev` and each selected
-    group, in the order of their declaration, then `project` for the project's own dependencies.
-    Raises NoLayersError, DuplicateLayerError, UnknownGroupError and UnknownExtraError.
+    group, in the order of their declaration, then one for the project's own dependencies.
+    Raises NoLayersError, UnknownGroupError and UnknownExtraError.
     """
     config = project.config
-    for setting, groups in (("--group", selection.groups), ("--no-group", selection.no_groups)):
-        _check_groups(setting, groups, project)
+    for setting, names in (("--group", selection.groups), ("--no-group", selection.no_groups)):
+        _check_groups(setting, names, project)
     _check_extras("--extra", selection.extras, project)
     if config.layers:
         for spec in config.layers:
@@ -36,21 +49,60 @@ def specs(project: Project, selection: Selection, named: Sequence[str] = ()) -> 
         # As with uv, --no-group wins over whatever names the group.
         shut = selection.no_groups
         return tuple(replace(spec, groups=tuple(g for g in spec.groups if g not in shut)) for spec in config.layers)
-    default = frozenset(() if selection.no_default_groups else project.default_groups)
-    chosen = [
-        g
-        for g in project.groups
-        if g not in selection.no_groups and (g in selection.groups or (g in default and g != "dev"))
-    ]
-    found = [_of_group(group) for group in chosen]
+    found = [_of_group(group) for group in groups(project, selection)]
     if project.has_dependencies or selection.extras or selection.all_extras:
-        if "project" in chosen:
-            raise errors.DuplicateLayerError("pyproject.toml", "project")
         extras = project.extras if selection.all_extras else selection.extras
-        found.append(LayerSpec("project", extras=extras, dependencies=True))
+        found.append(LayerSpec(_own_layer(project), extras=extras, dependencies=True))
     if not found and not named and config.project is None:
         raise errors.NoLayersError(project.directory / "pyproject.toml")
     return tuple(found)
+
+
+def groups(project: Project, selection: Selection, layers: Iterable[LayerSpec] = ()) -> list[str]:
+    """Return the dependency groups of the image, in the order of their declaration: also those that layers claim."""
+    default = () if selection.no_default_groups else (g for g in project.default_groups if g != "dev")
+    wanted = {*default, *selection.groups, *(group for spec in layers for group in spec.groups)}
+    return [group for group in project.groups if group in wanted and group not in selection.no_groups]
+
+
+def _own_layer(project: Project) -> str:
+    """Return the name of the layer of the project's own dependencies: one that no group and no other layer has."""
+    own = project.config.project
+    taken = {*project.groups, *(() if own is None else (own.name,))}
+    names = (DEPENDENCIES, *(f"{DEPENDENCIES}-{number}" for number in range(2, len(taken) + 3)))
+    return next(name for name in names if name not in taken)
+
+
+def python_limits(project: Project, groups: Iterable[str]) -> list[tuple[str, str]]:
+    """Return what demands which versions of Python: the project, and those of its groups that are wanted."""
+    limits = [("the project", project.requires_python)] if project.requires_python else []
+    named = ((f"group {g!r}", limit) for g in dict.fromkeys(groups) for limit in project.group_python.get(g, ()))
+    return [*limits, *named]
+
+
+def check_python(limits: Iterable[tuple[str, str]], target: Target) -> None:
+    """Raise PythonMismatchError unless the target's Python is one that all limits admit."""
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - tens of ms
+
+    for source, limit in limits:
+        try:
+            fits = SpecifierSet(limit).contains(target.full_python, prereleases=True)
+        except ValueError:
+            problem = f"{errors.shown(limit)} is not a valid version specifier"
+            raise errors.ConfigError("pyproject.toml", "requires-python", problem) from None
+        if not fits:
+            raise errors.PythonMismatchError(source, f"Python {limit}", f"Python {target.full_python}")
+
+
+def check_environments(markers: Sequence[str], *targets: Target) -> None:
+    """Raise UnsupportedTargetError unless one of the targets is one of the environments that the lock was made for."""
+    if not markers:
+        return
+    from packaging.markers import Marker  # noqa: PLC0415 - 60 ms
+
+    environments = [dict(target.markers) for target in targets]
+    if not any(Marker(marker).evaluate(e, context="lock_file") for marker in markers for e in environments):
+        raise errors.UnsupportedTargetError(f"{targets[0]} ({targets[0].full_python})", markers)
 
 
 def names(project: Project, layers: Sequence[LayerSpec], prefix: str) -> tuple[str, ...]:
@@ -58,6 +110,12 @@ def names(project: Project, layers: Sequence[LayerSpec], prefix: str) -> tuple[s
     below = (ENVIRONMENT,) if is_environment(prefix) else ()
     own = project.config.project
     return (*below, *(spec.name for spec in layers), *(() if own is None else (own.name,)))
+
+
+def wanted(named: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
+    """Return names from the command line as the layers and groups have them; others as they are."""
+    spelled = {normalised(name): name for name in reversed(known)}
+    return tuple(dict.fromkeys(n if n in known else spelled.get(normalised(n), n) for n in named))
 
 
 def named_specs(names: Iterable[str], known: Sequence[str], groups: Sequence[str]) -> tuple[LayerSpec, ...]:
@@ -102,13 +160,13 @@ def make(
     """
     # uv made the image's versions agree; a closure alone may resolve to another side of a conflict.
     check_versions({"the image": [_closure_of(image)], **{s.name: [_closure_of(ps)] for s, ps in on_top}})
-    # A workspace without a project of its own has packages, and no layer to name them by.
-    layers = layers or ([LayerSpec("project")] if image else [])
-    owner, wanted, unmatched = _owners(layers, known, closures, source)
+    # The packages of a layer of the project itself may be all that a configuration has a layer for.
+    layers = layers or ([LayerSpec(DEPENDENCIES)] if image else [])
+    owner, asking, unmatched = _owners(layers, known, closures, source)
     members: dict[str, list[Member]] = {spec.name: [] for spec in layers}
     for package in image:
         layer, reason = owner.get(package.name, (layers[-1].name, UNCLAIMED))
-        also = dict.fromkeys(r for r in wanted.get(package.name, ()) if r != reason)
+        also = dict.fromkeys(r for r in asking.get(package.name, ()) if r != reason)
         members[layer].append(Member(package, reason, tuple(also)))
     made = [Layer(spec.name, tuple(members[spec.name])) for spec in layers]
     taken = {package.name for package in image}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uv_layers import documents, errors, interpreter, project, pylock, target
+from uv_layers import errors, interpreter, project, pylock, target, uv_lock
 from uv_layers import plan as planning
 from uv_layers.model import (
     Closure,
@@ -17,9 +16,7 @@ from uv_layers.model import (
     Options,
     Plan,
     Project,
-    Selection,
     Target,
-    normalised,
 )
 from uv_layers.tasks import pool
 from uv_layers.uv import (
@@ -44,25 +41,9 @@ def find_project(options: Options) -> Project:
     if directory is None:
         raise errors.ProjectNotFoundError(start)
     current = project.load(directory, options.config)
-    if options.packages:
-        known = {normalised(current.name or ""): current.directory, **current.members}
-        for name in options.packages:
-            if name not in known:
-                members = ", ".join(current.members) or "no members"
-                raise errors.UsageError(f"--package: no {name!r} in the workspace; it has: {members}")
-        chosen = [project.load(known[name], options.config) for name in options.packages]
-        root = current if current.directory == current.lock_root else project.load(current.lock_root, options.config)
-        current = chosen[0] if len(chosen) == 1 else project.of_members(root, chosen)
     if not current.lock.is_file():
         raise errors.LockNotFoundError(current.lock_root)
-    check_size(current.lock)
-    return current
-
-
-def check_size(lock: Path) -> None:
-    """Raise UnreadableFileError for a lock that is larger than any that uv makes."""
-    if lock.stat().st_size > documents.LARGEST_LOCK:
-        raise errors.UnreadableFileError(lock, f"it has more than {documents.LARGEST_LOCK} bytes")
+    return project.select(current, options.packages, uv_lock.read(current.lock), options.config)
 
 
 def prefix_of(options: Options, configured: str) -> str:
@@ -70,11 +51,34 @@ def prefix_of(options: Options, configured: str) -> str:
     return configured if options.prefix is None else project.prefix(options.prefix, "the command line", "--prefix")
 
 
+def elsewhere(uv: Uv, name: str, python: str) -> Target:
+    """Return the target of a platform by its name; a minor version of Python is its newest patch, as in base images."""
+    at = target.of_platform(name, python)
+    return at if python.count(".") > 1 else target.of_platform(name, uv.newest_python(at.python))
+
+
 def _target(uv: Uv, current: Project, options: Options) -> Target:
     if options.platform is None:
         return interpreter.find(uv, options, current.directory, current)
-    python = options.python or current.python_request or interpreter.running_version()
-    return target.of_platform(options.platform, python)
+    return elsewhere(uv, options.platform, options.python or current.python_request or interpreter.running_version())
+
+
+def check_image(options: Options, current: Project, groups: Iterable[str], python: str) -> None:
+    """Raise unless an image with this minor version of Python can have what is chosen, on one of the usual platforms.
+
+    The build decides about the platform, and its base image about the patch, which is the newest in all likelihood.
+    """
+    limits = planning.python_limits(current, groups)
+
+    def check(version: str) -> None:
+        targets = [target.of_platform(name, version) for name in ("linux/amd64", "linux/arm64")]
+        planning.check_python(limits, targets[0])
+        planning.check_environments(current.environments, *targets)
+
+    try:
+        check(python)
+    except (errors.PythonMismatchError, errors.UnsupportedTargetError):
+        check(Uv.find(options.environ, offline=options.offline).newest_python(python))
 
 
 def equipped(uv: Uv, options: Options, at: Target, directory: Path) -> Target:
@@ -84,37 +88,43 @@ def equipped(uv: Uv, options: Options, at: Target, directory: Path) -> Target:
     return target.equipped(at, interpreter.find(uv, replace(options, python=at.python), directory, None))
 
 
+def layers_of(
+    options: Options, current: Project, named: Sequence[str]
+) -> tuple[tuple[LayerSpec, ...], tuple[LayerSpec, ...], tuple[str, ...]]:
+    """Return the layers of the project, those on top that only `named` brings, and the names of all that are wanted."""
+    layers = planning.specs(current, options.selection, named)
+    known = planning.names(current, layers, prefix_of(options, current.config.prefix))
+    wanted = planning.wanted(named, (*known, *current.groups))
+    return layers, planning.named_specs(wanted, known, current.groups), wanted or known
+
+
 def make(options: Options, current: Project, named: Sequence[str], uv: Uv | None = None) -> Plan:
     """Return the plan of the project, with a layer on top for each of `named` that is only a group.
 
     Raises a LayersError: what uv says, what the configuration asks for and cannot have, two versions of one package.
     """
-    layers = planning.specs(current, options.selection, named)
-    prefix = prefix_of(options, current.config.prefix)
-    on_top = planning.named_specs(named, planning.names(current, layers, prefix), current.groups)
-    at, exports, texts = _ask(uv or Uv.find(options.environ), options, current, layers, on_top)
-    root = current.lock_root
-    alone = {part.name or "": pylock.Export([text], at, root) for part, text in zip(current.parts, texts, strict=True)}
-    planning.check_versions({name: [replace(export.closure(name), reason="")] for name, export in alone.items()})
-    packages = pylock.Export(texts, at, root) if len(texts) > 1 else next(iter(alone.values()))
-    packages.check_python(current.name or "the project")
+    layers, on_top, _ = layers_of(options, current, named)
+    uv = uv or Uv.find(options.environ, offline=options.offline)
+    at, exports, image = _ask(uv, options, current, layers, on_top)
     settings = current.uv_settings
-    everything = packages.packages(settings)
+    everything = image.packages(settings)
     local = [package for package in everything if "directory" in package.table]
     own = current.config.project
-    workspace = {*current.members, normalised(current.name or "")}
     tops = [(spec, exports[f"group {spec.name}"].packages(settings)) for spec in on_top]
     # The layer of the project has the folders that the image needs, and what a group on top needs is not of the image.
-    installed = {package.name for package in local if own is not None} | workspace
+    installed = {package.name for package in local if own is not None} | {*current.members, *current.packages}
     for package in (*local, *(package for _, packages in tops for package in packages)):
-        if "directory" in package.table and package.name not in installed:
-            raise errors.LocalFolderError(package.name, package.table["directory"]["path"])
+        if "directory" in package.table:
+            folder = package.table["directory"]["path"]
+            project.check_name(current.lock_root / folder, package.name)
+            if package.name not in installed:
+                raise errors.LocalFolderError(package.name, folder)
     made = planning.make(
         image=[package for package in everything if package not in local],
-        known=packages.names - {package.name for package in local},
+        known=image.names - {package.name for package in local},
         layers=layers,
         closures=_closures(layers, exports),
-        prefix=prefix,
+        prefix=prefix_of(options, current.config.prefix),
         target=at,
         source=current.config.source,
         on_top=[(spec, [package for package in more if "directory" not in package.table]) for spec, more in tops],
@@ -125,52 +135,40 @@ def make(options: Options, current: Project, named: Sequence[str], uv: Uv | None
 
 def _ask(
     uv: Uv, options: Options, current: Project, layers: Sequence[LayerSpec], on_top: Sequence[LayerSpec]
-) -> tuple[Target, dict[str, pylock.Export], list[str]]:
-    """Return the target, what each reason of a layer exports, and what each part of the project does: asked at once."""
-    selection, directory, root = options.selection, current.directory, current.lock_root
+) -> tuple[Target, dict[str, pylock.Export], pylock.Export]:
+    """Return the target, and what uv exports for each reason of a layer and for the image: asked at once."""
+    selection, root, packages = options.selection, current.lock_root, current.packages
     groups = dict.fromkeys(g for spec in (*layers, *on_top) for g in spec.groups)
-    extras = dict.fromkeys(e for spec in layers for e in spec.extras)
-    asked: dict[str, list[list[str]]] = {
-        f"group {g}": [group_argv(part.directory, g) for part in current.parts if g in part.groups] for g in groups
-    }
+    extras = dict.fromkeys([*selection.extras, *(e for spec in layers for e in spec.extras)])
+    asked = {f"group {g}": group_argv(root, packages, g) for g in groups}
     if extras or any(spec.dependencies for spec in layers):
-        asked["dependencies"] = [dependencies_argv(part.directory) for part in current.parts]
-    for extra in extras:
-        parts = [part for part in current.parts if extra in part.extras]
-        asked[f"extra {extra}"] = [dependencies_argv(part.directory, extra) for part in parts]
-    named_by_layers = dict.fromkeys(g for spec in layers for g in spec.groups)
-    image = [image_argv(part.directory, _of_part(selection, part, named_by_layers, extras)) for part in current.parts]
+        asked["dependencies"] = dependencies_argv(root, packages)
+    asked |= {f"extra {e}": dependencies_argv(root, packages, e) for spec in layers for e in spec.extras}
+    chosen = planning.groups(current, selection, layers)
+    limits = planning.python_limits(current, [*chosen, *(spec.name for spec in on_top)])
+    current = replace(current, requires_python=",".join(limit for _, limit in limits))
+    image = image_argv(root, packages, chosen, extras, all_extras=selection.all_extras)
     with pool(4) as workers:
-        answers = {reason: [workers.submit(uv.export, argv, root) for argv in argvs] for reason, argvs in asked.items()}
-        whole = [workers.submit(uv.export, argv, root) for argv in image]
+        answers = {reason: workers.submit(uv.export, argv, root) for reason, argv in asked.items()}
+        whole = workers.submit(uv.export, image, root)
         at = _target(uv, current, options)
+        planning.check_python(limits, at)
         if not options.frozen:
             # uv needs an interpreter of this machine, whatever the platform of the image.
             local = at
             if at.executable is None:
                 any_python = replace(current, python_request=None)
-                local = interpreter.find(uv, replace(options, python=None), directory, any_python)
-            argv = check_argv(directory, str(local.executable), offline=options.offline)
-            workers.submit(uv.check, argv, current.lock).result()
-        texts = {reason: list(map(Future.result, found)) for reason, found in answers.items()}
-        exports = {reason: pylock.Export(found, at, root) for reason, found in texts.items()}
+                local = interpreter.find(uv, replace(options, python=None), root, any_python)
+            workers.submit(uv.check, check_argv(root, str(local.executable)), current.lock).result()
+        planning.check_environments(current.environments, at)
+        exports = {reason: pylock.Export(answer.result(), at, root) for reason, answer in answers.items()}
         try:
-            return at, exports, list(map(Future.result, whole))
-        except errors.UvFailedError:
-            # uv refuses conflicting groups by their names; the package that they conflict over says more.
+            return at, exports, pylock.Export(whole.result(), at, root)
+        except errors.RefusedError:
+            # uv refuses what is in conflict by its name; the package that it is about says more.
             closures = _closures(layers, exports)
             planning.check_versions({f"layer {name!r}": needs for name, needs in closures.items()})
             raise
-
-
-def _of_part(selection: Selection, part: Project, groups: Iterable[str], extras: Iterable[str]) -> Selection:
-    """Return what a member of the workspace is asked for, with the groups and extras that layers name: what it has."""
-    return replace(
-        selection,
-        groups=tuple(g for g in dict.fromkeys([*selection.groups, *groups]) if g in part.groups),
-        no_groups=tuple(g for g in selection.no_groups if g in part.groups),
-        extras=tuple(e for e in dict.fromkeys([*selection.extras, *extras]) if e in part.extras),
-    )
 
 
 def _closures(layers: Sequence[LayerSpec], exports: Mapping[str, pylock.Export]) -> dict[str, list[Closure]]:

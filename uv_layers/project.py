@@ -14,10 +14,12 @@ import tomli
 
 from uv_layers import documents, errors
 from uv_layers.credentials import is_url
-from uv_layers.model import DEFAULT_PREFIX, Config, LayerSpec, Project, normalised, resolved
+from uv_layers.model import DEFAULT_PREFIX, Config, LayerSpec, Project, Source, normalised, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from uv_layers.uv_lock import LockedPackage, UvLock
 
 CONFIG_FILE = "uv-layers.toml"
 # What uv takes for the name of a package, an extra or a group, and the longest that a file can be named for.
@@ -47,71 +49,114 @@ def find(start: Path) -> Path | None:
     return next((d for d in (start, *start.parents) if (d / "pyproject.toml").is_file()), None)
 
 
-def load(directory: Path, config_file: Path | None = None) -> Project:
+def load(directory: Path, config_file: Path | None = None, lock_root: Path | None = None) -> Project:
     """Return the project in `directory`, configured by `config_file`, `uv-layers.toml` or `[tool.uv-layers]`.
 
-    Raises a LayersError that names the file and the setting when something in them is wrong.
+    `lock_root` is the root of its workspace, which is searched for upwards by default. Raises a LayersError that names
+    the file and the setting when something in them is wrong.
     """
     pyproject = directory / "pyproject.toml"
     document = _read(pyproject)
-    meta = _table(document, "project")
-    uv = _table(document, "tool.uv")
-    groups = _names(document, "dependency-groups")
-    default = uv.get("default-groups", ["dev"])
-    if default != "all":
-        default = {normalised(group) for group in _strings(default, "pyproject.toml", "tool.uv.default-groups")}
-    lock_root, member_files = _workspace(directory, uv)
+    lock_root, root, member_files = _workspace(directory, document, lock_root)
     settings = lock_root / "uv.toml"
     configuration = config_file or directory / CONFIG_FILE
-    candidates = (settings, lock_root / "pyproject.toml", configuration, *member_files)
+    candidates = (settings, lock_root / pyproject.name, configuration, *member_files)
     inputs = dict.fromkeys([pyproject, lock_root / "uv.lock", *(path for path in candidates if path.is_file())])
-    dynamic = _strings(meta.get("dynamic", []), "pyproject.toml", "project.dynamic")
-    read = {path: document if path == pyproject else _read(path) for path in inputs if path.name == pyproject.name}
+    read = {pyproject: document, lock_root / pyproject.name: root}
+    read |= {path: _read(path) for path in inputs if path.name == pyproject.name and path not in read}
     local = _local(read)
     inputs |= dict.fromkeys(path / pyproject.name for path in local if _is_file(path / pyproject.name))
     # uv reads one of the two and not both: uv.toml wins.
     chosen = settings if settings.is_file() else lock_root / pyproject.name
-    uv_settings = _read(chosen) if chosen == settings else _table(read[chosen], "tool.uv")
+    uv_settings = _read(chosen) if chosen == settings else _table(root, "tool.uv")
     if wrong := documents.misshapen(uv_settings):
         where = "" if chosen == settings else "tool.uv."
         raise errors.ConfigError(chosen.name, f"{where}{wrong[0]}", f"must be {wrong[1]}")
     files = [path for path in local if not _is_folder(path)] + [lock_root / place for place in _links(uv_settings)]
+    sources = {path: _source(path.parent, found) for path, found in read.items()}
     return Project(
         directory=directory,
         lock_root=lock_root,
         config=_config(directory, document, config_file),
         inputs=tuple(inputs),
+        source=sources[pyproject],
+        root=sources[lock_root / pyproject.name],
         files=tuple(dict.fromkeys(files)),
         unchecked=_unchecked(read, local),
-        members={name: path.parent for path in member_files if (name := _name(read[path]))},
-        name=_project_name(meta),
-        requires_python=_string(meta, "requires-python"),
+        members={
+            source.name: source
+            for path, source in sources.items()
+            if source.name and (path == pyproject or _table(read[path], "tool.uv").get("managed") is not False)
+        },
+        requires_python=_string(_table(document, "project"), "requires-python"),
         python_request=_python_request(directory, lock_root),
-        has_dependencies=bool(meta.get("dependencies")) or "dependencies" in dynamic,
-        groups=groups,
-        default_groups=tuple(g for g in groups if default == "all" or g in default),
-        extras=_names(document, "project.optional-dependencies"),
         uv_settings=uv_settings,
     )
 
 
-def of_members(root: Project, chosen: Sequence[Project]) -> Project:
-    """Return the workspace `root` as the project of one image that has all of the `chosen` members."""
+def select(current: Project, names: Sequence[str], lock: UvLock, config_file: Path | None = None) -> Project:
+    """Return the project whose image has what `uv sync` installs in the folder of `current` with `--package` names.
 
-    def united(key: str) -> tuple[Any, ...]:
-        return tuple(dict.fromkeys(value for project in chosen for value in getattr(project, key)))
-
+    The lock knows what a `pyproject.toml` leaves to its build backend. Raises UsageError for a name that is in neither,
+    and UnknownGroupError for a default group that is not defined.
+    """
+    for name in names:
+        if name not in current.members and name not in lock.tables:
+            others = ", ".join(m for m in current.members if m != current.root.name) or "no members"
+            raise errors.UsageError(f"--package: no {name!r} in the workspace; it has: {others}")
+    start, root, members = current.source, current.root, current.members
+    if not names and start.name is not None and start.directory != root.directory:
+        names = (start.name,)
+    # `uv sync --frozen` takes any package of the lock, which is then in the image itself.
+    other = Source(root.directory, default_groups=(), has_dependencies=True)
+    chosen = [members.get(name) or replace(other, name=name) for name in names]
+    if not names:
+        chosen = [start] if start.name is not None else list(members.values())
+    one = chosen[0] if len(chosen) == 1 and chosen[0].name in {*names, start.name} else None
+    parts = chosen if one is not None or root.name is not None else [root, *chosen]
+    locked = [lock.package(part.name or "") for part in parts]
+    known: list[Source | LockedPackage] = [*parts, *locked]
+    groups = dict.fromkeys(group for found in known for group in found.groups)
+    declared = (one or start).default_groups
+    default = [g for g in groups if declared is None or g in declared]
+    _check_default_groups(one or start)
+    sources = parts
+    if one is not None:
+        # uv takes a group that only the root of the workspace has when it is named, but not by default.
+        inherited = {g: limits for g, limits in root.groups.items() if g not in groups}
+        sources = [*parts, replace(root, groups=inherited)]
+        groups |= dict.fromkeys(inherited)
+    home = (one or root).directory
+    if home != current.directory:
+        current = load(home, config_file, current.lock_root)
     return replace(
-        root,
-        chosen=tuple(chosen),
-        inputs=tuple(dict.fromkeys([*root.inputs, *united("inputs")])),
-        files=tuple(dict.fromkeys([*root.files, *united("files")])),
-        unchecked=root.unchecked or next((project.unchecked for project in chosen if project.unchecked), ""),
-        has_dependencies=any(project.has_dependencies for project in chosen),
-        groups=united("groups"),
-        default_groups=united("default_groups"),
-        extras=united("extras"),
+        current,
+        start=start.directory,
+        # `uv export` takes a package that is not a member only where it is asked for several.
+        packages=tuple(names) * (2 if one is not None and one.name not in {*members, None} else 1),
+        parts=tuple(chosen),
+        requires_python=",".join(filter(None, dict.fromkeys([current.requires_python, lock.requires_python]))),
+        group_python={g: tuple(x for s in sources for x in s.groups.get(g, ())) for g in groups},
+        has_dependencies=any(found.has_dependencies for found in known),
+        groups=tuple(groups),
+        default_groups=tuple(default),
+        extras=tuple(dict.fromkeys(extra for found in known for extra in found.extras)),
+        environments=lock.environments,
     )
+
+
+def _check_default_groups(source: Source) -> None:
+    for group in source.default_groups or ():
+        if group != "dev" and group not in source.groups:
+            raise errors.UnknownGroupError("pyproject.toml: tool.uv.default-groups", group, tuple(source.groups))
+
+
+def check_name(folder: Path, package: str) -> None:
+    """Raise SourceNameError where the project in a folder has another name than the package that is from there."""
+    path = folder / "pyproject.toml"
+    name = _project_name(_table(_read(path), "project")) if path.is_file() else None
+    if name not in {None, package}:
+        raise errors.SourceNameError(package, folder.name, str(name))
 
 
 # uv's settings that say how indexes are reached, and change nothing of what a layer lock has fixed.
@@ -165,17 +210,23 @@ def _python_request(directory: Path, lock_root: Path) -> str | None:
     return None
 
 
-def _workspace(directory: Path, uv: Mapping[str, Any]) -> tuple[Path, list[Path]]:
-    """Return the folder that holds `uv.lock`, and the `pyproject.toml` of each workspace member."""
-    if "workspace" in uv or (directory / "uv.lock").is_file():
-        return directory, _members(directory, uv)
-    for parent in directory.parents:
-        if (parent / "pyproject.toml").is_file() and (parent / "uv.lock").is_file():
-            found = _members(parent, _table(_read(parent / "pyproject.toml"), "tool.uv"))
-            if directory / "pyproject.toml" in found:
-                return parent, found
-            break
-    return directory, []
+def _workspace(
+    directory: Path, document: Mapping[str, Any], root: Path | None
+) -> tuple[Path, Mapping[str, Any], list[Path]]:
+    """Return the root of the workspace, what its `pyproject.toml` says, and that of each member, as uv finds them."""
+    root = root or _root(directory, document)
+    found = document if root == directory else _read(root / "pyproject.toml")
+    return root, found, _members(root, _table(found, "tool.uv"))
+
+
+def _root(directory: Path, document: Mapping[str, Any]) -> Path:
+    if "project" in document and "workspace" not in _table(document, "tool.uv"):
+        # The first project above is the root, or there is none: uv does not look beyond it.
+        above = next((d for d in directory.parents if (d / "pyproject.toml").is_file()), directory)
+        uv = _table(_read(above / "pyproject.toml"), "tool.uv")
+        if directory / "pyproject.toml" in _members(above, uv):
+            return above
+    return directory
 
 
 def _members(root: Path, uv: Mapping[str, Any]) -> list[Path]:
@@ -191,25 +242,56 @@ def _members(root: Path, uv: Mapping[str, Any]) -> list[Path]:
         # Python before 3.13 fails at a path that no system can have, and later ones find nothing there.
         if any(len(pattern) > _LONGEST_PATH for pattern in patterns):
             raise errors.ConfigError("pyproject.toml", setting, "has a pattern that is too long")
-        patterns = [p for p in patterns if ".." not in p.split("/") and posixpath.normpath(p or ".") != "."]
+        patterns = [p for p in patterns if posixpath.normpath(p or ".") != "."]
         try:
-            found[key] = {path for p in patterns for path in root.glob(p)}
+            found[key] = {Path(os.path.normpath(path)) for p in patterns for path in root.glob(p)}
         except (OSError, ValueError, NotImplementedError, RecursionError) as error:
             raise errors.ConfigError("pyproject.toml", setting, str(error)) from None
-    folders = (folder / "pyproject.toml" for folder in found["members"] - found["exclude"])
+    folders = (folder / "pyproject.toml" for folder in found["members"] - found["exclude"] - {root})
     return sorted(path for path in folders if path.is_file())
 
 
-def _name(document: Mapping[str, Any]) -> str | None:
-    name = _project_name(_table(document, "project"))
-    return None if name is None else normalised(name)
+def _source(directory: Path, document: Mapping[str, Any]) -> Source:
+    meta, uv = _table(document, "project"), _table(document, "tool.uv")
+    default = uv.get("default-groups", ["dev"])
+    if default != "all":
+        default = tuple(map(normalised, _strings(default, "pyproject.toml", "tool.uv.default-groups")))
+    return Source(
+        directory,
+        _project_name(meta),
+        groups=_groups(document),
+        default_groups=None if default == "all" else default,
+        extras=_names(document, "project.optional-dependencies"),
+        has_dependencies=bool(meta.get("dependencies")),
+    )
+
+
+def _groups(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the `requires-python` of each dependency group: its own, and those of the groups that it includes."""
+    names = _names(document, "dependency-groups")
+    tables = dict(zip(names, _table(document, "dependency-groups").values(), strict=True))
+    if "dev-dependencies" in _table(document, "tool.uv"):
+        tables.setdefault("dev", [])
+    settings = _table(document, "tool.uv.dependency-groups").items()
+    limits = {normalised(k): v.get("requires-python") for k, v in settings if isinstance(v, dict)}
+    found: dict[str, tuple[str, ...]] = {}
+    for group in tables:
+        reached = [group]
+        for name in reached:  # grows while it is read
+            items = tables[name] if isinstance(tables.get(name), list) else ()
+            included = [item.get("include-group") for item in items if isinstance(item, dict)]
+            reached += [n for i in included if isinstance(i, str) and (n := normalised(i)) not in reached]
+        found[group] = tuple(dict.fromkeys(limit for name in reached if isinstance(limit := limits.get(name), str)))
+    return found
 
 
 def _project_name(meta: Mapping[str, Any]) -> str | None:
     name = _string(meta, "name")
-    if name is not None and not _NAME.fullmatch(name):
+    if name is None:
+        return None
+    if not _NAME.fullmatch(name):
         raise errors.ConfigError("pyproject.toml", "project.name", f"{errors.shown(name)} is no name of a package")
-    return name
+    return normalised(name)
 
 
 def _names(document: Mapping[str, Any], setting: str) -> tuple[str, ...]:

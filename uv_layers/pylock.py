@@ -52,12 +52,10 @@ def layers_in(directory: Path) -> list[str]:
 
 
 class Export:
-    """What `uv export --format pylock.toml` printed for each of some projects, as it applies to one target."""
+    """What `uv export --format pylock.toml` printed, as it applies to one target."""
 
-    def __init__(self, texts: Sequence[str], target: Target, root: Path) -> None:
-        exports = [tomli.loads(text) for text in texts]
-        self.requires_python = [export["requires-python"] for export in exports if "requires-python" in export]
-        tables: list[dict[str, Any]] = [table for export in exports for table in export.get("packages", [])]
+    def __init__(self, text: str, target: Target, root: Path) -> None:
+        tables: list[dict[str, Any]] = tomli.loads(text).get("packages", [])
         #: The names of all packages, those included that no marker admits for the target.
         self.names = frozenset(table["name"] for table in tables)
         environment = tuple(sorted(target.markers.items()))
@@ -81,17 +79,6 @@ class Export:
         """
         found = {t["name"]: narrowed(t, self._target, settings, self._root) for t in self.tables}
         return [found[name] for name in sorted(found)]
-
-    def check_python(self, source: str) -> None:
-        """Raise PythonMismatchError unless the target satisfies `requires-python`."""
-        if not self.requires_python:
-            return
-        from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - tens of ms
-
-        version = self._target.full_python
-        for wanted in self.requires_python:
-            if not SpecifierSet(wanted).contains(version, prereleases=True):
-                raise errors.PythonMismatchError(source, f"Python {wanted}", f"Python {version}")
 
 
 @cache

@@ -24,10 +24,9 @@ def recipe_of(options: Options, current: Project, named: Sequence[str], told: Ma
 
     Raises UsageError for a file that is outside of the build context.
     """
-    specs = planning.specs(current, options.selection, named)
+    specs, on_top, _ = planner.layers_of(options, current, named)
     own = current.config.project
     prefix = planner.prefix_of(options, current.config.prefix)
-    on_top = planning.named_specs(named, planning.names(current, specs, prefix), current.groups)
     stages = [Stage(ENVIRONMENT)] * is_environment(prefix)
     stages += [Stage(spec.name, spec.image, spec.system_packages) for spec in (*specs, *on_top)]
     names = [stage.layer for stage in stages]
@@ -35,6 +34,12 @@ def recipe_of(options: Options, current: Project, named: Sequence[str], told: Ma
     if own is not None:
         stages.append(Stage(own.name, own.image, own.system_packages, tuple(_install_arguments(options, current))))
     settings = {**current.config.dockerfile, **told}
+    image = settings.get("base")
+    if not image:
+        python = _image_python(current, options)
+        chosen = planning.groups(current, options.selection, specs)
+        planner.check_image(options, current, [*chosen, *(spec.name for spec in on_top)], python)
+        image = f"python:{python}-slim-bookworm"
     sources = settings.get("copy", _sources(current) if own is None else ())
     try:
         command = tuple(shlex.split(settings.get("cmd", "")))
@@ -44,7 +49,7 @@ def recipe_of(options: Options, current: Project, named: Sequence[str], told: Ma
         layers=tuple(stages),
         inputs=tuple(in_context(path, current.lock_root) for path in current.inputs),
         tool=settings.get("tool", __version__),
-        image=settings.get("base") or f"python:{_image_python(current, options)}-slim-bookworm",
+        image=image,
         prefix=prefix,
         builder=settings.get("builder"),
         uv=settings.get("uv"),
@@ -71,26 +76,33 @@ def _image_python(current: Project, options: Options) -> str:
     match = re.fullmatch(r"(?:cpython@?)?(3\.\d+)(?:\.\d+)?", options.python or current.python_request or "")
     if match is not None:
         return match[1]
-    return interpreter.find(Uv.find(options.environ), options, current.directory, current).python
+    uv = Uv.find(options.environ, offline=options.offline)
+    return interpreter.find(uv, options, current.directory, current).python
 
 
 def _export_arguments(options: Options, current: Project) -> list[str]:
     """Return the arguments that make `uv-layers export` in the builder choose what is chosen here."""
     words = _chosen(options, current, ".")
     words += ["--frozen"] if options.frozen or current.unchecked else []
-    if current.chosen:
-        words += [word for name in options.packages for word in ("--package", name)]
-    elif current.directory != current.lock_root:
-        words += ["--project", in_context(current.directory, current.lock_root), "--output", "."]
-    return words
+    packages = _packages(options, current)
+    folder = current.start if packages else current.directory
+    if folder != current.lock_root:
+        words += ["--project", in_context(folder, current.lock_root), "--output", "."]
+    return words + packages
 
 
 def _install_arguments(options: Options, current: Project) -> list[str]:
     """Return the arguments that make `uv-layers install` install the project, whose sources are in a folder there."""
-    where = in_context(current.directory, current.lock_root)
+    packages = _packages(options, current)
+    where = in_context(current.start if packages else current.directory, current.lock_root)
     words = ["--project", posixpath.normpath(f"{PROJECT}/{where}"), "--layers-dir", "layers", "--frozen"]
-    words += [word for name in options.packages for word in ("--package", name) if current.chosen]
-    return [*words, *_chosen(options, current, PROJECT)]
+    return [*words, *packages, *_chosen(options, current, PROJECT)]
+
+
+def _packages(options: Options, current: Project) -> list[str]:
+    """Return the `--package` options, unless they name the one project that is in the folder anyway."""
+    one = len(options.packages) == 1 and current.source.name in options.packages
+    return [] if one else [word for name in options.packages for word in ("--package", name)]
 
 
 def _chosen(options: Options, current: Project, root: str) -> list[str]:

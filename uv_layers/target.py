@@ -110,10 +110,10 @@ def of_platform(platform: str, python: str) -> Target:
 
     name, machine, libc = _platform(platform)
     # The tags of a version are as many as its number is large.
-    match = re.fullmatch(r"(?:cpython@?)?(3)\.(\d{1,2})(?:\.(\d{1,4}))?", python)
+    match = re.fullmatch(r"(?:cpython@?)?(3)\.(\d{1,2})(?:\.(\d{1,4}(?:(?:a|b|rc)\d{1,3})?))?", python)
     if match is None:
         raise errors.TargetError(f"--platform needs a Python version such as --python 3.12, not {python!r}")
-    minor, micro = int(match[2]), int(match[3] or 0)
+    minor, micro = int(match[2]), match[3] or "0"
     platforms = [*libc, f"linux_{machine}"]
     abi = f"cp3{minor}"
     tags = [*cpython_tags((3, minor), [abi], platforms), *compatible_tags((3, minor), abi, platforms)]

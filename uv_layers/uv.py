@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -20,8 +21,6 @@ from uv_layers.credentials import masked
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
-
-    from uv_layers.model import Selection
 
 # The oldest uv that refuses a wheel whose script would be written outside of the prefix. A test holds the dependency in
 # pyproject.toml to it.
@@ -69,6 +68,8 @@ _OVERRIDING = {
 _UNREADABLE = ("error: Not a valid `pylock.toml` file", "error: Failed to parse: ")
 # What a build is made with: the layer lock says it, and the uv.toml that it is written to must be read.
 _BUILDING = {"UV_BUILD_CONSTRAINT", "UV_NO_BUILD_ISOLATION", "UV_NO_CONFIG"}
+# What uv says of a selection that it does not export: all else that fails is a failure of uv.
+_REFUSALS = ("is not defined in", "are incompatible with the", "Could not find root package", "needs to be updated")
 
 
 def resolving_env(environ: Mapping[str, str]) -> dict[str, str]:
@@ -107,37 +108,34 @@ def _show(line: str) -> None:
     sys.stderr.flush()
 
 
-def image_argv(directory: Path, selection: Selection) -> list[str]:
-    """Return the arguments that export the image set of the project in `directory`, with what is in local folders."""
-    argv = _export(directory, workspace=True)
-    if selection.no_default_groups:
-        argv.append("--no-default-groups")
-    # --no-dev wins over --group dev, and, unlike --no-group dev, asks for no such group to be there.
-    if "dev" not in selection.groups:
-        argv.append("--no-dev")
-    argv += _repeated("--no-group", selection.no_groups)
-    argv += _repeated("--group", selection.groups)
-    return argv + (["--all-extras"] if selection.all_extras else _repeated("--extra", selection.extras))
+def image_argv(
+    root: Path, packages: Sequence[str], groups: Iterable[str], extras: Iterable[str], *, all_extras: bool = False
+) -> list[str]:
+    """Return the arguments that export the image set of some packages of the workspace in `root`.
+
+    The groups are all that the image has: which ones are there by default depends on uv's version.
+    """
+    argv = [*dependencies_argv(root, packages), *_repeated("--group", groups)]
+    return argv + (["--all-extras"] if all_extras else _repeated("--extra", extras))
 
 
-def group_argv(directory: Path, group: str) -> list[str]:
+def group_argv(root: Path, packages: Sequence[str], group: str) -> list[str]:
     """Return the arguments that export the closure of one dependency group."""
-    return [*_export(directory), "--only-group", group]
+    return [*_export(root, packages), "--only-group", group]
 
 
-def dependencies_argv(directory: Path, extra: str | None = None) -> list[str]:
-    """Return the arguments that export the closure of the project's dependencies, with one extra or none."""
-    argv = [*_export(directory), "--no-default-groups"]
+def dependencies_argv(root: Path, packages: Sequence[str], extra: str | None = None) -> list[str]:
+    """Return the arguments that export the closure of the packages' dependencies, with one extra or none."""
+    argv = [*_export(root, packages), "--no-default-groups"]
     return argv if extra is None else [*argv, "--extra", extra]
 
 
-def check_argv(directory: Path, python: str, *, offline: bool) -> list[str]:
+def check_argv(directory: Path, python: str) -> list[str]:
     """Return the arguments that ask whether uv.lock matches the project.
 
     uv would otherwise start the interpreter that the project's `.python-version` names.
     """
-    argv = ["lock", "--check", "--project", str(directory), "--no-python-downloads", "--python", python]
-    return [*argv, "--offline"] if offline else argv
+    return ["lock", "--check", "--project", str(directory), "--no-python-downloads", "--python", python]
 
 
 def find_python_argv(directory: Path, request: str) -> list[str]:
@@ -151,6 +149,11 @@ def find_python_argv(directory: Path, request: str) -> list[str]:
     return [*argv, "--", request]
 
 
+def newest_python_argv(python: str) -> list[str]:
+    """Return the arguments that list the newest release of a minor version of CPython that uv knows."""
+    return ["python", "list", f"cpython-{python}", "--only-downloads", "--output-format", "json", "--no-config"]
+
+
 def install_argv(
     what: Sequence[Path],
     prefix: Path,
@@ -159,7 +162,6 @@ def install_argv(
     settings: str,
     environ: Mapping[str, str],
     platform: str = "",
-    offline: bool = False,
     verbose: bool = False,
 ) -> list[str]:
     """Return the arguments that install a layer lock, or folders, below `prefix`, with the uv.toml `settings`.
@@ -175,14 +177,13 @@ def install_argv(
     argv += ["--python-platform", platform, "--only-binary", ":all:"] if platform else []
     argv += _repeated("--only-binary", environ.get("UV_NO_BUILD_PACKAGE", "").split())
     no_build = environ.get("UV_NO_BUILD", "").lower() in {"1", "true", "yes", "on", "t", "y"}
-    flags = (("--no-build", no_build), ("--offline", offline), ("--verbose", verbose))
+    flags = (("--no-build", no_build), ("--verbose", verbose))
     return argv + [flag for flag, given in flags if given]
 
 
-def _export(directory: Path, *, workspace: bool = False) -> list[str]:
-    argv = ["export", "--format", "pylock.toml", "--frozen", "--no-header"]
-    argv += [] if workspace else ["--no-emit-workspace"]
-    return [*argv, "--project", str(directory)]
+def _export(root: Path, packages: Iterable[str]) -> list[str]:
+    argv = ["export", "--format", "pylock.toml", "--frozen", "--no-header", "--project", str(root)]
+    return [*argv, *_repeated("--package", packages)]
 
 
 def _repeated(option: str, values: Iterable[str]) -> list[str]:
@@ -197,19 +198,20 @@ class Uv:
     environ: Mapping[str, str]
 
     @classmethod
-    def find(cls, environ: Mapping[str, str]) -> Uv:
+    def find(cls, environ: Mapping[str, str], *, offline: bool = False) -> Uv:
         """Return the uv of UV_LAYERS_UV, else of UV, else of PATH, else of the `uv` wheel."""
+        variables = {**environ, "UV_OFFLINE": "1"} if offline else environ
         for variable in ("UV_LAYERS_UV", "UV"):
             if path := environ.get(variable):
                 if found := shutil.which(path, path=environ.get("PATH")):
-                    return cls(found, environ)
+                    return cls(found, variables)
                 raise errors.UvNotFoundError(f"{variable} is {path!r}, which is no executable")
         if found := shutil.which("uv", path=environ.get("PATH")):
-            return cls(found, environ)
+            return cls(found, variables)
         try:
             from uv import find_uv_bin  # noqa: PLC0415 - only where PATH has none
 
-            return cls(find_uv_bin(), environ)
+            return cls(find_uv_bin(), variables)
         except (ImportError, FileNotFoundError):
             raise errors.UvNotFoundError("none on PATH, and the `uv` package is not installed") from None
 
@@ -232,14 +234,23 @@ class Uv:
         return version
 
     def export(self, argv: Sequence[str], root: Path) -> str:
-        """Return what `uv export` prints; paths in it start from `root`."""
-        return self._run(argv, resolving_env(self.environ), cwd=root).stdout
+        """Return what `uv export` prints; paths in it start from `root`.
+
+        Raises RefusedError for a selection that is not in the lock, or that the lock declares to be in conflict.
+        """
+        done = self._run(argv, resolving_env(self.environ), cwd=root, check=False)
+        # uv breaks its lines at the width of a terminal.
+        reason = masked(" ".join(done.stderr.partition("error: ")[2].split("\n\n")[0].split()))
+        if done.status and any(words in reason for words in _REFUSALS):
+            raise errors.RefusedError(reason)
+        self._raise_for(done, argv)
+        return done.stdout
 
     def check(self, argv: Sequence[str], lock: Path) -> None:
         """Raise StaleLockError unless `lock` matches its project."""
         done = self._run(argv, resolving_env(self.environ), check=False)
         # uv has one exit code for a stale lock and for a resolution that fails: only the words differ.
-        if "needs to be updated" in done.stderr:
+        if "needs to be updated" in " ".join(done.stderr.split()):
             raise errors.StaleLockError(lock)
         self._raise_for(done, argv)
 
@@ -247,6 +258,12 @@ class Uv:
         """Return the path of the interpreter, or None where uv finds none; paths in the request start from `cwd`."""
         done = self._run(argv, resolving_env(self.environ), cwd=cwd, check=False)
         return None if done.status else done.stdout.strip()
+
+    def newest_python(self, python: str) -> str:
+        """Return the newest release of a minor version of CPython that uv knows, the first of others."""
+        done = self._run(newest_python_argv(python), resolving_env(self.environ))
+        found = (release["version"] for release in json.loads(done.stdout) if release["implementation"] == "cpython")
+        return next(found, f"{python}.0")
 
     def install(
         self, argv: Sequence[str], *, cwd: Path, epoch: int, show: bool, settings: int, lock: Path | None = None

@@ -26,7 +26,7 @@ more = ["tool"]
 [tool.uv]
 default-groups = ["heavy", "more"]
 """
-LAYERS = ("heavy", "more", "project")
+LAYERS = ("heavy", "more", "dependencies")
 
 
 def _expected(run, project, cold, layers_of):
@@ -38,7 +38,7 @@ def _expected(run, project, cold, layers_of):
 def test_processes_that_install_the_same_and_different_layers(project, start, run, cold, mark, layers_of):
     expected = _expected(run, project, cold, layers_of)
     folder, caches = project(PROJECT), cold()
-    words = [("--all",), ("heavy",), ("more", "project"), ("project", "heavy", "--digest")]
+    words = [("--all",), ("heavy",), ("more", "dependencies"), ("dependencies", "heavy", "--digest")]
     programs = [start("install", *words[n % len(words)], cwd=folder, **caches) for n in range(PROCESSES)]
     for program in programs:
         ended = program.end()

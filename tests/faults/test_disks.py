@@ -176,7 +176,7 @@ def test_no_room_for_a_layer_lock_leaves_the_old_one(project, start, run, disk):
     small = disk(64)
     folder = project(PROJECT.format(version="1.0"))
     assert run("export", "-o", small.path, cwd=folder).status == 0
-    lock = small.path / "pylock.project.toml"
+    lock = small.path / "pylock.dependencies.toml"
     old = lock.read_bytes()
     folder = project(PROJECT.format(version="1.1"))
     filler = small.fill()
@@ -184,11 +184,11 @@ def test_no_room_for_a_layer_lock_leaves_the_old_one(project, start, run, disk):
     assert (ended.status, ended.stdout) == (4, "")
     assert ended.error == f"error[machine]: No space left on device: {lock}; {ROOM}"
     assert lock.read_bytes() == old
-    assert _names(small.path) == ["filler", "pylock.project.toml"]
+    assert _names(small.path) == ["filler", "pylock.dependencies.toml"]
     filler.unlink()
     assert run("export", "-o", small.path, cwd=folder).status == 0
     assert lock.read_bytes() != old
-    assert _names(small.path) == ["pylock.project.toml"]
+    assert _names(small.path) == ["pylock.dependencies.toml"]
 
 
 def test_no_file_may_be_that_large(stage, start, run, cold, old, layers_of):

@@ -94,7 +94,7 @@ dependencies = ["web=={version}"]
 def test_a_kill_leaves_a_whole_layer_lock_or_none_and_the_next_run_writes_it(project, start, mark, run, chance):
     versions, texts, files = ("1.0", "1.1"), {}, {}
     folder = project(PROJECT.format(version="1.0"))
-    lock = Path(folder / "pylock.project.toml")
+    lock = Path(folder / "pylock.dependencies.toml")
     for version in versions:
         folder = project(PROJECT.format(version=version))
         files[version] = {name: (folder / name).read_bytes() for name in ("pyproject.toml", "uv.lock")}
@@ -114,6 +114,6 @@ def test_a_kill_leaves_a_whole_layer_lock_or_none_and_the_next_run_writes_it(pro
         assert lock.read_bytes() in texts.values()
         assert run("export", cwd=folder).status == 0
         assert lock.read_bytes() == texts[version]
-        names = ["pylock.project.toml", "pyproject.toml", "uv.lock"]
+        names = ["pylock.dependencies.toml", "pyproject.toml", "uv.lock"]
         assert sorted(path.name for path in folder.path.iterdir()) == names
     assert kill.statuses.count(-signal.SIGKILL) > 20 // 4

@@ -22,9 +22,9 @@ heavy = ["numbers", "shared==1.0"]
 [tool.uv]
 default-groups = ["heavy"]
 """
-SAME = {"heavy": ("same", []), "project": ("same", [])}
-WEB = {"heavy": ("same", []), "project": ("changed", ["web updated 1.0 1.1"])}
-SHARED = {"heavy": ("changed", ["shared updated 1.0 1.1"]), "project": ("same", [])}
+SAME = {"heavy": ("same", []), "dependencies": ("same", [])}
+WEB = {"heavy": ("same", []), "dependencies": ("changed", ["web updated 1.0 1.1"])}
+SHARED = {"heavy": ("changed", ["shared updated 1.0 1.1"]), "dependencies": ("same", [])}
 
 
 def changes(outcome):
@@ -80,7 +80,7 @@ def test_two_revisions_whatever_the_working_tree_is(app, git, run):
     assert changes(run("diff", "HEAD~2", "HEAD", "--json", cwd=app)) == {**WEB, "heavy": SHARED["heavy"]}
     assert changes(run("diff", "HEAD~1", "HEAD~2", "--json", cwd=app)) == {
         **SAME,
-        "project": ("changed", ["web updated 1.1 1.0"]),
+        "dependencies": ("changed", ["web updated 1.1 1.0"]),
     }
 
 
@@ -92,9 +92,9 @@ def test_layers_are_those_that_each_revision_has(app, git, run):
     commit(git, app)
     expected = {
         "base": ("added", ["numbers moved 1.1 1.1 heavy"]),
-        "light": ("added", ["shared moved 1.0 1.0 heavy", "web moved 1.0 1.0 project"]),
+        "light": ("added", ["shared moved 1.0 1.0 heavy", "web moved 1.0 1.0 dependencies"]),
         "heavy": ("removed", ["numbers moved 1.1 1.1 base", "shared moved 1.0 1.0 light"]),
-        "project": ("removed", ["web moved 1.0 1.0 light"]),
+        "dependencies": ("removed", ["web moved 1.0 1.0 light"]),
     }
     found = run("diff", "HEAD~1", "HEAD", "--json", cwd=app)
     assert changes(found) == expected
@@ -137,8 +137,8 @@ def test_a_member_of_a_workspace(project, git, run):
     commit(git, folder)
     folder.edit("web==1.0", "web==1.1", "members/one/pyproject.toml")
     folder.lock()
-    one = {"project": ("changed", ["web updated 1.0 1.1"])}
-    two = {"project": ("same", [])}
+    one = {"dependencies": ("changed", ["web updated 1.0 1.1"])}
+    two = {"dependencies": ("same", [])}
     assert changes(run("diff", "HEAD", "--json", "--package", "one", cwd=folder)) == one
     assert changes(run("diff", "HEAD", "--json", "--package", "two", cwd=folder)) == two
     assert changes(run("diff", "HEAD", "--json", cwd=folder / "members/one")) == one
@@ -246,7 +246,7 @@ def test_a_lock_file_is_for_the_python_of_the_project(project, run):
     folder.edit(old, "extra-one")
     folder.lock()
     found = run("diff", "old.lock", "--platform", "linux/amd64", "--json", cwd=folder)
-    assert changes(found) == {"project": ("same", [])}
+    assert changes(found) == {"dependencies": ("same", [])}
 
 
 def test_a_lock_file_that_is_no_text(project, run):
@@ -311,10 +311,10 @@ def test_a_name_that_could_break_markdown_is_refused(project, run, tmp_path, lay
     [
         ((), 0),
         (("--exit-code",), 1),
-        (("--exit-code", "--layer", "project"), 1),
+        (("--exit-code", "--layer", "dependencies"), 1),
         (("--exit-code", "--layer", "heavy"), 0),
-        (("--exit-code", "--layer", "heavy", "--layer", "project"), 1),
-        (("--layer", "project"), 0),
+        (("--exit-code", "--layer", "heavy", "--layer", "dependencies"), 1),
+        (("--layer", "dependencies"), 0),
     ],
     ids=["not asked", "any", "it", "not it", "both", "asked without"],
 )
@@ -342,10 +342,11 @@ def test_a_table_and_markdown(app, run):
     *table, _, line = run("diff", "HEAD", cwd=app).stdout.splitlines()
     size = r"\d{3} B"
     assert re.fullmatch(rf"1 of 2 layers change, {size} to pull", line)
-    assert re.fullmatch(rf"project +changed +{size} +web 1\.0 -> 1\.1", table[-1])
+    assert re.fullmatch(rf"dependencies +changed +{size} +web 1\.0 -> 1\.1", table[-1])
     assert re.fullmatch(
         rf"\*\*Image layers:\*\* {line}\n\n\| layer .*\n\|---.*\n\| `heavy` \| same \|  \|  \|\n"
-        rf"\| `project` \| changed \| {size} \|  \|\n\n<details><summary><code>project</code>: 1 change</summary>\n\n"
+        rf"\| `dependencies` \| changed \| {size} \|  \|\n\n"
+        r"<details><summary><code>dependencies</code>: 1 change</summary>\n\n"
         r"- `web 1\.0 -> 1\.1`\n\n</details>\n",
         run("diff", "HEAD", "--format", "markdown", cwd=app).stdout,
     )

@@ -195,10 +195,10 @@ def test_json_has_the_folders_of_all_layers_and_the_interpreter_that_made_them(b
 
 def test_layers_come_in_the_order_of_the_project_with_a_group_on_top_where_it_is_named(project, run):
     folder = project(APP)
-    assert run("install", "heavy", "project", "docs", cwd=folder).status == 0
+    assert run("install", "heavy", "dependencies", "docs", cwd=folder).status == 0
     trees = folder / "layers"
     nowhere = {"UV_LAYERS_UV": "/nowhere/uv"}  # no uv is started
-    assert run("env", "--json", cwd=folder, **nowhere).result["PYTHONPATH"] == _sites(trees, "project", "heavy")
+    assert run("env", "--json", cwd=folder, **nowhere).result["PYTHONPATH"] == _sites(trees, "dependencies", "heavy")
     named = run("env", "heavy", "docs", "--json", cwd=folder, **nowhere).result
     assert named["PYTHONPATH"] == _sites(trees, "docs", "heavy")
     assert [layer["name"] for layer in named["layers"]] == ["heavy", "docs"]

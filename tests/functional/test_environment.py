@@ -41,7 +41,7 @@ def merged(project, run, place):
     folder = project(APP)
     outcome = run("install", "--all", "--prefix", place, cwd=folder)
     assert outcome.status == 0, outcome.stderr
-    for layer in ("venv", "heavy", "project"):
+    for layer in ("venv", "heavy", "dependencies"):
         shutil.copytree(folder / f"layers/{layer}{place}", place, symlinks=True, dirs_exist_ok=True)
     return folder
 
@@ -52,7 +52,7 @@ def test_the_environment_is_a_layer_of_its_own_below_all_others(project, run, pl
     assert [(layer["name"], layer["kind"]) for layer in outcome.result["layers"]] == [
         ("venv", "environment"),
         ("heavy", "packages"),
-        ("project", "packages"),
+        ("dependencies", "packages"),
     ]
     assert outcome.result["layers"][0]["packages"] == []
     assert outcome.stderr == ""
@@ -131,7 +131,7 @@ def test_it_is_the_same_from_another_folder_and_with_another_umask(project, run,
         )
     finally:
         os.umask(before)
-    for layer in ("venv", "heavy", "project"):
+    for layer in ("venv", "heavy", "dependencies"):
         assert facts(one / f"layers/{layer}") == facts(other / f"layers/{layer}")
 
 
@@ -188,7 +188,7 @@ def test_a_tree_from_elsewhere_is_verified_without_a_record(project, run, tmp_pa
 @pytest.mark.parametrize("prefix", ["/usr/local", "/", "/app/venv/site"])
 def test_any_other_prefix_has_no_such_layer(project, run, prefix):
     folder = project(APP)
-    assert list(run("plan", "--json", "--prefix", prefix, cwd=folder).layers) == ["heavy", "project"]
+    assert list(run("plan", "--json", "--prefix", prefix, cwd=folder).layers) == ["heavy", "dependencies"]
     assert "error[unknown-layer]" in run("install", "venv", "--prefix", prefix, cwd=folder).stderr
 
 
@@ -231,8 +231,8 @@ def test_an_environment_at_another_place_is_another_layer(project, run, tmp_path
         found = run("diff", "--json", tmp_path / "one", tmp_path / new, cwd=folder).result["layers"]
         return {layer["name"]: (layer["status"], [c["package"] for c in layer["changes"]]) for layer in found}
 
-    assert changes("same") == {"heavy": ("same", []), "project": ("same", []), "venv": ("same", [])}
-    other = {name: ("changed", ["prefix"]) for name in ("heavy", "project", "venv")}
+    assert changes("same") == {"heavy": ("same", []), "dependencies": ("same", []), "venv": ("same", [])}
+    other = {name: ("changed", ["prefix"]) for name in ("heavy", "dependencies", "venv")}
     assert changes("other") == other
     assert changes("none") == {**other, "venv": ("removed", [])}
 
@@ -243,12 +243,12 @@ def test_env_leaves_the_skeleton_out_of_the_shell_and_a_strict_run_takes_it(proj
     assert run("install", "--all", "--strict", *words, cwd=folder).status == 0
     found = run("env", "--json", cwd=folder, UV_LAYERS_PREFIX="/usr/local")
     assert list(folder.path.glob("layers/venv")) != []
-    assert [layer["name"] for layer in found.result["layers"]] == ["heavy", "project"]
+    assert [layer["name"] for layer in found.result["layers"]] == ["heavy", "dependencies"]
     folder.edit("[tool.uv]", '[tool.uv-layers]\nprefix = "/app/.venv"\n[tool.uv]')
     found = run("env", "--json", cwd=folder)
-    assert [layer["name"] for layer in found.result["layers"]] == ["venv", "heavy", "project"]
+    assert [layer["name"] for layer in found.result["layers"]] == ["venv", "heavy", "dependencies"]
     # Its `python` is that of the image, and would stand before the one here.
-    assert found.result["PATH"] == [str(folder / "layers/project/app/.venv/bin")]
+    assert found.result["PATH"] == [str(folder / "layers/dependencies/app/.venv/bin")]
     assert found.result["PYTHONPATH"] == [
-        str(folder / f"layers/{layer}/app/.venv/lib/{PYTHON}/site-packages") for layer in ("project", "heavy")
+        str(folder / f"layers/{layer}/app/.venv/lib/{PYTHON}/site-packages") for layer in ("dependencies", "heavy")
     ]

@@ -235,17 +235,35 @@ CASES = {
         ("pyproject.toml: two layers are named 'a'; rename one",),
         layers('{ name = "a" }', '{ name = "a" }'),
     ),
-    "a group by the name of the project's layer": Case(
-        "duplicate-layer", 2, ("pyproject.toml: two layers are named 'project'",), APP.replace("heavy", "project")
+    "a platform for which there is no lock": Case(
+        "unsupported-target",
+        2,
+        ("CPython 3.12 on linux aarch64", "platform_machine == 'x86_64'", "--platform"),
+        f"{APP}environments = [\"platform_machine == 'x86_64'\"]\n",
+        ("plan", "--platform", "linux/arm64", "--python", "3.12"),
+    ),
+    "groups that the project declares to be in conflict": Case(
+        "refused",
+        2,
+        ("uv refuses this: Group", "incompatible", "leave one of them out"),
+        f'{APP}conflicts = [[{{ group = "heavy" }}, {{ group = "docs" }}]]\n',
+        ("plan", "--group", "docs"),
+    ),
+    "a project by another name": Case(
+        "source-name",
+        2,
+        ("other comes from the folder app, whose project is app, and uv refuses",),
+        f"{APP.replace(chr(34) + 'web' + chr(34), chr(34) + 'other' + chr(34))}"
+        '[tool.uv.sources]\nother = { path = "." }\n',
     ),
     "an unknown layer": Case(
         "unknown-layer",
         2,
-        ("'nope'", "layers: heavy, project", "other dependency groups: docs"),
+        ("'nope'", "layers: heavy, dependencies", "other dependency groups: docs"),
         words=("export", "nope"),
     ),
     "an unknown layer to install": Case(
-        "unknown-layer", 2, ("'nope'", "layers: heavy, project"), words=("install", "heavy", "nope")
+        "unknown-layer", 2, ("'nope'", "layers: heavy, dependencies"), words=("install", "heavy", "nope")
     ),
     "an unknown group of a layer": Case(
         "unknown-group",
@@ -288,7 +306,7 @@ CASES = {
     "two versions, one in a layer on top": Case(
         "two-versions",
         2,
-        ("clash is needed as 1.0 by ", "and as 2.0 by ", "new", "--no-group"),
+        ("clash is needed as 1.0 by the image and as 2.0 by new; ", "leave one of the two out or make two images"),
         CONFLICT,
         ("export", "new"),
     ),
@@ -399,7 +417,7 @@ CASES = {
     "a Python that the project refuses": Case(
         "python-mismatch",
         2,
-        ("app needs Python >=3.10, the target is Python 3.9", "--python"),
+        ("the project needs Python >=3.10, the target is Python 3.9", "--python"),
         words=("plan", "--platform", "linux/amd64", "--python", "3.9"),
     ),
     "a tree that is not ours": Case(
@@ -450,7 +468,7 @@ CASES = {
     "a tree that is not built": Case(
         "not-built",
         2,
-        ("not built in {folder}/layers: heavy, project;", "`uv-layers install heavy project`"),
+        ("not built in {folder}/layers: heavy, dependencies;", "`uv-layers install heavy dependencies`"),
         words=("env",),
     ),
     "a shell that has no code": Case(
@@ -468,14 +486,14 @@ CASES = {
         spoil=installed("--layers-dir", "a:b"),
     ),
     "an unknown layer to put on PATH": Case(
-        "unknown-layer", 2, ("'../a'", "layers: heavy, project"), words=("env", "../a")
+        "unknown-layer", 2, ("'../a'", "layers: heavy, dependencies"), words=("env", "../a")
     ),
     "two packages with one file": Case(
         "clash",
         2,
         ("common.py differs between owner-one and owner-two", "--strict"),
         APP.replace('"web"', '"owner-one", "owner-two"'),
-        ("install", "project", "--strict"),
+        ("install", "dependencies", "--strict"),
     ),
     "no uv": Case(
         "no-uv", 3, ("UV_LAYERS_UV is '/nowhere/uv'", "pip install uv"), environ={"UV_LAYERS_UV": "/nowhere/uv"}

@@ -27,7 +27,7 @@ APP = """
     [tool.uv]
     default-groups = ["dev", "heavy", "light"]
 """
-LOCKS = ["pylock.heavy.toml", "pylock.light.toml", "pylock.project.toml"]
+LOCKS = ["pylock.heavy.toml", "pylock.light.toml", "pylock.dependencies.toml"]
 
 
 def texts(folder):
@@ -215,8 +215,12 @@ def test_new_wheels_of_other_platforms_change_no_lock(project, run):
 BUMPS = {
     "numbers": ("numbers<=1.0", "numbers", ["pylock.heavy.toml"]),
     "shared": ("shared<=1.0", "shared", ["pylock.heavy.toml"]),
-    "web": ('"web<=1.0"', '"web"', ["pylock.project.toml"]),
-    "a package that moves to a lower layer": ('"both"', '"both", "web"', ["pylock.light.toml", "pylock.project.toml"]),
+    "web": ('"web<=1.0"', '"web"', ["pylock.dependencies.toml"]),
+    "a package that moves to a lower layer": (
+        '"both"',
+        '"both", "web"',
+        ["pylock.light.toml", "pylock.dependencies.toml"],
+    ),
     "a package that is added": ('"both"', '"both", "extra-one"', ["pylock.light.toml"]),
 }
 
@@ -313,7 +317,7 @@ def test_a_package_of_an_explicit_index_is_named_by_its_address(project, run, in
     head = '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["clash"]\n'
     folder = project(head + source + cpu)
     run("export", cwd=folder)
-    [clash] = tomli.loads((folder / "pylock.project.toml").read_text(encoding="utf-8"))["packages"]
+    [clash] = tomli.loads((folder / "pylock.dependencies.toml").read_text(encoding="utf-8"))["packages"]
     assert clash["version"] == "2.0+cpu"
     assert clash["wheels"][0]["url"].startswith(f"http://{index.host}/cpu/files/")
 
@@ -323,7 +327,7 @@ def test_a_package_of_an_address_is_hashed(project, run, index):
     head = '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10"\n'
     folder = project(f'{head}dependencies = ["speed @ {url}"]\n')
     run("export", cwd=folder)
-    [speed] = tomli.loads((folder / "pylock.project.toml").read_text(encoding="utf-8"))["packages"]
+    [speed] = tomli.loads((folder / "pylock.dependencies.toml").read_text(encoding="utf-8"))["packages"]
     assert speed["archive"]["url"] == url
     assert len(speed["archive"]["hashes"]["sha256"]) == 64
 
@@ -352,7 +356,7 @@ def test_a_package_of_git_is_pinned_by_its_commit_and_not_by_the_branch(project,
     head = '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["source"]\n'
     app = project(f'{head}[tool.uv.sources]\nsource = {{ git = "{folder.as_uri()}", branch = "main" }}\n')
     run("export", cwd=app)
-    [source] = tomli.loads((app / "pylock.project.toml").read_text(encoding="utf-8"))["packages"]
+    [source] = tomli.loads((app / "pylock.dependencies.toml").read_text(encoding="utf-8"))["packages"]
     assert source["vcs"]["commit-id"] == git("rev-parse", "HEAD")
     assert "requested-revision" not in source["vcs"]
 

@@ -86,7 +86,7 @@ def test_all_makes_every_layer_and_none_has_a_package_of_another(project, run):
     assert names == {
         "heavy": ["numbers-1.0.dist-info", "shared-1.1.dist-info"],
         "light": ["tool-1.0.dist-info"],
-        "project": ["web-1.0.dist-info"],
+        "dependencies": ["web-1.0.dist-info"],
     }
 
 
@@ -113,7 +113,7 @@ def test_all_layer_locks_of_a_folder_are_installed(project, run, tmp_path):
     folder = project(APP)
     run("export", "-o", tmp_path / "stage", cwd=folder)
     assert run("install", "--all", "--project", "stage", cwd=tmp_path).status == 0
-    assert sorted(p.name for p in (tmp_path / "stage/layers").glob("[!.]*")) == ["heavy", "light", "project"]
+    assert sorted(p.name for p in (tmp_path / "stage/layers").glob("[!.]*")) == ["heavy", "light", "dependencies"]
 
 
 def test_trees_go_where_layers_dir_says(project, run, tmp_path):
@@ -178,7 +178,7 @@ def test_no_file_names_the_place_where_it_was_built(project, run):
     folder = project(APP.replace('"light"]', '"light", "built"]'))
     assert run("install", "--all", cwd=folder).status == 0
     place = os.fsencode(folder.path)
-    for layer in ("heavy", "light", "built", "project"):
+    for layer in ("heavy", "light", "built", "dependencies"):
         files = [path for path in paths(tree(folder, layer)) if path.is_file()]
         assert files
         assert [path for path in files if place in path.read_bytes() or b".staging" in path.read_bytes()] == []
@@ -227,7 +227,7 @@ def test_a_tree_is_the_same_from_another_folder_cache_and_umask(project, run, tm
         run("install", "--all", "--no-compile-bytecode", cwd=other, UV_CACHE_DIR=str(tmp_path / "cold"))
     finally:
         os.umask(before)
-    for layer in ("heavy", "light", "project"):
+    for layer in ("heavy", "light", "dependencies"):
         assert facts(tree(one, layer)) == facts(tree(other, layer))
 
 
@@ -289,7 +289,7 @@ def test_no_project_around_the_layer_locks_changes_what_they_fix(project, run, t
 # Source distributions
 
 
-def built_with(folder, layer="project"):
+def built_with(folder, layer="dependencies"):
     scope = {}
     exec((tree(folder, layer) / SITE / "source.py").read_text(), scope)  # noqa: S102 - written by the backend here
     return scope["BUILT_WITH"]
@@ -309,7 +309,7 @@ def test_a_source_distribution_is_built_with_the_settings_of_the_project(project
         'extra-build-dependencies = { source = ["helper"] }\n'
     )
     folder = project(f'{HEAD}dependencies = ["source"]\n{settings}')
-    assert run("install", "project", cwd=folder, UV_CACHE_DIR=str(tmp_path / "cold")).status == 0
+    assert run("install", "dependencies", cwd=folder, UV_CACHE_DIR=str(tmp_path / "cold")).status == 0
     found = built_with(folder)
     assert (found["settings"], found["flavour"], found["helper"]) == ({"a": "b"}, "lemon", "1.0")
 
@@ -318,9 +318,9 @@ def test_the_settings_are_in_the_layer_lock_as_well(project, run, tmp_path):
     settings = '[tool.uv]\nconfig-settings-package = { source = { a = "b" } }\n'
     folder = project(f'{HEAD}dependencies = ["source"]\n{settings}')
     run("export", "-o", tmp_path / "stage", cwd=folder)
-    ended = run("install", "project", cwd=tmp_path / "stage", UV_CACHE_DIR=str(tmp_path / "cold"))
+    ended = run("install", "dependencies", cwd=tmp_path / "stage", UV_CACHE_DIR=str(tmp_path / "cold"))
     assert ended.status == 0
-    assert "'settings': {'a': 'b'}" in (tmp_path / "stage/layers/project" / SITE / "source.py").read_text()
+    assert "'settings': {'a': 'b'}" in (tmp_path / "stage/layers/dependencies" / SITE / "source.py").read_text()
 
 
 HOSTILE_TO_BUILDS = {
@@ -336,33 +336,33 @@ def test_no_variable_of_uv_changes_how_a_layer_lock_is_built(project, run, index
     folder = project(f'{HEAD}dependencies = ["built"]\n{settings}')
     run("export", "-o", tmp_path / "stage", cwd=folder)
     environ = {"UV_CACHE_DIR": str(tmp_path / "cold"), "UV_DEFAULT_INDEX": index.url, name: HOSTILE_TO_BUILDS[name]}
-    ended = run("install", "project", cwd=tmp_path / "stage", **environ)
+    ended = run("install", "dependencies", cwd=tmp_path / "stage", **environ)
     assert ended.status == 0, ended.stderr
-    module = (tmp_path / "stage/layers/project" / SITE / "built.py").read_text()
+    module = (tmp_path / "stage/layers/dependencies" / SITE / "built.py").read_text()
     assert "'settings': {'a': 'b'}" in module
     assert "'helper': '1.0'" in module
 
 
 def test_no_build_of_the_environment_forbids_builds(project, run, tmp_path):
     folder = project(f'{HEAD}dependencies = ["source"]\n')
-    ended = run("install", "project", cwd=folder, UV_NO_BUILD="1", UV_CACHE_DIR=str(tmp_path / "cold"))
+    ended = run("install", "dependencies", cwd=folder, UV_NO_BUILD="1", UV_CACHE_DIR=str(tmp_path / "cold"))
     assert ended.status == 3
     assert "\nerror[uv-failed]: " in ended.stderr
-    assert not (folder / "layers/project").exists()
+    assert not (folder / "layers/dependencies").exists()
 
 
 def test_a_build_finds_its_requirements_in_the_index_of_the_environment(project, run, index, tmp_path):
     folder = project(f'{HEAD}dependencies = ["built"]\n')
     run("export", "-o", tmp_path / "stage", cwd=folder)
     cold = {"UV_CACHE_DIR": str(tmp_path / "cold"), "UV_DEFAULT_INDEX": index.url}
-    assert run("install", "project", cwd=tmp_path / "stage", **cold).status == 0
-    assert "'helper': '1.0'" in (tmp_path / "stage/layers/project" / SITE / "built.py").read_text()
+    assert run("install", "dependencies", cwd=tmp_path / "stage", **cold).status == 0
+    assert "'helper': '1.0'" in (tmp_path / "stage/layers/dependencies" / SITE / "built.py").read_text()
 
 
 def test_a_build_finds_its_requirements_in_the_index_of_the_project(project, run, tmp_path):
     folder = project(f'{HEAD}dependencies = ["built"]\n')
     run("export", "-o", tmp_path / "stage", cwd=folder)
-    ended = run("install", "project", cwd=tmp_path / "stage", UV_CACHE_DIR=str(tmp_path / "cold"))
+    ended = run("install", "dependencies", cwd=tmp_path / "stage", UV_CACHE_DIR=str(tmp_path / "cold"))
     assert ended.status == 0, ended.stderr
 
 
@@ -370,15 +370,15 @@ def test_trees_outside_of_the_project_are_built_alike(project, run, tmp_path):
     folder = project(f'{HEAD}dependencies = ["built"]\n')
     out = ("--layers-dir", tmp_path / "out")
     for number, words in enumerate(((), out)):
-        ended = run("install", "project", *words, cwd=folder, UV_CACHE_DIR=str(tmp_path / f"cold{number}"))
+        ended = run("install", "dependencies", *words, cwd=folder, UV_CACHE_DIR=str(tmp_path / f"cold{number}"))
         assert ended.status == 0, ended.stderr
-    assert facts(folder / "layers/project") == facts(tmp_path / "out/project")
+    assert facts(folder / "layers/dependencies") == facts(tmp_path / "out/project")
 
 
 def test_a_wheel_that_is_refused_is_built_from_source(project, run):
     folder = project(f'{HEAD}dependencies = ["both"]\n[tool.uv]\nno-binary-package = ["both"]\n')
-    assert run("install", "project", cwd=folder).status == 0
-    assert "BUILT_WITH" in (tree(folder, "project") / SITE / "both.py").read_text()
+    assert run("install", "dependencies", cwd=folder).status == 0
+    assert "BUILT_WITH" in (tree(folder, "dependencies") / SITE / "both.py").read_text()
 
 
 # Sources other than an index
@@ -388,9 +388,9 @@ def test_a_package_of_an_address_is_installed(project, run, index):
     at = f"http://{index.host}/files"
     wanted = f'["speed @ {at}/speed-1.0-py3-none-any.whl", "source @ {at}/source-1.0.tar.gz"]'
     folder = project(f"{HEAD}dependencies = {wanted}\n")
-    assert run("install", "project", cwd=folder).status == 0
-    assert versions(tree(folder, "project"), "speed") == ["speed-1.0.dist-info"]
-    assert versions(tree(folder, "project"), "source") == ["source-1.0.dist-info"]
+    assert run("install", "dependencies", cwd=folder).status == 0
+    assert versions(tree(folder, "dependencies"), "speed") == ["speed-1.0.dist-info"]
+    assert versions(tree(folder, "dependencies"), "source") == ["source-1.0.dist-info"]
 
 
 @pytest.fixture
@@ -405,20 +405,20 @@ def with_local_wheel(project, index):
 
 
 def test_a_wheel_in_the_project_is_installed(with_local_wheel, run):
-    ended = run("install", "project", cwd=with_local_wheel)
+    ended = run("install", "dependencies", cwd=with_local_wheel)
     assert ended.status == 0, ended.stderr
-    assert versions(tree(with_local_wheel, "project"), "speed") == ["speed-1.0.dist-info"]
+    assert versions(tree(with_local_wheel, "dependencies"), "speed") == ["speed-1.0.dist-info"]
 
 
 def test_a_wheel_beside_the_layer_lock_is_installed(with_local_wheel, run, tmp_path):
     run("export", cwd=with_local_wheel)
     stage = tmp_path / "stage"
     stage.mkdir()
-    shutil.copy(with_local_wheel / "pylock.project.toml", stage)
+    shutil.copy(with_local_wheel / "pylock.dependencies.toml", stage)
     shutil.copytree(with_local_wheel / "vendor", stage / "vendor")
-    ended = run("install", "project", cwd=stage)
+    ended = run("install", "dependencies", cwd=stage)
     assert ended.status == 0, ended.stderr
-    assert versions(tree(stage, "project"), "speed") == ["speed-1.0.dist-info"]
+    assert versions(tree(stage, "dependencies"), "speed") == ["speed-1.0.dist-info"]
 
 
 def test_a_flat_index_in_the_project_is_named_by_no_absolute_path(project, run, uv_run, index):
@@ -431,7 +431,7 @@ def test_a_flat_index_in_the_project_is_named_by_no_absolute_path(project, run, 
     if "hashes = {}" in uv_run("export", "--quiet", "--frozen", "--format", "pylock.toml", cwd=folder):
         pytest.skip("this uv has no hash of a file in a folder")
     run("export", cwd=folder)
-    assert str(folder.path) not in (folder / "pylock.project.toml").read_text()
+    assert str(folder.path) not in (folder / "pylock.dependencies.toml").read_text()
 
 
 # Indexes with a password
@@ -448,13 +448,13 @@ def private_stage(project, run, index, tmp_path):
 def test_a_private_index_is_installed_from_with_the_credentials_of_the_project(project, run, index, tmp_path):
     folder = project(f'{HEAD}dependencies = ["web"]\n', url=index.url_with_credentials)
     out, cold = ("--layers-dir", tmp_path / "out"), {"UV_CACHE_DIR": str(tmp_path / "cold")}
-    ended = run("install", "project", *out, cwd=folder, **cold)
+    ended = run("install", "dependencies", *out, cwd=folder, **cold)
     assert ended.status == 0, ended.stderr
 
 
 def test_a_private_index_is_installed_from_with_the_url_of_the_environment(run, index, private_stage, tmp_path):
     environ = {"UV_DEFAULT_INDEX": index.url_with_credentials, "UV_CACHE_DIR": str(tmp_path / "cold")}
-    ended = run("install", "project", cwd=private_stage, **environ)
+    ended = run("install", "dependencies", cwd=private_stage, **environ)
     assert ended.status == 0, ended.stderr
     assert "s3cret-w0rd" not in ended.output
     for path in paths(private_stage):
@@ -463,12 +463,12 @@ def test_a_private_index_is_installed_from_with_the_url_of_the_environment(run, 
 
 def test_a_private_index_is_installed_from_with_the_credentials_for_its_name(run, private_stage, tmp_path):
     environ = {"UV_INDEX_HERE_USERNAME": "alice", "UV_INDEX_HERE_PASSWORD": "s3cret-w0rd"}
-    ended = run("install", "project", cwd=private_stage, UV_CACHE_DIR=str(tmp_path / "cold"), **environ)
+    ended = run("install", "dependencies", cwd=private_stage, UV_CACHE_DIR=str(tmp_path / "cold"), **environ)
     assert ended.status == 0, ended.stderr
 
 
 def test_a_private_index_without_credentials_fails_and_says_so(run, private_stage, tmp_path):
-    ended = run("install", "project", cwd=private_stage, UV_CACHE_DIR=str(tmp_path / "cold"))
+    ended = run("install", "dependencies", cwd=private_stage, UV_CACHE_DIR=str(tmp_path / "cold"))
     assert ended.status == 3
     assert "401" in ended.stderr
     assert ended.stderr.splitlines()[-1].startswith("error[uv-failed]: ")
@@ -484,7 +484,7 @@ def test_a_second_run_starts_no_uv_and_says_up_to_date(project, run, no_uv):
     ended = run("install", "--all", cwd=folder, **no_uv)
     assert ended.status == 0
     lines = [line for line in ended.stderr.splitlines() if "up to date" in line]
-    assert [line.split(":")[0] for line in lines] == ["heavy", "light", "project"]
+    assert [line.split(":")[0] for line in lines] == ["heavy", "light", "dependencies"]
     assert {p: p.lstat().st_ino for p in paths(folder / "layers")} == before
 
 
@@ -730,4 +730,4 @@ def test_json_stands_alone_on_standard_output_of_a_program(project, run_program)
     folder = project(APP)
     ended = run_program("install", "--all", "--json", cwd=folder)
     assert ended.status == 0
-    assert [layer["name"] for layer in ended.result["layers"]] == ["heavy", "light", "project"]
+    assert [layer["name"] for layer in ended.result["layers"]] == ["heavy", "light", "dependencies"]

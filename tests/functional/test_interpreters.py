@@ -36,7 +36,7 @@ def test_a_layer_for_it_is_made_and_verified_and_its_bytecode_is_what_is_importe
     verified = run("verify", *words, cwd=app)
     assert verified.status == 0, verified.output
 
-    site = app / f"layers/project{prefix}/lib/python{version}/site-packages"
+    site = app / f"layers/dependencies{prefix}/lib/python{version}/site-packages"
     tag = f"cpython-{version.replace('.', '')}"
     compiled = {path.name for path in site.rglob("*.pyc")}
     assert compiled == {f"__init__.{tag}.pyc", f"source.{tag}.pyc"}

@@ -120,7 +120,7 @@ def test_stages_of_mine_keep_their_names(run, folder, own):
     assert "FROM uv-layers AS layer-heavy\n" in text
     assert "COPY --link --from=layer-heavy /build/layers/heavy/ /\n" in text
     outcome = run("dockerfile", *BASE, "--bake", "--write", "Dockerfile", cwd=folder)
-    assert json.loads(outcome.stdout)["group"]["layers"]["targets"] == ["layer-heavy", "project"]
+    assert json.loads(outcome.stdout)["group"]["layers"]["targets"] == ["layer-heavy", "dependencies"]
 
 
 def test_nothing_is_written_where_marks_are_missing(run, folder, own):
@@ -180,7 +180,7 @@ def test_bake_has_the_layers_of_the_project(run, folder, words, dockerfile):
     assert (outcome.status, outcome.stderr) == (0, "")
     assert json.loads(outcome.stdout) == {
         "variable": {"IMAGE": {"default": "app"}},
-        "group": {"default": {"targets": ["image"]}, "layers": {"targets": ["heavy", "project"]}},
+        "group": {"default": {"targets": ["image"]}, "layers": {"targets": ["heavy", "dependencies"]}},
         "target": {
             "image": {
                 "context": ".",
@@ -189,7 +189,7 @@ def test_bake_has_the_layers_of_the_project(run, folder, words, dockerfile):
                 "secret": ["type=env,id=TOKEN"],
             },
             "heavy": {"inherits": ["image"], "target": "heavy", "tags": []},
-            "project": {"inherits": ["image"], "target": "project", "tags": []},
+            "dependencies": {"inherits": ["image"], "target": "dependencies", "tags": []},
         },
     }
     assert not (folder / dockerfile).exists()
@@ -235,7 +235,7 @@ def test_the_table_says_what_no_option_says(project, run):
         "WORKDIR /app",
         "# >>> uv-layers copies, kept by `uv-layers dockerfile --write`",
         "COPY --from=heavy /build/layers/heavy/ /",
-        "COPY --from=project /build/layers/project/ /",
+        "COPY --from=dependencies /build/layers/dependencies/ /",
         "# <<< uv-layers copies",
         "COPY pyproject.toml ./pyproject.toml",
         'CMD ["python", "-m", "my app"]',

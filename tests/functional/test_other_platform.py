@@ -40,7 +40,7 @@ def test_the_wheels_are_those_of_the_platform(project, run, platform, tag, other
     folder = project(APP)
     outcome = run("install", "--all", "--platform", platform, "--python", VERSION, cwd=folder)
     assert outcome.status == 0, outcome.stderr
-    tree = folder / "layers/project"
+    tree = folder / "layers/dependencies"
     assert _tags(tree) == [f"py3-none-{tag}"]
     assert {path.name for path in (tree / SITE).iterdir() if "." not in path.name} == {
         *("tool", "numbers", "shared", "common", other)[:3],
@@ -52,9 +52,9 @@ def test_scripts_look_for_the_interpreter_where_they_run(project, run):
     folder = project(APP)
     assert run("install", "--all", *ARM, cwd=folder).status == 0
     for name in ("tool", "tool-script"):
-        script = folder / "layers/project/usr/local/bin" / name
+        script = folder / "layers/dependencies/usr/local/bin" / name
         assert script.read_text(encoding="utf-8").startswith(f"#!/usr/bin/env {PYTHON}\n")
-    environ = {"PATH": f"{sys.base_prefix}/bin:{os.defpath}", "PYTHONPATH": str(folder / "layers/project" / SITE)}
+    environ = {"PATH": f"{sys.base_prefix}/bin:{os.defpath}", "PYTHONPATH": str(folder / "layers/dependencies" / SITE)}
     done = subprocess.run([script.with_name("tool")], env=environ, capture_output=True, text=True, check=True)
     assert done.stdout == "tool\n"
 
@@ -62,7 +62,7 @@ def test_scripts_look_for_the_interpreter_where_they_run(project, run):
 def test_scripts_in_an_environment_name_its_interpreter(project, run):
     folder = project(APP)
     assert run("install", "--all", *ARM, "--prefix", "/app/.venv", cwd=folder).status == 0
-    script = folder / "layers/project/app/.venv/bin/tool"
+    script = folder / "layers/dependencies/app/.venv/bin/tool"
     assert script.read_text(encoding="utf-8").startswith("#!/app/.venv/bin/python\n")
     assert (folder / "layers/venv/app/.venv/pyvenv.cfg").is_file()
 
@@ -71,18 +71,18 @@ def test_bytecode_is_compiled_by_an_interpreter_here(project, run):
     folder = project(APP)
     assert run("install", "--all", *ARM, cwd=folder).status == 0
     tag = f"cpython-3{sys.version_info[1]}"
-    assert (folder / f"layers/project/{SITE}/for_arm/__pycache__/__init__.{tag}.pyc").is_file()
-    assert run("verify", "project", cwd=folder).status == 1
+    assert (folder / f"layers/dependencies/{SITE}/for_arm/__pycache__/__init__.{tag}.pyc").is_file()
+    assert run("verify", "dependencies", cwd=folder).status == 1
 
 
 def test_it_is_the_same_again_and_not_that_of_here(project, run, cold):
     folder, other = project(APP), project(APP, name="elsewhere")
     assert run("install", "--all", *ARM, cwd=folder, **cold()).status == 0
     assert run("install", "--all", *ARM, cwd=other, **cold()).status == 0
-    assert facts(folder / "layers/project") == facts(other / "layers/project")
+    assert facts(folder / "layers/dependencies") == facts(other / "layers/dependencies")
     assert "up to date" in run("install", "--all", *ARM, cwd=folder).stderr
     assert run("install", "--all", cwd=folder).status == 0
-    assert facts(folder / "layers/project") != facts(other / "layers/project")
+    assert facts(folder / "layers/dependencies") != facts(other / "layers/dependencies")
 
 
 def test_layer_locks_for_it_are_enough(project, run, tmp_path):
@@ -90,7 +90,7 @@ def test_layer_locks_for_it_are_enough(project, run, tmp_path):
     assert run("export", *ARM, "-o", tmp_path / "stage", cwd=folder).status == 0
     assert run("install", "--all", *ARM, cwd=tmp_path / "stage").status == 0
     assert run("install", "--all", *ARM, cwd=folder).status == 0
-    assert facts(tmp_path / "stage/layers/project") == facts(folder / "layers/project")
+    assert facts(tmp_path / "stage/layers/dependencies") == facts(folder / "layers/dependencies")
     outcome = run("install", "--all", "--platform", "linux/riscv64", "--python", VERSION, cwd=tmp_path / "stage")
     assert outcome.status == 2
     assert "error[python-mismatch]" in outcome.stderr
@@ -107,7 +107,7 @@ def test_what_would_have_to_be_built_is_an_error_that_says_so(project, run, name
         f"error[no-wheel]: {name} 1.0 has no wheel for CPython {VERSION} on linux aarch64, "
         "and nothing is built for a platform that is not here; make its layer there, or a wheel of it\n"
     )
-    assert not (folder / "layers/project").exists()
+    assert not (folder / "layers/dependencies").exists()
 
 
 def test_the_project_itself_is_not_built_for_elsewhere(project, packaged, run, tmp_path):

@@ -138,7 +138,7 @@ def test_a_folder_without_a_layer_for_it_is_an_error_that_says_how_to_have_one(a
     packaged(tmp_path / "app/thing", "thing")
     source = '[tool.uv.sources]\nthing = { path = "thing" }\n'
     folder = app(source, requires=["web", "thing"])
-    for words in (("plan",), ("export",), ("install", "project")):
+    for words in (("plan",), ("export",), ("install", "dependencies")):
         outcome = run(*words, cwd=folder)
         assert (outcome.status, outcome.stdout) == (2, "")
         assert outcome.stderr == (
@@ -227,7 +227,7 @@ def test_a_project_may_be_all_that_there_is(app, run):
 
 def test_with_packages_and_no_other_layer_these_have_the_layer_project(app, run):
     folder = app('[tool.uv-layers]\nlayers = [{ name = "app", project = true }]\n')
-    assert run("plan", "--json", cwd=folder).layers == {"project": ["shared", "web"], "app": ["app"]}
+    assert run("plan", "--json", cwd=folder).layers == {"dependencies": ["shared", "web"], "app": ["app"]}
 
 
 def test_it_is_below_the_prefix_and_in_an_environment(app, run):

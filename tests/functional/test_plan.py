@@ -35,7 +35,7 @@ BUILT = """
     backend-path = ["."]
 """
 # Declared, so zeta is below alpha; `shared` is in the lowest of the layers that need it.
-LAYERS = {"zeta": ["numbers", "shared"], "alpha": ["odd-name-here"], "project": ["web"]}
+LAYERS = {"zeta": ["numbers", "shared"], "alpha": ["odd-name-here"], "dependencies": ["web"]}
 
 
 def reasons(outcome, layer):
@@ -61,12 +61,12 @@ def test_a_project_without_dependencies_has_no_project_layer(project, run):
 
 def test_dependencies_alone_are_one_layer(project, run):
     folder = project('[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["web"]\n')
-    assert run("plan", "--json", cwd=folder).layers == {"project": ["shared", "web"]}
+    assert run("plan", "--json", cwd=folder).layers == {"dependencies": ["shared", "web"]}
 
 
 def test_default_groups_may_be_all(project, run):
     folder = project(APP.replace('["dev", "alpha", "zeta"]', '"all"'))
-    assert list(run("plan", "--json", cwd=folder).layers) == ["zeta", "alpha", "docs", "project"]
+    assert list(run("plan", "--json", cwd=folder).layers) == ["zeta", "alpha", "docs", "dependencies"]
 
 
 def test_a_group_that_includes_another_brings_its_packages(project, run):
@@ -204,14 +204,14 @@ def test_a_group_of_a_layer_is_in_the_image_though_it_is_no_default(project, run
 
 def test_a_group_on_the_command_line_is_a_layer_in_its_declared_place(project, run):
     found = run("plan", "--json", "--group", "docs", "--group", "dev", cwd=project(APP))
-    assert list(found.layers) == ["zeta", "alpha", "docs", "dev", "project"]
+    assert list(found.layers) == ["zeta", "alpha", "docs", "dev", "dependencies"]
     assert found.layers["docs"] == ["docs-only"]
     assert found.layers["dev"] == ["tests-only"]
 
 
 def test_a_group_that_is_left_out_is_no_layer(project, run):
     folder = project(APP)
-    without = {"alpha": ["odd-name-here"], "project": ["shared", "web"]}
+    without = {"alpha": ["odd-name-here"], "dependencies": ["shared", "web"]}
     assert run("plan", "--json", "--no-group", "zeta", cwd=folder).layers == without
     assert run("plan", "--json", cwd=folder, UV_NO_GROUP="zeta").layers == without
 
@@ -224,17 +224,17 @@ def test_leaving_a_group_out_wins_over_asking_for_it_as_with_uv(project, run):
 
 def test_without_default_groups_the_project_is_left(project, run):
     folder = project(APP)
-    assert run("plan", "--json", "--no-default-groups", cwd=folder).layers == {"project": ["shared", "web"]}
+    assert run("plan", "--json", "--no-default-groups", cwd=folder).layers == {"dependencies": ["shared", "web"]}
     found = run("plan", "--json", "--no-default-groups", "--group", "docs", cwd=folder)
-    assert found.layers == {"docs": ["docs-only", "shared"], "project": ["web"]}
+    assert found.layers == {"docs": ["docs-only", "shared"], "dependencies": ["web"]}
 
 
 def test_extras_go_into_the_project_layer(project, run):
     folder = project(APP)
-    assert run("plan", "--json", "--extra", "one", cwd=folder).layers["project"] == ["extra-one", "web"]
+    assert run("plan", "--json", "--extra", "one", cwd=folder).layers["dependencies"] == ["extra-one", "web"]
     everything = ["extra-one", "extra-two", "speed", "web"]
-    assert run("plan", "--json", "--all-extras", cwd=folder).layers["project"] == everything
-    assert run("plan", "--json", "--extra", "one", "--extra", "two", cwd=folder).layers["project"] == everything
+    assert run("plan", "--json", "--all-extras", cwd=folder).layers["dependencies"] == everything
+    assert run("plan", "--json", "--extra", "one", "--extra", "two", cwd=folder).layers["dependencies"] == everything
 
 
 def test_selected_packages_that_no_layer_claims_go_to_the_top_layer(project, run):
@@ -247,16 +247,16 @@ def test_names_of_groups_and_extras_are_normalised(project, run):
     app = APP.replace("docs = ", '"My_Docs" = ').replace("one = ", '"The.One" = ')
     found = run("plan", "--json", "--group", "my.DOCS", "--extra", "the_one", cwd=project(app))
     assert found.layers["my-docs"] == ["docs-only"]
-    assert "extra-one" in found.layers["project"]
+    assert "extra-one" in found.layers["dependencies"]
 
 
 def test_options_have_variables(project, run):
     folder = project(APP)
     assert "docs" in run("plan", "--json", cwd=folder, UV_LAYERS_GROUP="docs").layers
-    assert "extra-one" in run("plan", "--json", cwd=folder, UV_LAYERS_EXTRA="one").layers["project"]
-    assert "extra-two" in run("plan", "--json", cwd=folder, UV_LAYERS_ALL_EXTRAS="1").layers["project"]
-    assert list(run("plan", cwd=folder, UV_LAYERS_JSON="1", UV_LAYERS_NO_DEFAULT_GROUPS="1").layers) == ["project"]
-    assert list(run("plan", "--json", cwd=folder, UV_NO_DEFAULT_GROUPS="true").layers) == ["project"]
+    assert "extra-one" in run("plan", "--json", cwd=folder, UV_LAYERS_EXTRA="one").layers["dependencies"]
+    assert "extra-two" in run("plan", "--json", cwd=folder, UV_LAYERS_ALL_EXTRAS="1").layers["dependencies"]
+    assert list(run("plan", cwd=folder, UV_LAYERS_JSON="1", UV_LAYERS_NO_DEFAULT_GROUPS="1").layers) == ["dependencies"]
+    assert list(run("plan", "--json", cwd=folder, UV_NO_DEFAULT_GROUPS="true").layers) == ["dependencies"]
 
 
 # The target
@@ -288,7 +288,7 @@ MARKED = """
 )
 def test_markers_are_evaluated_for_the_platform(project, run, platform, python, more):
     found = run("plan", "--json", "--platform", platform, "--python", python, cwd=project(MARKED))
-    assert found.layers["project"] == sorted(["numbers", "shared", *more])
+    assert found.layers["dependencies"] == sorted(["numbers", "shared", *more])
     assert found.result["target"]["python"].startswith(python)
     assert found.result["target"]["interpreter"] is None
 
@@ -385,7 +385,7 @@ heavy = ["vendor-maths"]
 [tool.uv]
 default-groups = ["heavy"]
 """
-MEMBER_LAYERS = {"heavy": ["vendor-core", "vendor-maths"], "project": ["numbers", "shared"]}
+MEMBER_LAYERS = {"heavy": ["vendor-core", "vendor-maths"], "dependencies": ["numbers", "shared"]}
 
 
 @pytest.fixture
@@ -398,7 +398,7 @@ def workspace(project):
 
 
 def test_the_root_of_a_workspace_has_what_its_members_need_and_not_the_members(workspace, run):
-    assert run("plan", "--json", cwd=workspace).layers == {"project": ["numbers", "shared", "web"]}
+    assert run("plan", "--json", cwd=workspace).layers == {"dependencies": ["numbers", "shared", "web"]}
 
 
 def test_package_names_a_member(workspace, run, tmp_path):
@@ -443,7 +443,7 @@ def test_the_table_has_a_row_a_layer_from_bottom_to_top_and_a_total(project, run
     assert found.stderr == ""
     header, _, *rows = [line.split() for line in found.stdout.splitlines()]
     assert header == ["layer", "packages", "download", "from"]
-    assert [row[:2] for row in rows[:4]] == [["zeta", "2"], ["alpha", "1"], ["project", "1"], ["total", "4"]]
+    assert [row[:2] for row in rows[:4]] == [["zeta", "2"], ["alpha", "1"], ["dependencies", "1"], ["total", "4"]]
     assert rows[0][-2:] == ["group", "zeta"]
     assert rows[2][-1] == "dependencies"
     assert "prefix /usr/local" in found.stdout

@@ -246,9 +246,9 @@ def test_layers_are_disjoint_and_together_the_image_set(plan, image_set, image):
 
 @real
 def test_the_layers_are_the_default_groups_and_the_project(plan):
-    assert list(plan(DOCLING).layers) == ["pypi", "project"]
-    assert list(plan(MERINO, python="3.14").layers) == ["jobs", "load", "project"]
-    assert list(plan(PAPERLESS).layers) == ["project"]
+    assert list(plan(DOCLING).layers) == ["pypi", "dependencies"]
+    assert list(plan(MERINO, python="3.14").layers) == ["jobs", "load", "dependencies"]
+    assert list(plan(PAPERLESS).layers) == ["dependencies"]
 
 
 TORCH = """\
@@ -317,7 +317,7 @@ def test_every_layer_has_a_lock_whose_files_are_hashed(run, tmp_path):
     target = ("--platform", "linux/amd64", "--python", "3.12", "--frozen", "--offline")
     ended = run("export", *target, "-o", tmp_path, cwd=REAL / PAPERLESS)
     assert ended.status == 0, ended.stderr
-    lock = tomli.loads((tmp_path / "pylock.project.toml").read_text(encoding="utf-8"))
+    lock = tomli.loads((tmp_path / "pylock.dependencies.toml").read_text(encoding="utf-8"))
     for package in lock["packages"]:
         [file] = [*package.get("wheels", ()), *(package[key] for key in ("sdist", "archive") if key in package)]
         assert len(file["hashes"]["sha256"]) == 64, package["name"]

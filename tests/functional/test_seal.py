@@ -158,7 +158,7 @@ def test_the_project_and_its_layer_locks_give_one_tree(project, run, cold, tmp_p
     made = run("install", "--all", "--digest", "--json", cwd=app, **cold()).result["layers"]
     again = run("install", "--all", "--digest", "--json", cwd=out, **cold()).result["layers"]
     assert [layer["digest"] for layer in made] == [layer["digest"] for layer in again]
-    assert facts(app / "layers/project") == facts(out / "layers/project")
+    assert facts(app / "layers/dependencies") == facts(out / "layers/dependencies")
 
 
 def test_another_user_makes_the_same_tree(odd, cold, tmp_path):

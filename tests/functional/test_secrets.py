@@ -268,12 +268,16 @@ def test_no_command_says_or_writes_or_passes_a_secret(  # noqa: PLR0917
     # As a builder's stage has it, with what a stage has of credentials.
     stage = tmp_path / "stage"
     stage.mkdir()
-    for layer in ("heavy", "project"):
+    for layer in ("heavy", "dependencies"):
         (folder / f"pylock.{layer}.toml").rename(stage / f"pylock.{layer}.toml")
     if way in {"address", "settings"}:
         reaching("variables")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "another"))
-    for words in (("install", "--all", "-v"), ("verify",), ("install", "project", "--layers-dir", "b", "--digest")):
+    for words in (
+        ("install", "--all", "-v"),
+        ("verify",),
+        ("install", "dependencies", "--layers-dir", "b", "--digest"),
+    ):
         ended = run(*words, cwd=stage)
         assert ended.status == 0, ended.output
         assert _with(login.words, ended.output.encode()) == set()
@@ -318,6 +322,6 @@ def test_credentials_in_settings_of_builds_stay_where_they_are(project, run, gua
     )
     ended = run("export", cwd=folder)
     assert ended.status == 0, ended.output
-    text = (folder / "pylock.project.toml").read_text()
+    text = (folder / "pylock.dependencies.toml").read_text()
     assert f"helper @ http://{guarded.host}/simple/helper.whl" in text
     assert _with(login.words, text.encode()) == set()

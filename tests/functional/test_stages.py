@@ -213,26 +213,26 @@ def test_a_wheel_in_the_project_is_mounted_into_the_stages(with_wheel, build, ru
 
 
 def test_a_lock_with_files_of_the_project_is_installed_where_they_are(with_wheel, run, tmp_path):
-    assert run("install", "project", cwd=with_wheel).status == 0
-    place = with_wheel / "layers/project/usr/local"
+    assert run("install", "dependencies", cwd=with_wheel).status == 0
+    place = with_wheel / "layers/dependencies/usr/local"
     assert _names(place) == ["local_one", "localtwo", "shared", "web"]
     assert run("export", "-o", tmp_path / "elsewhere", cwd=with_wheel).status == 0
-    lock = (tmp_path / "elsewhere/pylock.project.toml").read_text(encoding="utf-8")
+    lock = (tmp_path / "elsewhere/pylock.dependencies.toml").read_text(encoding="utf-8")
     assert str(tmp_path) not in lock
     outcome = run("install", "--all", cwd=tmp_path / "elsewhere")
     assert outcome.status == 3
     assert "local_one-1.0-py3-none-any.whl" in outcome.stderr
     shutil.copytree(with_wheel / "vendor", tmp_path / "elsewhere/vendor")
     assert run("install", "--all", cwd=tmp_path / "elsewhere").status == 0
-    assert _names(tmp_path / "elsewhere/layers/project/usr/local") == _names(place)
+    assert _names(tmp_path / "elsewhere/layers/dependencies/usr/local") == _names(place)
 
 
 def test_a_wheel_that_is_not_what_the_lock_has_is_refused(with_wheel, run, stage):
     wheel = stage.wheel("local_one", files={"local_one.py": "X = 'other'\n"})
     shutil.copy(wheel, with_wheel / "vendor")
-    outcome = run("install", "project", cwd=with_wheel)
+    outcome = run("install", "dependencies", cwd=with_wheel)
     assert outcome.status != 0
     assert "error[" in outcome.stderr
-    outcome = run("install", "project", "--frozen", cwd=with_wheel)
+    outcome = run("install", "dependencies", "--frozen", cwd=with_wheel)
     assert outcome.status == 3
     assert "Hash mismatch" in outcome.stderr

@@ -254,8 +254,8 @@ def test_a_project_is_verified_from_its_lock(project, run):
     app = project('[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["web"]\n')
     assert run("install", "--all", cwd=app).status == 0
     assert run("verify", cwd=app).status == 0
-    (app / "layers/project" / SITE / "web/__init__.py").unlink()
-    assert run("verify", "project", cwd=app).status == 1
+    (app / "layers/dependencies" / SITE / "web/__init__.py").unlink()
+    assert run("verify", "dependencies", cwd=app).status == 1
 
 
 def test_verifying_changes_nothing(tree, stage, run):

@@ -140,18 +140,24 @@ def test_the_options_reach_the_command(run, asked):
     status, _, _ = run(
         *("plan", "--project", "here", "--package", "Web_UI", "--package", "api", "--package", "web-ui"),
         *("--config", "gpu.toml", "--prefix", "/app/.venv", "--warn-size", "1.5 MB"),
-        *("--group", "Docs_A", "--group", "b", "--no-group", "C", "--no-default-groups", "--extra", "Web.x"),
-        *("--all-extras", "-p", "3.12", "--platform", "linux/arm64", "--frozen", "--offline", "-v", "-q"),
+        *("--group", "Docs_A", "--group", "b", "--no-group", "C", "--no-default-groups", "--extra", "Web.x,cli"),
+        *("--extra", "GUI", "-p", "3.12", "--platform", "linux/arm64", "--frozen", "--offline", "-v", "-q"),
     )
     [((options,), _)] = asked
     assert status == 0
     assert options.selection == Selection(
-        groups=("docs-a", "b"), no_groups=("c",), no_default_groups=True, extras=("web-x",), all_extras=True
+        groups=("docs-a", "b"), no_groups=("c",), no_default_groups=True, extras=("web-x", "cli", "gui")
     )
     assert (options.directory, options.packages) == (Path("here"), ("web-ui", "api"))
     assert (options.config, options.warn_size) == (Path("gpu.toml"), 1_500_000)
     assert (options.prefix, options.python, options.platform) == ("/app/.venv", "3.12", "linux/arm64")
     assert (options.frozen, options.offline, options.verbose, options.quiet) == (True, True, True, True)
+
+
+def test_one_extra_and_all_extras_exclude_each_other_as_with_uv(run, asked):
+    status, stdout, stderr = run("plan", "--extra", "web", "--all-extras")
+    assert (status, stdout, asked) == (2, "", [])
+    assert stderr.startswith("error[usage]: --all-extras includes every extra; ")
 
 
 @pytest.mark.parametrize(

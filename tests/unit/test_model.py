@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from uv_layers import model
-from uv_layers.model import Config, Layer, Member, Options, Package, Project, normalised
+from uv_layers.model import Config, Layer, Member, Options, Package, Project, Source, normalised
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_layer_sums_what_is_known_and_counts_what_is_not():
 
 
 def test_the_lock_of_a_member_is_in_the_root_of_its_workspace():
-    project = Project(Path("root/member"), Path("root"), Config("pyproject.toml"), inputs=())
+    project = Project(Path("root/member"), Path("root"), Config("pyproject.toml"), (), Source(Path()), Source(Path()))
     assert project.lock == Path("root/uv.lock")
 
 

@@ -7,16 +7,20 @@ import pytest
 
 from uv_layers import plan
 from uv_layers.errors import (
+    ConfigError,
     DuplicateLayerError,
     LayerNameError,
     NoLayersError,
     PatternError,
+    PythonMismatchError,
     TwoVersionsError,
     UnknownExtraError,
     UnknownGroupError,
     UnknownLayerError,
+    UnsupportedTargetError,
 )
-from uv_layers.model import Closure, Config, Layer, LayerSpec, Member, Package, Project, Selection
+from uv_layers.model import Closure, Config, Layer, LayerSpec, Member, Package, Project, Selection, Source
+from uv_layers.target import of_platform
 
 GROUPS = ("heavy", "docs", "dev", "light")
 
@@ -27,6 +31,8 @@ def _project(*layers, groups=GROUPS, default=("heavy", "dev", "light"), dependen
         Path("demo"),
         Config("uv-layers.toml", layers=layers),
         inputs=(),
+        source=Source(Path("demo")),
+        root=Source(Path("demo")),
         groups=groups,
         default_groups=default,
         has_dependencies=dependencies,
@@ -59,13 +65,13 @@ def test_layers_are_the_chosen_groups_in_the_order_of_their_declaration(selectio
 @pytest.mark.parametrize(
     ("dependencies", "selection", "top"),
     [
-        (True, Selection(), LayerSpec("project", dependencies=True)),
-        (False, Selection(extras=("cli",)), LayerSpec("project", extras=("cli",), dependencies=True)),
-        (True, Selection(all_extras=True), LayerSpec("project", extras=("web", "cli"), dependencies=True)),
+        (True, Selection(), LayerSpec("dependencies", dependencies=True)),
+        (False, Selection(extras=("cli",)), LayerSpec("dependencies", extras=("cli",), dependencies=True)),
+        (True, Selection(all_extras=True), LayerSpec("dependencies", extras=("web", "cli"), dependencies=True)),
         (
             False,
             Selection(all_extras=True, extras=("web",)),
-            LayerSpec("project", extras=("web", "cli"), dependencies=True),
+            LayerSpec("dependencies", extras=("web", "cli"), dependencies=True),
         ),
     ],
 )
@@ -86,14 +92,122 @@ def test_a_group_that_is_shut_out_is_in_no_configured_layer():
     )
 
 
-def test_a_group_called_project_and_dependencies_cannot_both_have_the_name():
-    with pytest.raises(DuplicateLayerError, match=r"^pyproject\.toml: two layers are named 'project'"):
-        plan.specs(_project(groups=("project",), default=("project",), dependencies=True), Selection())
+@pytest.mark.parametrize(
+    ("groups", "name"),
+    [
+        (("project",), "dependencies"),
+        (("dependencies",), "dependencies-2"),
+        (("dependencies-2", "dependencies"), "dependencies-3"),
+        (("dependencies-2",), "dependencies"),
+    ],
+)
+@pytest.mark.parametrize("default", [True, False])
+def test_no_group_has_the_name_of_the_layer_of_dependencies(groups, name, default):
+    found = plan.specs(_project(groups=groups, default=groups if default else (), dependencies=True), Selection())
+    assert [spec.name for spec in found] == [*(groups if default else ()), name]
 
 
-def test_a_group_called_project_may_be_a_layer_where_there_are_no_dependencies():
-    found = plan.specs(_project(groups=("project",), default=("project",)), Selection())
-    assert found == (_group("project"),)
+def test_the_layer_of_the_project_itself_has_the_name_that_it_is_given():
+    own = LayerSpec("dependencies", project=True)
+    config = dataclasses.replace(_project().config, project=own)
+    [*_, found] = plan.specs(dataclasses.replace(_project(dependencies=True), config=config), Selection())
+    assert found.name == "dependencies-2"
+
+
+def test_the_groups_of_the_image_are_those_that_layers_claim_too():
+    layers = [LayerSpec("low", groups=("docs",)), LayerSpec("top", groups=("light",))]
+    assert plan.groups(_project(), Selection(no_groups=("light",)), layers) == ["heavy", "docs"]
+
+
+@pytest.mark.parametrize(
+    ("named", "wanted"),
+    [
+        (["Heavy.Rarely_UP", "heavy"], ("heavy-rarely-up", "heavy")),
+        (["A_b", "a_b", "a-B"], ("a_b",)),
+        (["../nope_It"], ("../nope_It",)),
+        ([], ()),
+    ],
+)
+def test_names_of_the_command_line_are_normalised(named, wanted):
+    assert plan.wanted(named, ("heavy", "a_b", "heavy-rarely-up")) == wanted
+
+
+def test_of_two_names_that_differ_only_in_spelling_each_is_found():
+    assert plan.wanted(["a-b", "a_b", "A.B"], ("a_b", "a-b")) == ("a-b", "a_b")
+
+
+# Which Pythons and platforms the project supports.
+
+
+@pytest.mark.parametrize(
+    ("python", "limits", "refused"),
+    [
+        ("3.12.4", [], None),
+        ("3.12.4", [("the project", ">=3.12"), ("group 'new'", ">=3.10,<3.13")], None),
+        ("3.12.4", [("the project", ">=3.12"), ("group 'new'", ">=3.13")], ("group 'new'", ">=3.13")),
+        ("3.12.4", [("the project", ">=3.12.5")], ("the project", ">=3.12.5")),
+        ("3.14.0rc1", [("the project", ">=3.10")], None),
+    ],
+)
+def test_the_python_of_the_target_is_compared_with_all_limits(python, limits, refused):
+    at = of_platform("linux/amd64", python)
+    if refused is None:
+        assert plan.check_python(limits, at) is None
+        return
+    with pytest.raises(PythonMismatchError) as caught:
+        plan.check_python(limits, at)
+    source, limit = refused
+    assert str(caught.value) == (
+        f"{source} needs Python {limit}, the target is Python {python}; name another one with --python"
+    )
+
+
+def test_a_python_from_between_two_releases_satisfies_what_the_former_does(target):
+    running = dataclasses.replace(target, markers={**target.markers, "python_full_version": "3.14.0+"})
+    assert plan.check_python([("the project", ">=3.14")], running) is None
+
+
+def test_a_limit_that_is_not_a_specifier_is_an_error(target):
+    with pytest.raises(
+        ConfigError, match=r"^pyproject\.toml: requires-python: 'new' is not a valid version specifier$"
+    ):
+        plan.check_python([("the project", "new")], target)
+
+
+def test_the_limits_are_those_of_the_project_and_of_the_groups():
+    project = dataclasses.replace(
+        _project(), requires_python=">=3.10", group_python={"heavy": (), "docs": (">=3.12", "<3.14"), "dev": ("<4",)}
+    )
+    assert plan.python_limits(project, ["docs", "heavy", "docs"]) == [
+        ("the project", ">=3.10"),
+        ("group 'docs'", ">=3.12"),
+        ("group 'docs'", "<3.14"),
+    ]
+    assert plan.python_limits(_project(), ["docs"]) == []
+
+
+LINUX, NEW = "sys_platform == 'linux' and platform_machine == 'x86_64'", "python_full_version >= '3.13'"
+
+
+@pytest.mark.parametrize(
+    ("markers", "platform", "python", "fits"),
+    [
+        ((), "linux/arm64", "3.12.1", True),
+        ((LINUX,), "linux/amd64", "3.12.1", True),
+        ((LINUX,), "linux/arm64", "3.12.1", False),
+        ((LINUX, "platform_machine == 'aarch64'"), "linux/arm64", "3.12.1", True),
+        ((NEW,), "linux/amd64", "3.12.9", False),
+        ((NEW,), "linux/amd64", "3.13.0", True),
+    ],
+)
+def test_a_target_is_one_of_the_environments_of_the_lock(markers, platform, python, fits):
+    at = of_platform(platform, python)
+    if fits:
+        assert plan.check_environments(markers, at) is None
+        return
+    with pytest.raises(UnsupportedTargetError) as caught:
+        plan.check_environments(markers, at)
+    assert ", ".join(markers) in str(caught.value)
 
 
 @pytest.mark.parametrize("group", ["a" * 64, "two words", "é"])
@@ -343,6 +457,23 @@ def test_two_layers_that_need_two_versions_are_named_with_their_reasons():
     )
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "way"),
+    [
+        ("group a", "group b", "leave one of the two out (--no-group a or --no-group b) or"),
+        ("extra a", "extra b", "leave one of the two out (the extra a or the extra b) or"),
+        ("dependencies", "extra b", "leave one of the two out (the extra b) or"),
+        ("group a", "extra a", "leave one of the two out (--no-group a or the extra a) or"),
+        ("", "", "leave one of the two out or"),
+    ],
+)
+def test_two_versions_are_avoided_by_what_asks_for_them(first, second, way):
+    closures = {"layer 'low'": [Closure(first, {"a": "1"})], "layer 'top'": [Closure(second, {"a": "2"})]}
+    with pytest.raises(TwoVersionsError) as caught:
+        plan.check_versions(closures)
+    assert f"an image holds one version, so {way} make two images" in str(caught.value)
+
+
 def test_a_package_may_have_no_version():
     assert plan.check_versions({"a": [Closure("", {"x": None})], "b": [Closure("", {"x": None})]}) is None
     with pytest.raises(TwoVersionsError):
@@ -390,7 +521,7 @@ def test_the_project_is_a_layer_above_all_others(target):
     made = _whole(target, "/app/.venv", own)
     assert [(layer.name, layer.kind) for layer in made.layers] == [
         ("venv", "environment"),
-        ("project", "packages"),
+        ("dependencies", "packages"),
         ("app", "project"),
     ]
     assert [(m.package.name, m.reason, m.also) for m in made.layers[-1].members] == [
@@ -405,7 +536,7 @@ def test_the_project_is_a_layer_above_all_others(target):
 
 def test_a_project_that_is_no_package_is_said_to_be_none(target):
     made = _whole(target, own=(LayerSpec("app", project=True), []))
-    assert [layer.name for layer in made.layers] == ["project", "app"]
+    assert [layer.name for layer in made.layers] == ["dependencies", "app"]
     what = "neither the project nor what it needs of its workspace is a package (see tool.uv.package)"
     assert made.hints == (f"layer 'app' is empty: {what}",)
 

@@ -6,8 +6,18 @@ from textwrap import dedent
 import pytest
 
 from uv_layers import project
-from uv_layers.errors import ConfigError, DuplicateLayerError, LayerNameError, LayersError, UnreadableFileError
+from uv_layers.errors import (
+    ConfigError,
+    DuplicateLayerError,
+    LayerNameError,
+    LayersError,
+    SourceNameError,
+    UnknownGroupError,
+    UnreadableFileError,
+    UsageError,
+)
 from uv_layers.model import Config, LayerSpec
+from uv_layers.uv_lock import UvLock
 
 
 def _write(path, text=""):
@@ -21,7 +31,16 @@ def _load(folder, text, **files):
     _write(folder / "pyproject.toml", text)
     for name, content in files.items():
         _write(folder / name.replace("__", "-").replace("_toml", ".toml"), content)
-    return project.load(folder)
+    return _select(folder)
+
+
+def _select(folder, *names, lock=None):
+    """Return the project that a folder and a lock, which says nothing by default, make."""
+    return project.select(project.load(folder), names, lock or UvLock())
+
+
+def _folders(found):
+    return {name: member.directory for name, member in found.members.items()}
 
 
 def test_a_project_is_found_from_any_folder_in_it(tmp_path):
@@ -49,7 +68,7 @@ def test_where_there_is_no_project_none_is_found(tmp_path):
 
 def test_an_empty_pyproject_is_a_project_without_anything(tmp_path):
     found = _load(tmp_path, "")
-    assert (found.name, found.requires_python, found.python_request) == (None, None, None)
+    assert (found.source.name, found.requires_python, found.python_request) == (None, "", None)
     assert (found.groups, found.default_groups, found.extras, found.has_dependencies) == ((), (), (), False)
     assert found.config == Config("pyproject.toml", "/usr/local", ())
     assert (found.directory, found.lock_root, found.lock) == (tmp_path, tmp_path, tmp_path / "uv.lock")
@@ -79,7 +98,7 @@ def test_what_the_pyproject_says_is_read_and_normalised(tmp_path):
         no-build = true
         """,
     )
-    assert (found.name, found.requires_python, found.has_dependencies) == ("Demo", ">=3.10", True)
+    assert (found.source.name, found.requires_python, found.has_dependencies) == ("demo", ">=3.10", True)
     assert found.extras == ("web-ui", "cli")
     assert found.groups == ("heavy-one", "dev", "light")
     # In the order of their declaration, not of tool.uv.default-groups.
@@ -105,12 +124,70 @@ def test_default_groups_are_those_of_uv(tmp_path, setting, default):
     [
         ("dependencies = []", False),
         ('dependencies = ["a"]', True),
-        ('dynamic = ["version"]', False),
-        ('dynamic = ["dependencies"]', True),
+        ('dynamic = ["dependencies"]', False),
     ],
 )
-def test_dependencies_may_be_dynamic(tmp_path, text, has):
+def test_dependencies_are_those_that_are_written(tmp_path, text, has):
     assert _load(tmp_path, f"[project]\n{text}").has_dependencies is has
+
+
+def test_the_lock_says_what_a_build_backend_adds(tmp_path):
+    _write(
+        tmp_path / "pyproject.toml", "[project]\nname = 'demo'\ndynamic = ['dependencies', 'optional-dependencies']\n"
+    )
+    table = """\
+    name = "demo"
+    dependencies = [{ name = "a" }]
+    [package.optional-dependencies]
+    web = [{ name = "b" }]
+    [package.dev-dependencies]
+    dev = [{ name = "c" }]
+    [package.metadata]
+    provides-extras = ["web", "none"]
+    [package.metadata.requires-dev]
+    empty = []
+    """
+    head = {"requires-python": ">=3.10", "supported-markers": ["sys_platform == 'linux'"]}
+    found = _select(tmp_path, lock=UvLock(head, {"demo": dedent(table)}))
+    assert (found.groups, found.extras, found.has_dependencies) == (("empty", "dev"), ("web", "none"), True)
+    assert (found.requires_python, found.environments) == (">=3.10", ("sys_platform == 'linux'",))
+
+
+def test_dev_dependencies_of_uv_are_the_group_dev(tmp_path):
+    found = _load(tmp_path, "[tool.uv]\ndev-dependencies = ['a']\n")
+    assert (found.groups, found.default_groups) == (("dev",), ("dev",))
+
+
+@pytest.mark.parametrize(
+    ("setting", "refused"), [('["nope"]', True), ('["dev"]', False), ('["docs"]', False), ('"all"', False)]
+)
+def test_a_default_group_has_to_be_defined(tmp_path, setting, refused):
+    text = f"[dependency-groups]\ndocs = []\n[tool.uv]\ndefault-groups = {setting}\n"
+    if refused:
+        with pytest.raises(UnknownGroupError, match=r"^pyproject\.toml: tool\.uv\.default-groups: .* 'nope'"):
+            _load(tmp_path, text)
+    else:
+        assert "nope" not in _load(tmp_path, text).default_groups
+
+
+@pytest.mark.parametrize(
+    ("groups", "limits"),
+    [
+        ("a = ['x']\nb = []", {"a": (">=3.12",), "b": ()}),
+        ("a = []\nb = [{ include-group = 'A' }, 'x']", {"a": (">=3.12",), "b": (">=3.12",)}),
+        ("c-C = []\nb = [{ include-group = 'c_c' }]", {"c-c": ("<3.14",), "b": ("<3.14",)}),
+        (
+            "a = [{ include-group = 'b' }]\nb = [{ include-group = 'c_c' }]\nc_c = [{ include-group = 'a' }]",
+            {"a": (">=3.12", "<3.14"), "b": ("<3.14", ">=3.12"), "c-c": ("<3.14", ">=3.12")},
+        ),
+        ("a = 1\nb = [{ include-group = 1 }, { include-group = 'gone' }]", {"a": (">=3.12",), "b": ()}),
+    ],
+    ids=["own", "included", "normalised", "in a circle", "not what uv takes"],
+)
+def test_a_group_needs_the_pythons_of_those_that_it_includes(tmp_path, groups, limits):
+    settings = "[tool.uv.dependency-groups]\nA = { requires-python = '>=3.12' }\nc_c = { requires-python = '<3.14' }\n"
+    more = "b = 3\nd = { requires-python = 3 }\n"
+    assert _load(tmp_path, f"[dependency-groups]\n{groups}\n{settings}{more}").group_python == limits
 
 
 @pytest.mark.parametrize(
@@ -419,7 +496,8 @@ def test_a_lock_that_is_yet_to_be_made_is_an_input(tmp_path):
 def test_the_root_of_a_workspace_knows_its_members(tmp_path):
     _workspace(tmp_path)
     root = project.load(tmp_path)
-    assert root.members == {
+    assert _folders(root) == {
+        "root": tmp_path,
         "web": tmp_path / "apps/web",
         "a": tmp_path / "packages/a",
         "b": tmp_path / "packages/b",
@@ -436,9 +514,9 @@ def test_a_member_takes_the_lock_and_the_uv_settings_of_its_root(tmp_path):
     member = project.load(tmp_path / "packages" / "a")
     assert (member.directory, member.lock_root) == (tmp_path / "packages" / "a", tmp_path)
     assert member.lock == tmp_path / "uv.lock"
-    assert (member.name, member.python_request) == ("A", "3.11")
+    assert (member.source.name, member.python_request) == ("a", "3.11")
     assert member.uv_settings["no-build"] is True
-    assert set(member.members) == {"a", "b", "web"}
+    assert set(member.members) == {"root", "a", "b", "web"}
     assert _relative(member.inputs, tmp_path) == [
         *("packages/a/pyproject.toml", "uv.lock", "pyproject.toml"),
         *("apps/web/pyproject.toml", "packages/b/pyproject.toml"),
@@ -454,11 +532,26 @@ def test_a_member_is_configured_by_its_own_table_and_its_own_python_version(tmp_
     assert (member.config.prefix, member.python_request) == ("/usr/local", "3.12")
 
 
-def test_a_project_with_a_lock_of_its_own_belongs_to_no_workspace_above(tmp_path):
+def test_a_member_with_a_lock_of_its_own_is_a_member_as_with_uv(tmp_path):
     _workspace(tmp_path)
     _write(tmp_path / "packages" / "a" / "uv.lock")
-    alone = project.load(tmp_path / "packages" / "a")
-    assert (alone.lock_root, alone.members, alone.uv_settings) == (alone.directory, {}, {})
+    assert project.load(tmp_path / "packages" / "a").lock_root == tmp_path
+
+
+@pytest.mark.parametrize("between", ["[project]\nname = 'plain'\n", "[tool.other]\n"])
+def test_a_pyproject_between_a_member_and_its_root_hides_the_root_from_it_as_with_uv(tmp_path, between):
+    _write(tmp_path / "pyproject.toml", "[tool.uv.workspace]\nmembers = ['plain/inner']\n")
+    _write(tmp_path / "plain/pyproject.toml", between)
+    inner = _write(tmp_path / "plain/inner/pyproject.toml", "[project]\nname = 'inner'\n").parent
+    assert project.load(inner).lock_root == inner
+    found = _select(tmp_path, "inner")
+    assert (found.directory, found.lock_root, found.packages) == (inner, tmp_path, ("inner",))
+
+
+def test_a_member_that_is_not_managed_is_none(tmp_path):
+    _workspace(tmp_path)
+    _write(tmp_path / "packages/a/pyproject.toml", "[project]\nname = 'a'\n[tool.uv]\nmanaged = false\n")
+    assert set(project.load(tmp_path).members) == {"root", "b", "web"}
 
 
 def test_a_lock_above_that_is_of_no_workspace_is_somebody_elses(tmp_path):
@@ -468,11 +561,15 @@ def test_a_lock_above_that_is_of_no_workspace_is_somebody_elses(tmp_path):
     assert project.load(tmp_path / "inner").lock_root == tmp_path / "inner"
 
 
-def test_members_above_the_root_are_no_inputs(tmp_path):
-    _write(tmp_path / "outside" / "pyproject.toml")
+def test_members_may_be_outside_of_the_root(tmp_path):
+    outside = _write(tmp_path / "outside" / "pyproject.toml", "[project]\nname = 'out'\n")
     root = tmp_path / "root"
-    _write(root / "pyproject.toml", "[tool.uv.workspace]\nmembers = ['../outside', '*/../../outside', '']")
-    assert project.load(root).inputs == (root / "pyproject.toml", root / "uv.lock")
+    _write(root / "pyproject.toml", "[tool.uv.workspace]\nmembers = ['../outside', '../out*', '']")
+    found = project.load(root)
+    assert found.inputs == (root / "pyproject.toml", root / "uv.lock", outside)
+    assert _folders(found) == {"out": outside.parent}
+    member = _select(root, "out")
+    assert (member.directory, member.lock_root, member.start) == (outside.parent, root, root)
 
 
 def test_members_that_are_links_to_elsewhere_are_members_as_uv_has_it(tmp_path):
@@ -483,7 +580,7 @@ def test_members_that_are_links_to_elsewhere_are_members_as_uv_has_it(tmp_path):
     (root / "packages" / "linked").symlink_to(tmp_path / "outside")
     linked = root / "packages" / "linked"
     assert project.load(root).inputs == (root / "pyproject.toml", root / "uv.lock", linked / "pyproject.toml")
-    assert project.load(root).members == {"linked": linked}
+    assert _folders(project.load(root)) == {"linked": linked}
 
 
 def test_a_folder_that_is_excluded_is_no_member(tmp_path):
@@ -749,40 +846,123 @@ def test_a_project_without_a_project_table_can_be_checked_and_a_folder_without_o
 # Several members at once.
 
 
-def test_several_members_are_one_project_with_what_each_of_them_has(tmp_path):
+A = """
+[project]
+name = "a"
+dependencies = ["x"]
+optional-dependencies = { fast = [] }
+[dependency-groups]
+one = []
+two = []
+[tool.uv]
+default-groups = ["one"]
+[tool.uv.dependency-groups]
+two = { requires-python = ">=3.12" }
+"""
+B = """
+[project]
+name = "b"
+dynamic = ["dependencies"]
+[dependency-groups]
+two = []
+three = []
+[tool.uv]
+default-groups = "all"
+"""
+HEAD = """
+[project]
+name = "Root"
+[dependency-groups]
+one = []
+root = []
+[tool.uv.dependency-groups]
+one = { requires-python = ">=3.13" }
+root = { requires-python = ">=3.14" }
+"""
+TAIL = """
+[tool.uv]
+default-groups = ["root", "one"]
+[tool.uv.workspace]
+members = ["packages/*", "apps/web"]
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path):
     _workspace(tmp_path)
-    a = """
-    [project]
-    name = "a"
-    dependencies = ["x"]
-    optional-dependencies = { fast = [] }
-    [dependency-groups]
-    one = []
-    two = []
-    [tool.uv]
-    default-groups = ["one"]
-    """
-    _write(tmp_path / "packages/a/pyproject.toml", a)
-    b = "[project]\nname='b'\ndynamic=['dependencies']\n[dependency-groups]\ntwo=[]\nthree=[]\n[tool.uv]\n"
-    _write(tmp_path / "packages/b/pyproject.toml", f"{b}default-groups='all'\n")
+    _write(tmp_path / "pyproject.toml", HEAD + TAIL)
+    _write(tmp_path / "packages/a/pyproject.toml", A)
+    _write(tmp_path / "packages/b/pyproject.toml", B)
     _write(tmp_path / "packages/a/uv-layers.toml", "prefix = '/a'\n")
     _write(tmp_path / "uv-layers.toml", "prefix = '/srv/root'\n")
-    root = project.load(tmp_path)
-    a, b = (project.load(tmp_path / "packages" / name) for name in "ab")
-    both = project.of_members(root, [a, b])
-    assert (both.directory, both.lock, both.name, both.config.prefix) == (tmp_path, root.lock, "Root", "/srv/root")
-    assert (both.groups, both.default_groups, both.extras) == (
-        ("one", "two", "three"),
-        ("one", "two", "three"),
-        ("fast",),
-    )
+    return tmp_path
+
+
+def test_several_members_are_one_project_with_what_each_of_them_has(workspace):
+    both = _select(workspace, "a", "b")
+    assert (both.directory, both.lock, both.config.prefix) == (workspace, workspace / "uv.lock", "/srv/root")
+    assert (both.groups, both.extras) == (("one", "two", "three"), ("fast",))
+    # As uv does: what the project of the folder has by default, of the groups that the members have.
+    assert both.default_groups == ("one",)
+    assert both.group_python == {"one": (), "two": (">=3.12",), "three": ()}
     assert both.has_dependencies
     assert both.unchecked == "the dependencies of b are dynamic, and only its sources tell them"
-    assert both.parts == both.chosen == (a, b)
-    assert set(both.inputs) == {*root.inputs, tmp_path / "packages/a/uv-layers.toml"}
-    assert len(set(both.inputs)) == len(both.inputs)
-    assert project.of_members(root, [project.load(tmp_path / "apps/web")]).has_dependencies is False
-    assert root.parts == (root,)
+    assert [part.name for part in both.parts] == ["a", "b"]
+    assert both.packages == ("a", "b")
+    assert _select(workspace, "web", "b").has_dependencies is False
+
+
+def test_the_folder_decides_which_groups_several_members_have_by_default(workspace):
+    both = _select(workspace / "packages/b", "a", "b")
+    assert both.default_groups == ("one", "two", "three")
+    assert (both.directory, both.start, both.config.prefix) == (workspace, workspace / "packages/b", "/srv/root")
+
+
+@pytest.mark.parametrize("folder", ["", "packages/b"])
+def test_one_member_has_its_own_groups_and_on_demand_those_of_the_root(workspace, folder):
+    one = _select(workspace / folder, "a")
+    assert (one.directory, one.config.prefix, one.packages) == (workspace / "packages/a", "/a", ("a",))
+    assert (one.groups, one.default_groups) == (("one", "two", "root"), ("one",))
+    assert one.group_python == {"one": (), "two": (">=3.12",), "root": (">=3.14",)}
+
+
+def test_a_folder_of_a_member_is_that_member(workspace):
+    found = _select(workspace / "packages/a")
+    assert (found.packages, [part.name for part in found.parts]) == (("a",), ["a"])
+    assert _select(workspace).packages == ()
+    assert _select(workspace, "root").packages == ("root",)
+
+
+def test_a_root_without_a_project_has_all_members_and_its_own_groups(workspace):
+    _write(workspace / "pyproject.toml", HEAD.replace('[project]\nname = "Root"', "") + TAIL)
+    found = _select(workspace)
+    assert (found.groups, found.default_groups) == (("one", "root", "two", "three"), ("one", "root"))
+    assert found.group_python["one"] == (">=3.13",)
+    assert ([part.name for part in found.parts], found.packages) == (["web", "a", "b"], ())
+    assert (found.extras, found.has_dependencies) == (("fast",), True)
+    several = _select(workspace, "a", "b")
+    assert (several.groups, several.default_groups) == (("one", "root", "two", "three"), ("one", "root"))
+
+
+def test_a_package_of_the_lock_can_be_named_though_it_is_no_member(workspace):
+    lock = UvLock({}, {"other": 'name = "other"\n'})
+    found = _select(workspace / "packages/a", "other", lock=lock)
+    assert (found.directory, found.packages, found.has_dependencies) == (workspace, ("other", "other"), True)
+    assert found.default_groups == ()
+    assert _select(workspace, "a", "other", lock=lock).packages == ("a", "other")
+    with pytest.raises(UsageError, match="--package: no 'nope' in the workspace; it has: web, a, b"):
+        _select(workspace, "a", "nope", lock=lock)
+
+
+@pytest.mark.parametrize(("text", "refused"), [(A, True), (A.replace('"a"', '"q"'), False), ("", False), (None, False)])
+def test_a_folder_has_the_project_that_its_package_is(tmp_path, text, refused):
+    if text is not None:
+        _write(tmp_path / "pyproject.toml", text)
+    if refused:
+        with pytest.raises(SourceNameError, match=r"^q comes from the folder .*, whose project is a, "):
+            project.check_name(tmp_path, "q")
+    else:
+        assert project.check_name(tmp_path, "q") is None
 
 
 # What strangers write.

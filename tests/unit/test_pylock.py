@@ -45,7 +45,7 @@ def _text(*tables, **more):
 
 def _only(target, table, settings=None):
     """Return the one package that is left of a table."""
-    [package] = pylock.Export([_text(table)], target, ROOT).packages(settings or {})
+    [package] = pylock.Export(_text(table), target, ROOT).packages(settings or {})
     return package
 
 
@@ -75,15 +75,13 @@ def test_the_locks_of_a_folder_are_found_by_their_names(tmp_path):
 
 def test_a_package_that_no_marker_admits_is_known_and_not_there(target):
     export = pylock.Export(
-        [
-            _text(
-                _package("a", marker="sys_platform == 'win32'", wheels=_wheels("py3-none-any")),
-                _package(
-                    "b", marker="python_version >= '3.12' and sys_platform == 'linux'", wheels=_wheels("py3-none-any")
-                ),
-                _package("c", wheels=_wheels("py3-none-any")),
-            )
-        ],
+        _text(
+            _package("a", marker="sys_platform == 'win32'", wheels=_wheels("py3-none-any")),
+            _package(
+                "b", marker="python_version >= '3.12' and sys_platform == 'linux'", wheels=_wheels("py3-none-any")
+            ),
+            _package("c", wheels=_wheels("py3-none-any")),
+        ),
         target,
         ROOT,
     )
@@ -94,12 +92,10 @@ def test_a_package_that_no_marker_admits_is_known_and_not_there(target):
 @pytest.mark.parametrize(("platform", "version"), [("linux/amd64", "1.0"), ("linux/arm64", "2.0")])
 def test_a_fork_of_the_resolution_is_decided_by_its_markers(platform, version):
     export = pylock.Export(
-        [
-            _text(
-                _package("a", "1.0", marker="platform_machine == 'x86_64'", wheels=_wheels("py3-none-any", name="a")),
-                _package("a", "2.0", marker="platform_machine == 'aarch64'", wheels=_wheels("py3-none-any", name="a")),
-            )
-        ],
+        _text(
+            _package("a", "1.0", marker="platform_machine == 'x86_64'", wheels=_wheels("py3-none-any", name="a")),
+            _package("a", "2.0", marker="platform_machine == 'aarch64'", wheels=_wheels("py3-none-any", name="a")),
+        ),
         of_platform(platform, "3.12"),
         ROOT,
     )
@@ -108,64 +104,28 @@ def test_a_fork_of_the_resolution_is_decided_by_its_markers(platform, version):
 
 
 def test_a_marker_of_a_group_that_is_not_asked_for_admits_nothing(target):
-    export = pylock.Export([_text(_package("a", marker="'gpu' in dependency_groups"))], target, ROOT)
+    export = pylock.Export(_text(_package("a", marker="'gpu' in dependency_groups")), target, ROOT)
     assert export.closure("x").versions == {}
 
 
 def test_two_versions_in_one_closure_are_an_error(target):
-    export = pylock.Export([_text(_package("a", "1.0"), _package("a", "2.0"))], target, ROOT)
+    export = pylock.Export(_text(_package("a", "1.0"), _package("a", "2.0")), target, ROOT)
     with pytest.raises(TwoVersionsError, match=r"^a is needed as 1\.0 by group x and as 2\.0 by group x"):
         export.closure("group x")
 
 
 def test_the_same_version_twice_is_no_error(target):
-    assert pylock.Export([_text(_package("a"), _package("a"))], target, ROOT).closure("x").versions == {"a": "1.0"}
+    assert pylock.Export(_text(_package("a"), _package("a")), target, ROOT).closure("x").versions == {"a": "1.0"}
 
 
 def test_an_export_of_nothing_has_no_packages(target):
-    export = pylock.Export(['lock-version = "1.0"\ncreated-by = "uv"\n'], target, ROOT)
+    export = pylock.Export('lock-version = "1.0"\ncreated-by = "uv"\n', target, ROOT)
     assert (export.names, export.packages({}), export.closure("x").versions) == (frozenset(), [], {})
 
 
 def test_packages_are_sorted_by_name(target):
     tables = [_package(name, wheels=_wheels("py3-none-any", name=name)) for name in ("b", "c", "a")]
-    assert [p.name for p in pylock.Export([_text(*tables)], target, ROOT).packages({})] == ["a", "b", "c"]
-
-
-@pytest.mark.parametrize(
-    ("python", "requires", "fits"),
-    [
-        ("3.12.4", ">=3.12", True),
-        ("3.12.4", None, True),
-        ("3.12.4", ">=3.10,<3.12", False),
-        ("3.12.4", ">=3.12.5", False),
-        ("3.14.0", ">=3.14", True),
-    ],
-)
-def test_the_python_of_the_target_is_held_against_that_of_the_project(python, requires, fits):
-    more = {} if requires is None else {"requires-python": requires}
-    export = pylock.Export([_text(**more)], of_platform("linux/amd64", python), ROOT)
-    if fits:
-        assert export.check_python("demo") is None
-        return
-    with pytest.raises(PythonMismatchError) as caught:
-        export.check_python("demo")
-    assert str(caught.value) == (
-        f"demo needs Python {requires}, the target is Python {python}; name another one with --python"
-    )
-
-
-@pytest.mark.parametrize(
-    "version",
-    [
-        "3.14.0rc1",
-        "3.14.0+",
-    ],
-)
-def test_a_python_that_is_no_release_satisfies_what_it_comes_before_or_after(target, version):
-    markers = {**target.markers, "python_full_version": version}
-    running = type(target)(markers, target.tags)
-    assert pylock.Export([_text(**{"requires-python": ">=3.10"})], running, ROOT).check_python("demo") is None
+    assert [p.name for p in pylock.Export(_text(*tables), target, ROOT).packages({})] == ["a", "b", "c"]
 
 
 # The one file that is installed.
@@ -413,7 +373,7 @@ TABLES = (
 
 
 def _layer(target, *tables, name="heavy"):
-    packages = pylock.Export([_text(*tables)], target, ROOT).packages({})
+    packages = pylock.Export(_text(*tables), target, ROOT).packages({})
     return Layer(name, tuple(Member(package, "group heavy") for package in packages))
 
 
@@ -831,39 +791,7 @@ def test_a_lock_for_another_python_alone_says_so(tmp_path, target):
         layer_lock.for_target(LayerLock("heavy", "/usr/local", text), tmp_path, target)
 
 
-# Several exports, locks of an environment and of the project, and another platform.
-
-
-def test_several_exports_are_taken_together(target):
-    one = _text(_package("a", wheels=_wheels("py3-none-any", name="a")), **{"requires-python": ">=3.10"})
-    other = _text(
-        _package("a", wheels=_wheels("py3-none-any", name="a")),
-        _package("b", wheels=_wheels("py3-none-any", name="b")),
-        _package("c", marker="sys_platform == 'win32'"),
-        **{"requires-python": ">=3.11"},
-    )
-    export = pylock.Export([one, other], target, ROOT)
-    assert export.names == {"a", "b", "c"}
-    assert [package.name for package in export.packages({})] == ["a", "b"]
-    assert export.closure("group x").versions == {"a": "1.0", "b": "1.0"}
-    assert pylock.Export([], target, ROOT).packages({}) == []
-
-
-@pytest.mark.parametrize(("python", "refused"), [("3.12.4", None), ("3.10.1", ">=3.11"), ("3.9.0", ">=3.10")])
-def test_the_python_of_the_target_is_held_against_that_of_each_project(python, refused):
-    texts = [_text(**{"requires-python": wanted}) for wanted in (">=3.10", ">=3.11")]
-    export = pylock.Export([*texts, _text()], of_platform("linux/amd64", python), ROOT)
-    if refused is None:
-        assert export.check_python("demo") is None
-        return
-    with pytest.raises(PythonMismatchError, match=f"^demo needs Python {refused}, the target is Python {python}; "):
-        export.check_python("demo")
-
-
-def test_two_versions_in_two_exports_are_an_error(target):
-    export = pylock.Export([_text(_package("a", "1.0")), _text(_package("a", "2.0"))], target, ROOT)
-    with pytest.raises(TwoVersionsError):
-        export.closure("group x")
+# Locks of an environment and of the project, and another platform.
 
 
 def test_the_lock_of_an_environment_has_no_packages_and_is_read_as_one(target, tmp_path):

@@ -24,7 +24,7 @@ def states(*changed: str) -> History:
     return History(found, len(found))
 
 
-ONE = plan(project=" ".join(SIZES))
+ONE = plan(dependencies=" ".join(SIZES))
 CUDA = "torch nvidia-a nvidia-b nvidia-c"
 BUSY = states(*["web"] * 8, CUDA, CUDA, CUDA, "numpy")
 
@@ -145,9 +145,9 @@ def test_nothing_is_divided_by_an_image_of_no_bytes():
 
 
 def test_a_proposal_is_the_same_in_whatever_order_the_image_comes():
-    turned = [Layer("project", ONE[0].members[::-1])]
+    turned = [Layer("dependencies", ONE[0].members[::-1])]
     for keep in (False, True):
-        specs = (LayerSpec("project", dependencies=True),)
+        specs = (LayerSpec("dependencies", dependencies=True),)
         assert suggest.make(turned, specs, BUSY, 4, keep=keep) == suggest.make(ONE, specs, BUSY, 4, keep=keep)
 
 

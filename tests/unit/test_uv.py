@@ -8,7 +8,6 @@ import tomli
 from packaging.requirements import Requirement
 
 from uv_layers.errors import UvNotFoundError
-from uv_layers.model import Selection
 from uv_layers.uv import (
     MINIMUM,
     MINOR,
@@ -103,38 +102,33 @@ OVERRIDING = (
 
 
 @pytest.mark.parametrize(
-    ("selection", "words"),
+    ("groups", "extras", "all_extras", "words"),
     [
-        (Selection(), ["--no-dev"]),
-        (Selection(groups=("docs", "heavy")), ["--no-dev", "--group", "docs", "--group", "heavy"]),
-        (Selection(groups=("dev",)), ["--group", "dev"]),
-        (Selection(no_groups=("heavy",)), ["--no-dev", "--no-group", "heavy"]),
-        (
-            Selection(groups=("docs",), no_groups=("docs",)),
-            ["--no-dev", "--no-group", "docs", "--group", "docs"],
-        ),
-        (Selection(no_default_groups=True), ["--no-default-groups", "--no-dev"]),
-        (Selection(extras=("web", "cli")), ["--no-dev", "--extra", "web", "--extra", "cli"]),
-        (Selection(extras=("web",), all_extras=True), ["--no-dev", "--all-extras"]),
+        ([], [], False, []),
+        (["dev", "docs"], [], False, ["--group", "dev", "--group", "docs"]),
+        ([], ["web", "cli"], False, ["--extra", "web", "--extra", "cli"]),
+        (["docs"], ["web"], True, ["--group", "docs", "--all-extras"]),
     ],
 )
-def test_the_image_set_is_asked_for_as_uv_sync_without_dev_has_it(selection, words):
-    assert image_argv(HERE, selection) == [*EXPORT, *PROJECT, *words]
+@pytest.mark.parametrize("packages", [(), ("api", "worker")])
+def test_the_image_set_is_asked_for_with_all_its_groups(packages, groups, extras, all_extras, words):
+    argv = image_argv(HERE, packages, groups, extras, all_extras=all_extras)
+    named = [word for name in packages for word in ("--package", name)]
+    assert argv == [*EXPORT, *PROJECT, *named, "--no-default-groups", *words]
 
 
-def test_the_closure_of_a_group_is_asked_for_alone():
-    assert group_argv(HERE, "heavy") == [*CLOSURE, "--only-group", "heavy"]
+def test_only_the_closure_of_a_group_is_asked_for():
+    assert group_argv(HERE, ("api",), "heavy") == [*EXPORT, *PROJECT, "--package", "api", "--only-group", "heavy"]
 
 
 @pytest.mark.parametrize(("extra", "words"), [(None, []), ("web", ["--extra", "web"])])
 def test_the_dependencies_are_asked_for_without_groups(extra, words):
-    assert dependencies_argv(HERE, extra) == [*CLOSURE, "--no-default-groups", *words]
+    assert dependencies_argv(HERE, (), extra) == [*EXPORT, *PROJECT, "--no-default-groups", *words]
 
 
-@pytest.mark.parametrize(("offline", "words"), [(False, []), (True, ["--offline"])])
-def test_the_lock_is_checked_for_the_target_and_without_fetching_a_python(offline, words):
-    argv = check_argv(HERE, "bin/python", offline=offline)
-    assert argv == ["lock", "--check", *PROJECT, "--no-python-downloads", "--python", "bin/python", *words]
+def test_the_lock_is_checked_for_the_target_and_without_fetching_a_python():
+    argv = check_argv(HERE, "bin/python")
+    assert argv == ["lock", "--check", *PROJECT, "--no-python-downloads", "--python", "bin/python"]
 
 
 @pytest.mark.parametrize("request_", ["3.12", "-h"])
@@ -143,23 +137,14 @@ def test_an_interpreter_is_found_and_never_fetched(request_):
     assert argv == ["python", "find", "--system", "--no-cache", "--no-python-downloads", *PROJECT, "--", request_]
 
 
-@pytest.mark.parametrize(
-    ("offline", "verbose", "words"),
-    [
-        (False, False, []),
-        (True, False, ["--offline"]),
-        (False, True, ["--verbose"]),
-        (True, True, ["--offline", "--verbose"]),
-    ],
-)
-def test_a_layer_lock_is_installed_as_it_stands_and_copied_out_of_the_cache(offline, verbose, words):
+@pytest.mark.parametrize(("verbose", "words"), [(False, []), (True, ["--verbose"])])
+def test_a_layer_lock_is_installed_as_it_stands_and_copied_out_of_the_cache(verbose, words):
     argv = install_argv(
         [Path("work/pylock.heavy.toml")],
         Path("tree/usr/local"),
         "bin/python3.12",
         settings="/dev/fd/3",
         environ={},
-        offline=offline,
         verbose=verbose,
     )
     assert argv == [

@@ -1,0 +1,280 @@
+"""The image has what `uv sync` installs, and what uv refuses for a target is refused in one line."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+import pytest
+import uv
+
+TARGET = "3.12.4"
+HEAD = '[project]\nname = "{name}"\nversion = "1.0"\nrequires-python = ">=3.10"\n'
+
+
+def synced(folder, *words):
+    """Return what `uv sync --frozen --dry-run` would install of the index, or its exit code where it refuses."""
+    environ = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(folder / "none"), "UV_PYTHON_DOWNLOADS": "never"}
+    argv = [uv.find_uv_bin(), "sync", "--frozen", "--dry-run", "--no-dev", *words]
+    done = subprocess.run(argv, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return done.returncode
+    return sorted(re.findall(r"^ \+ (\S+)==", done.stderr, re.MULTILINE))
+
+
+def planned(run, folder, *words):
+    """Return the packages of the plan, or its exit code where it is an error of one line."""
+    outcome = run("plan", "--json", "--frozen", *words, cwd=folder)
+    if outcome.status:
+        assert (outcome.stdout, outcome.stderr.count("\n")) == ("", 1), outcome.output
+        return outcome.status
+    return sorted(name for packages in outcome.layers.values() for name in packages)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Return a function that writes a `pyproject.toml` in a folder of the workspace."""
+
+    def write(folder, name, text):
+        path = tmp_path / folder / "pyproject.toml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text((HEAD.format(name=name) if name else "") + text)
+
+    return write
+
+
+A = """\
+dependencies = ["web"]
+[dependency-groups]
+ml = ["numbers"]
+mine = ["speed"]
+[project.optional-dependencies]
+fast = ["extra-one"]
+[tool.uv]
+default-groups = ["mine"]
+"""
+B = 'dependencies = ["helper"]\n[dependency-groups]\nml = ["docs-only"]\n'
+GROUPS = """\
+[dependency-groups]
+all = ["tests-only"]
+more = ["extra-two"]
+[tool.uv]
+default-groups = ["all"]
+[tool.uv.workspace]
+members = ["packages/*"]
+"""
+SELECTIONS = [
+    (),
+    ("--group", "ml"),
+    ("--group", "more"),
+    ("--no-group", "ml"),
+    ("--no-default-groups",),
+    ("--extra", "fast"),
+    ("--all-extras",),
+    ("--package", "a"),
+    ("--package", "a", "--group", "ml"),
+    ("--package", "a", "--group", "more"),
+    ("--package", "a", "--no-group", "more"),
+    ("--package", "b", "--group", "mine"),
+    ("--package", "b", "--extra", "fast"),
+    ("--package", "a", "--package", "b"),
+    ("--package", "a", "--package", "b", "--group", "ml"),
+    ("--package", "a", "--package", "b", "--group", "more"),
+    ("--package", "a", "--package", "b", "--extra", "fast"),
+    ("--package", "shared"),
+    ("--package", "nope"),
+    ("--group", "nope"),
+    ("--extra", "nope"),
+    ("--extra", "fast,nope"),
+    ("--extra", "fast", "--all-extras"),
+]
+
+
+@pytest.mark.parametrize("words", SELECTIONS, ids=" ".join)
+@pytest.mark.parametrize("root", ["", "root"], ids=["no project in the root", "a project in the root"])
+@pytest.mark.parametrize("folder", ["app", "app/packages/a"])
+def test_a_workspace_is_selected_from_as_by_uv(project, write, run, tmp_path, root, folder, words):
+    write("app/packages/a", "a", A)
+    write("app/packages/b", "b", B)
+    project((HEAD.format(name=root) + 'dependencies = ["shared"]\n' if root else "") + GROUPS)
+    expected = synced(tmp_path / folder, *words)
+    assert planned(run, tmp_path / folder, *words) == expected
+
+
+@pytest.mark.parametrize("words", [(), ("--package", "ext"), ("--package", "ext", "--package", "app")], ids=" ".join)
+def test_members_may_be_outside_of_the_root(project, write, run, tmp_path, words):
+    write("ext", "ext", 'dependencies = ["numbers"]\n')
+    folder = project(f'{HEAD.format(name="app")}dependencies = ["web"]\n[tool.uv.workspace]\nmembers = ["../ext"]\n')
+    assert planned(run, folder, *words) == synced(folder.path, *words)
+    assert planned(run, tmp_path / "ext") == 2
+    outcome = run("diff", "uv.lock", *words, cwd=folder)
+    assert outcome.status == 0, outcome.stderr
+
+
+@pytest.mark.parametrize(("folder", "words"), [("app", ("--package", "api")), ("app/api", ())])
+def test_a_member_may_need_the_root(project, packaged, run, tmp_path, folder, words):
+    build = '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
+    core = "[tool.uv.sources]\ncore = { workspace = true }\n"
+    packaged(tmp_path / "app/api", "api", requires=["core", "speed"], more=core)
+    members = '[tool.uv.workspace]\nmembers = ["api"]\n'
+    project(f'{HEAD.format(name="core")}dependencies = ["numbers"]\n{build}{members}')
+    assert (
+        planned(run, tmp_path / folder, *words) == synced(tmp_path / folder, *words) == ["numbers", "shared", "speed"]
+    )
+
+
+@pytest.mark.parametrize("between", ["plain", ""])
+def test_what_is_between_a_member_and_its_root_hides_the_root(project, write, run, tmp_path, between):
+    write("app/plain", between, "")
+    write("app/plain/inner", "inner", 'dependencies = ["web"]\n')
+    members = '[tool.uv.workspace]\nmembers = ["plain/inner"]\n'
+    project(f'{HEAD.format(name="app")}dependencies = ["shared"]\n{members}')
+    assert planned(run, tmp_path / "app", "--package", "inner") == ["shared", "web"]
+    outcome = run("plan", cwd=tmp_path / "app/plain/inner")
+    assert (outcome.status, outcome.stderr.split(":")[0]) == (2, "error[no-lock]")
+
+
+def test_a_default_group_may_have_any_name_and_be_named_in_any_spelling(project, run):
+    groups = '[dependency-groups]\nproject = ["numbers"]\ndependencies = ["speed"]\n"Some.Rare_One" = ["docs-only"]\n'
+    default = '[tool.uv]\ndefault-groups = ["project", "dependencies"]\n'
+    folder = project(f'{HEAD.format(name="app")}dependencies = ["web"]\n{groups}{default}')
+    layers = {"project": ["numbers", "shared"], "dependencies": ["speed"], "dependencies-2": ["web"]}
+    assert run("plan", "--json", cwd=folder).layers == layers
+    for words in (
+        ("install", "SOME_rare.one", "Project"),
+        ("verify", "Some.Rare_One"),
+        ("env", "Some.Rare_One", "--shell", "sh"),
+        ("export", "Some.Rare_One"),
+        ("dockerfile", "Some.Rare_One", "--python", "3.12"),
+        ("diff", "uv.lock", "--exit-code", "--layer", "Dependencies_2"),
+    ):
+        outcome = run(*words, cwd=folder)
+        assert outcome.status == 0, outcome.output
+    assert sorted(path.name for path in (folder / "layers").glob("[!.]*")) == ["project", "some-rare-one"]
+    assert (folder / "pylock.some-rare-one.toml").is_file()
+    # From a folder that has nothing but layer locks, too.
+    (folder / "stage").mkdir()
+    (folder / "pylock.some-rare-one.toml").rename(folder / "stage/pylock.some-rare-one.toml")
+    (folder / "pyproject.toml").unlink()
+    assert run("install", "Some.Rare_One", cwd=folder / "stage").status == 0
+
+
+# Targets.
+
+
+ENVIRONMENTS = """\
+dependencies = ["web"]
+[tool.uv]
+environments = [{environments}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("environments", "platform", "python", "fits"),
+    [
+        ("\"platform_machine == 'x86_64'\"", "linux/amd64", TARGET, True),
+        ("\"platform_machine == 'x86_64'\"", "linux/arm64", TARGET, False),
+        ("\"platform_machine == 'x86_64'\", \"platform_machine == 'aarch64'\"", "linux/arm64", TARGET, True),
+        ("\"python_version >= '3.13'\"", "linux/arm64", TARGET, False),
+        ("\"python_version >= '3.13'\"", "linux/arm64", "3.13.1", True),
+    ],
+)
+def test_a_target_that_the_lock_leaves_out_is_refused(project, run, environments, platform, python, fits):
+    folder = project(HEAD.format(name="app") + ENVIRONMENTS.format(environments=environments))
+    target = ("--platform", platform, "--python", python)
+    for words in (("plan",), ("export",), ("diff", "uv.lock")):
+        outcome = run(*words, *target, cwd=folder)
+        assert outcome.status == (0 if fits else 2), outcome.output
+        assert outcome.stderr.startswith("error[unsupported-target]: ") is not fits
+    assert not fits or (folder / "pylock.dependencies.toml").is_file()
+
+
+REQUIRES = """\
+dependencies = ["web"]
+[dependency-groups]
+new = ["numbers"]
+with-new = [{ include-group = "new" }, "speed"]
+old = ["docs-only"]
+[tool.uv]
+default-groups = []
+[tool.uv.dependency-groups]
+new = { requires-python = ">=3.13" }
+old = { requires-python = "<3.13" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "python", "refused"),
+    [
+        (("plan",), TARGET, ""),
+        (("plan", "--group", "new"), TARGET, "new"),
+        (("plan", "--group", "new"), "3.13.1", ""),
+        (("plan", "--group", "with_new"), TARGET, "with-new"),
+        (("plan", "--group", "new", "--no-group", "new"), TARGET, ""),
+        (("export", "new"), TARGET, "new"),
+        (("export", "old"), "3.13.1", "old"),
+        (("plan", "--group", "old"), TARGET, ""),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_group_for_another_python_is_refused(project, run, words, python, refused):
+    folder = project(HEAD.format(name="app") + REQUIRES)
+    outcome = run(*words, "--platform", "linux/amd64", "--python", python, cwd=folder)
+    assert outcome.status == (2 if refused else 0), outcome.output
+    assert outcome.stderr.startswith(f"error[python-mismatch]: group '{refused}' needs Python ") is bool(refused)
+
+
+@pytest.mark.parametrize(
+    ("more", "words", "refused"),
+    [
+        ("[tool.uv]\nenvironments = [\"sys_platform == 'darwin'\"]\n", (), "unsupported-target"),
+        ("[tool.uv]\nenvironments = [\"platform_machine == 'aarch64'\"]\n", (), ""),
+        ("[tool.uv]\nenvironments = [\"python_full_version >= '3.12.3'\"]\n", (), ""),
+        ("[tool.uv]\nenvironments = [\"sys_platform == 'darwin'\"]\n", ("--base", "scratch"), ""),
+        (REQUIRES.partition("\n")[2], ("new",), "python-mismatch"),
+        (REQUIRES.partition("\n")[2], ("--group", "new"), "python-mismatch"),
+        (REQUIRES.partition("\n")[2], ("old",), ""),
+    ],
+)
+def test_a_dockerfile_is_for_what_the_project_supports(project, run, more, words, refused):
+    folder = project(f'{HEAD.format(name="app")}dependencies = ["web"]\n{more}')
+    outcome = run("dockerfile", "--python", "3.12", *words, cwd=folder)
+    assert outcome.status == (2 if refused else 0), outcome.output
+    assert outcome.stderr.startswith(f"error[{refused}]: ") is bool(refused)
+
+
+def test_a_group_that_a_layer_claims_is_refused_too(project, run):
+    layers = '[tool.uv-layers]\nlayers = [{ name = "low", groups = ["new"] }, { name = "top" }]\n'
+    folder = project(HEAD.format(name="app") + REQUIRES + layers)
+    outcome = run("plan", "--platform", "linux/amd64", "--python", TARGET, cwd=folder)
+    assert outcome.stderr.startswith("error[python-mismatch]: group 'new' needs Python >=3.13, ")
+
+
+def test_a_minor_version_of_python_is_its_newest_patch(project, run):
+    needs = "dependencies = [\"web; python_full_version >= '3.12.3'\", \"speed; python_full_version < '3.12.3'\"]\n"
+    folder = project(HEAD.format(name="app") + needs)
+    target = ("--platform", "linux/arm64", "--python")
+    assert run("plan", "--json", *target, "3.12", cwd=folder).layers["dependencies"] == ["shared", "web"]
+    assert run("plan", "--json", *target, "3.12.0", cwd=folder).layers["dependencies"] == ["speed"]
+    # uv knows none of this one.
+    assert run("plan", "--json", *target, "3.99", cwd=folder).layers["dependencies"] == ["shared", "web"]
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_offline_holds_for_every_call_of_uv(project, run, tmp_path, offline):
+    folder = project(f'{HEAD.format(name="app")}dependencies = ["web"]\n')
+    assert run("install", "--all", "--layers-dir", "before", cwd=folder).status == 0
+    log, told = tmp_path / "log", tmp_path / "told-uv"
+    told.write_text(f'#!/bin/sh\necho "${{UV_OFFLINE-}} $1" >> {log}\nexec {uv.find_uv_bin()} "$@"\n')
+    told.chmod(0o755)
+    words = ["--offline"] * offline
+    for command in (
+        ("install", "--all"),
+        ("plan", "--platform", "linux/arm64", "--python", "3.12"),
+        ("plan", "--python", ">=3.10"),
+    ):
+        assert run(*command, *words, cwd=folder, UV_LAYERS_UV=str(told)).status == 0
+    variable, names = zip(*(line.split(" ") for line in log.read_text().splitlines()), strict=True)
+    assert set(variable) == {"1" if offline else ""}
+    assert {"export", "lock", "pip", "python"} <= set(names)
