@@ -8,15 +8,16 @@ from typing import Any
 # What uv takes for a URL: with these schemes it needs no slash after the colon.
 _SCHEME = r"(?:https?|ftp|file|wss?|socks[45]h?|(?:git|hg|bzr|svn)\+[a-z]+):[/\\]*|[a-z][a-z0-9+.-]*:[/\\]{2,}"
 _URL = re.compile(rf"\s*(?:{_SCHEME})", re.IGNORECASE)
-# To the last @ before white space or a quote: a password may have any other character in it.
-_LOGIN = re.compile(rf"({_SCHEME})[^\s\"'`]*@", re.IGNORECASE)
 # A proxy may be named without a scheme.
 _BARE_LOGIN = re.compile(r"(?<![^\s\"'`=])[^\s\"'`:/@=]+:(?![/\\])[^\s\"'`@]+@")
-_QUERY = re.compile(rf"((?:{_SCHEME})[^\s\"'`?]*\?)[^\s\"'`]+", re.IGNORECASE)
 _SECRET = "token|secret|passw|pwd|key|auth|sig|cred|jwt|session"  # noqa: S105 - names, not values
-_FRAGMENT = re.compile(rf"([?&;#][^\s\"'`=&;#]*(?:{_SECRET})[^\s\"'`=&;#]*=)[^\s\"'`&;#]+", re.IGNORECASE)
-_ADDRESS = re.compile(rf"({_SCHEME})([^/\\?#\s\"'`]*@)?([^\s\"'`]*)", re.IGNORECASE)
+_VALUE = re.compile(rf"([?&;#][^\s\"'`=&;#]*(?:{_SECRET})[^\s\"'`=&;#]*=)[^\s\"'`]+", re.IGNORECASE)
 _PARAMETER = re.compile(rf"[^?&;#=]*(?:{_SECRET})[^?&;#=]*=[^&;#]*&?", re.IGNORECASE)
+# White space or a quote ends an address: a password may have any other character in it.
+_ADDRESS = re.compile(rf"({_SCHEME})([^\s\"'`]*)", re.IGNORECASE)
+_USER = re.compile(r"[^/\\?#]*@")
+# To the last @, in an address that is not of git, where `@` comes before a branch.
+_LOGIN = re.compile(r"(?<![a-z0-9+.-])((?:https?|ftp|socks[45]h?):[/\\]*)[^\s\"'`]*@", re.IGNORECASE)
 
 
 def is_url(place: str) -> bool:
@@ -29,10 +30,18 @@ def masked(text: str) -> str:
 
     It hides too much rather than too little, e.g. the host of `https://host/package@1.0`.
     """
-    text = _LOGIN.sub(r"\1****@", text)
-    text = _BARE_LOGIN.sub("****@", text)
-    text = _QUERY.sub(r"\1****", text)
-    return _FRAGMENT.sub(r"\1****", text)
+    text = _BARE_LOGIN.sub("****@", _ADDRESS.sub(_masked, text))
+    return _VALUE.sub(r"\1****", text)
+
+
+def _masked(match: re.Match[str]) -> str:
+    scheme, rest = match.groups()
+    if (secret := _VALUE.search(rest)) and "@" in secret[0]:
+        # The @ may be of the token, or end a password that has a `?` in it.
+        return f"{scheme}****"
+    _, at, place = rest.rpartition("@")
+    path, mark, query = place.partition("?")
+    return scheme + ("****@" if at else "") + path + (f"{mark}****" if query else mark)
 
 
 def removed(value: Any) -> Any:
@@ -47,22 +56,27 @@ def removed(value: Any) -> Any:
     return _ADDRESS.sub(_public, value) if isinstance(value, str) else value
 
 
-def removed_from_index(url: str) -> str:
-    """Return the URL of an index for a file.
+def removed_from_settings(value: Any) -> Any:
+    """Return a setting of uv's for a file, as `removed` does.
 
     An index has no @ in its path, so a password with a `/`, `?` or `#` in it goes as well.
     """
-    return str(removed(_LOGIN.sub(r"\1", url)))
+    if isinstance(value, dict):
+        return {key: removed_from_settings(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [removed_from_settings(inner) for inner in value]
+    return _LOGIN.sub(r"\1", removed(value)) if isinstance(value, str) else value
 
 
 def _public(match: re.Match[str]) -> str:
-    scheme, user, rest = match.groups()
-    if user and "ssh" in scheme.lower():
-        scheme += f"{user.removesuffix('@').split(':')[0]}@"
-    path, mark, parameters = rest.partition("?")
-    if mark:
-        query, hash_mark, fragment = parameters.partition("#")
-        query = _PARAMETER.sub("", query).strip("&;")
-        path += (f"?{query}" if query else "") + hash_mark + fragment
-    path, _, fragment = path.partition("#")
-    return scheme + path + (f"#{left}" if (left := _PARAMETER.sub("", fragment).strip("&")) else "")
+    scheme, rest = match.groups()
+    if user := _USER.match(rest):
+        rest = rest[user.end() :]
+        if "ssh" in scheme.lower():
+            scheme += f"{user[0].removesuffix('@').split(':')[0]}@"
+    rest, mark, fragment = rest.partition("#")
+    path, _, query = rest.partition("?")
+    parts = ((f"?{left}" if (left := _PARAMETER.sub("", query).strip("&;")) else ""),)
+    if mark and (left := _PARAMETER.sub("", fragment).strip("&")):
+        parts += (f"#{left}",)
+    return scheme + path + "".join(parts)

@@ -182,10 +182,10 @@ def _build_settings(layer: Layer, settings: Mapping[str, Any]) -> dict[str, Any]
     built = {m.package.name for m in layer.members if m.package.built}
     kept = _index_settings(layer, settings, everything=bool(built))
     if built:
-        kept |= {key: credentials.removed(settings[key]) for key in _BUILD_SETTINGS if settings.get(key)}
+        kept |= {key: credentials.removed_from_settings(settings[key]) for key in _BUILD_SETTINGS if settings.get(key)}
     for key in _BUILD_SETTINGS_BY_PACKAGE:
         if chosen := {n: v for n, v in settings.get(key, {}).items() if normalised(n) in built}:
-            kept[key] = credentials.removed(chosen)
+            kept[key] = credentials.removed_from_settings(chosen)
     for key in _PACKAGE_LISTS:
         if names := sorted({normalised(n) for n in settings.get(key, ())} & built):
             kept[key] = names
@@ -197,21 +197,15 @@ def _index_settings(layer: Layer, settings: Mapping[str, Any], *, everything: bo
     kept = {key: settings[key] for key in _INDEX_SETTINGS if key in settings and (everything or key == "index")}
     used = {_place(m.package.index) for m in layer.members if m.package.index}
     indexes = [
-        {**credentials.removed(index), "url": credentials.removed_from_index(index["url"])}
+        credentials.removed_from_settings(index)
         for index in kept.pop("index", ())
         if credentials.is_url(index["url"]) and (everything or ("name" in index and _place(index["url"]) in used))
     ]
-    return {key: _public(value) for key, value in kept.items()} | ({"index": indexes} if indexes else {})
-
-
-def _public(value: Any) -> Any:
-    if isinstance(value, list):
-        return list(map(_public, value))
-    return credentials.removed_from_index(value) if isinstance(value, str) else value
+    return {**credentials.removed_from_settings(kept), **({"index": indexes} if indexes else {})}
 
 
 def _place(url: str) -> str:
-    return credentials.removed_from_index(url).rstrip("/")
+    return str(credentials.removed_from_settings(url)).rstrip("/")
 
 
 def _sorted(table: dict[str, Any]) -> dict[str, Any]:

@@ -325,3 +325,47 @@ def test_credentials_in_settings_of_builds_stay_where_they_are(project, run, gua
     text = (folder / "pylock.dependencies.toml").read_text()
     assert f"helper @ http://{guarded.host}/simple/helper.whl" in text
     assert _with(login.words, text.encode()) == set()
+
+
+ODD = {
+    "index": '[[tool.uv.index]]\nname = "odd"\nurl = "{}"\n',
+    "index-url": '[tool.uv]\nindex-url = "{}"\n',
+    "extra-index-url": '[tool.uv]\nextra-index-url = ["{}"]\n',
+    "find-links": '[tool.uv]\nfind-links = ["{}"]\n',
+    "https-proxy": '[tool.uv]\nhttps-proxy = "{}"\n',
+    "build-constraint-dependencies": '[tool.uv]\nbuild-constraint-dependencies = ["six @ {}/six.whl"]\n',
+    "UV_INDEX_URL": "",
+    "UV_DEFAULT_INDEX": "",
+    "UV_EXTRA_INDEX_URL": "",
+    "UV_FIND_LINKS": "",
+    "HTTPS_PROXY": "",
+}
+
+
+@pytest.mark.parametrize("place", ODD)
+@pytest.mark.parametrize(
+    "address", ["http://user:{}@{}", "http:/user:{}@{}", "http://{}@{}", "http://{1}/simple?token={0}"]
+)
+def test_a_password_of_any_characters_is_nowhere(project, run, index, place, address, tmp_path):
+    """uv refuses some of these addresses, and says so with the address; others it takes."""
+    for number, password in enumerate(
+        ("s3cr/word", "s3cr#word", "s3cr?word", "s3cr@word", "12/s3crword", "s3cr%2Fword")
+    ):
+        folder = project(HEAD.split("[tool.uv]", maxsplit=1)[0], name=f"app-{number}")
+        url = address.format(password, index.host)
+        (folder / "pyproject.toml").write_text((folder / "pyproject.toml").read_text() + ODD[place].format(url))
+        environ = {place: url} if place.isupper() else {}
+        output = ""
+        for words in (
+            ("plan", "-v"),
+            ("export", "--frozen"),
+            ("install", "--all", "--frozen", "-v"),
+            ("dockerfile", "--python", "3.12"),
+            ("diff", "uv.lock", "--json"),
+        ):
+            output += run(*words, cwd=folder, **environ).output
+        written = [path for path in _files(folder) if path.name not in {"pyproject.toml", "uv.lock"}]
+        for word in ("s3cr", "word@", "/word"):
+            assert word not in output
+            assert [path for path in written if word.encode() in path.read_bytes()] == []
+        assert "COPY" in output

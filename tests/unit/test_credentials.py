@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from uv_layers.credentials import is_url, masked, removed, removed_from_index
+from uv_layers.credentials import is_url, masked, removed, removed_from_settings
 from uv_layers.errors import LayersError, UvFailedError
 
 PASSWORDS = [
@@ -39,8 +39,11 @@ def test_no_password_is_shown_whatever_characters_it_has(password, scheme):
         ("https://user:secret@index.example/simple", "https://****@index.example/simple"),
         ("a https://u:p@a.example b http://u:p@b.example", "a https://****@a.example b http://****@b.example"),
         ("git+ssh://git@git.example/a.git@main", "git+ssh://****@main"),
+        ("http://index.example/simple?token=a@b", "http://****"),
+        ("http://u:p@index.example/simple?a=b", "http://****@index.example/simple?****"),
+        ("http://u:p@index.example/simple?", "http://****@index.example/simple?"),
         ("https://index.example/simple?token=a&b=c", "https://index.example/simple?****"),
-        ("https://index.example/a.whl#access_token=abc&x=1", "https://index.example/a.whl#access_token=****&x=1"),
+        ("https://index.example/a.whl#access_token=abc&x=1", "https://index.example/a.whl#access_token=****"),
         ("/simple?password=abc", "/simple?password=****"),
         ("proxy user:p/w@proxy.example:3128 is not there", "proxy ****@proxy.example:3128 is not there"),
         ("mail me@example", "mail me@example"),
@@ -82,7 +85,7 @@ def test_a_file_gets_no_credentials_and_all_else(value, kept):
 
 @pytest.mark.parametrize("password", PASSWORDS)
 def test_the_address_of_an_index_in_a_file_has_no_password_whatever_characters_it_has(password):
-    assert removed_from_index(f"https://user:{password}@host.example/simple") == "https://host.example/simple"
+    assert removed_from_settings(f"https://user:{password}@host.example/simple") == "https://host.example/simple"
 
 
 @pytest.mark.parametrize(
@@ -102,3 +105,16 @@ def test_the_address_of_an_index_in_a_file_has_no_password_whatever_characters_i
 )
 def test_what_uv_takes_for_a_url_is_no_path(place, is_one):
     assert is_url(place) is is_one
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("http://index.example/simple?token=a@b", "http://index.example/simple"),
+        ({"a": ["x @ https://u:12/p@host.example/x.whl", 1]}, {"a": ["x @ https://host.example/x.whl", 1]}),
+        ("x @ git+https://git.example/a.git@main", None),
+        ("file:///wheels/a@b", None),
+    ],
+)
+def test_a_setting_in_a_file_has_no_credentials_and_keeps_branches(value, kept):
+    assert removed_from_settings(value) == (value if kept is None else kept)
