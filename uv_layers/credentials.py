@@ -74,9 +74,11 @@ def _public(match: re.Match[str]) -> str:
         rest = rest[user.end() :]
         if "ssh" in scheme.lower():
             scheme += f"{user[0].removesuffix('@').split(':')[0]}@"
-    rest, mark, fragment = rest.partition("#")
+    rest, _, fragment = rest.partition("#")
     path, _, query = rest.partition("?")
-    parts = ((f"?{left}" if (left := _PARAMETER.sub("", query).strip("&;")) else ""),)
-    if mark and (left := _PARAMETER.sub("", fragment).strip("&")):
-        parts += (f"#{left}",)
-    return scheme + path + "".join(parts)
+    parts = [scheme, path]
+    if left := _PARAMETER.sub("", query).strip("&;"):
+        parts.append(f"?{left}")
+    if left := _PARAMETER.sub("", fragment).strip("&"):
+        parts.append(f"#{left}")
+    return "".join(parts)

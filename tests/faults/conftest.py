@@ -195,7 +195,9 @@ class Layers:
         return seal.digest(seal.hashed(tree)) if tree.exists() else None
 
     def record(self, layer: str = "heavy"):
-        return LayersFolder(self.path).record(layer)
+        record = LayersFolder(self.path).record(layer)
+        # One with nothing but its key says nothing of the tree.
+        return None if record is not None and record.keys() == {"key"} else record
 
     def strays(self) -> list[str]:
         """Return what is there and no tree, no record and no lock: what somebody has left."""
