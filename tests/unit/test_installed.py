@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import hashlib
 from dataclasses import replace
 
@@ -295,3 +296,19 @@ def test_nothing_of_a_record_leads_out_of_the_tree(tmp_path, put, path):
     [found] = _distributions(tmp_path)
     assert all(not name.startswith(("/", "../")) and name != ".." for name in found.files)
     assert {f"{SITE}/demo.py", f"{SITE}/..a"} <= found.files.keys()
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha384", "sha512"])
+@pytest.mark.parametrize("written", ["hex", "upper", "padded", "plain"])
+def test_a_record_may_have_hashes_in_hex_or_with_padding(tmp_path, algorithm, written):
+    digest = hashlib.new(algorithm, b"content").digest()
+    padded = base64.urlsafe_b64encode(digest).decode()
+    value = {"hex": digest.hex(), "upper": digest.hex().upper(), "padded": padded, "plain": padded.rstrip("=")}[written]
+    info = tmp_path / "lib/a-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "RECORD").write_text(f"a.py,{algorithm}={value},7\nb.py,{algorithm}={'0' * 63},7\n")
+    (tmp_path / "lib/a.py").write_bytes(b"content")
+    [found] = installed.distributions(tmp_path)
+    assert found.files["lib/a.py"] == f"{algorithm}={padded.rstrip('=')}"
+    assert installed.matches(tmp_path / "lib/a.py", found.files["lib/a.py"])
+    assert not installed.matches(tmp_path / "lib/a.py", found.files["lib/b.py"])
