@@ -14,7 +14,7 @@ def main() -> None:
     """Load the command line and run it; a signal that comes before it runs ends the program at once, in silence."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
-    from uv_layers.cli import main as run  # noqa: PLC0415 - after the handlers
+    from uv_layers.cli.runtime import main as run  # noqa: PLC0415 - after the handlers
 
     run()
 

@@ -34,7 +34,7 @@ import tomli
 import uv
 from packaging.markers import Marker
 
-from uv_layers.uv import MINOR
+from uv_layers.system.uv import MINOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import pytest
 
-from uv_layers.uv import MINOR
+from uv_layers.system.uv import MINOR
 
 pytestmark = pytest.mark.docker
 

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING
 import pytest
 from support import Server
 
-from uv_layers import seal
-from uv_layers.fs import STATE, LayersFolder
+from uv_layers.tree import seal
+from uv_layers.tree.folder import STATE, LayersFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -399,7 +399,10 @@ def nobody(environment) -> Iterator[User]:
     script.append(f'umask $mask; exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups "$@"')
     before = ("unshare", "--mount", "sh", "-c", "\n".join(script), "sh")
     try_it = subprocess.run(
-        [*before, sys.executable, "-c", "import packaging, uv_layers.cli"], capture_output=True, text=True, check=False
+        [*before, sys.executable, "-c", "import packaging, uv_layers.cli.runtime"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if try_it.returncode:
         shutil.rmtree(folder)

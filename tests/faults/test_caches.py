@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import uv_layers
+from uv_layers.tree.bytecode_cache import FORMAT
 
 WHEELS = 6
 
@@ -32,12 +33,15 @@ def other_version(tmp_path):
     """Return an environment in which uv-layers is of another release, whose cache has another form."""
     place = tmp_path / "other"
     shutil.copytree(Path(uv_layers.__file__).parent, place / "uv_layers")
-    source = place / "uv_layers/bytecode.py"
-    text = source.read_text(encoding="utf-8")
-    changed = re.sub(r"^_FORMAT = (\d+)$", lambda match: f"_FORMAT = {int(match[1]) + 1}", text, flags=re.MULTILINE)
-    changed = changed.replace("_OPTIMISATION = 0", "_OPTIMISATION = 2")  # without docstrings
-    assert changed != text
-    source.write_text(changed, encoding="utf-8")
+    for name, pattern, replacement in (
+        ("bytecode_cache.py", r"^FORMAT = \d+$", f"FORMAT = {FORMAT + 1}"),
+        ("bytecode.py", r"^_OPTIMISATION = 0$", "_OPTIMISATION = 2"),  # without docstrings
+    ):
+        source = place / "uv_layers/tree" / name
+        text = source.read_text(encoding="utf-8")
+        changed = re.sub(pattern, replacement, text, flags=re.MULTILINE)
+        assert changed != text
+        source.write_text(changed, encoding="utf-8")
     return {"PYTHONPATH": str(place)}
 
 

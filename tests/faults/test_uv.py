@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import uv_layers
-from uv_layers.process import cores
+from uv_layers.system.process import cores
 
 OUTSIDE = dict(os.environ)  # before tests have an environment of their own
 PROJECT = """\

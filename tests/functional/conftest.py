@@ -26,7 +26,7 @@ import tomli_w
 import uv
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
-from uv_layers.cli import main
+from uv_layers.cli.runtime import main
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -576,8 +576,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
 @pytest.fixture
 def any_prefix(monkeypatch):
     """Accept prefixes in the folder of the test, where trees can be run, though it is below /tmp."""
-    monkeypatch.setattr("uv_layers.project._USED", ())
-    monkeypatch.setattr("uv_layers.base.ROOT", Path("/nothing"))
+    monkeypatch.setattr("uv_layers.project.config._USED", ())
+    monkeypatch.setattr("uv_layers.tree.base.ROOT", Path("/nothing"))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from uv_layers import base
+from uv_layers.tree import base
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from types import CodeType
 
 import pytest
 
-from uv_layers import bytecode
+from uv_layers.tree import bytecode, bytecode_cache
 
 TAG = sys.implementation.cache_tag
 MODULE = """\
@@ -341,7 +341,7 @@ def test_an_entry_that_was_forged_puts_nothing_where_the_wheel_has_nothing(stage
     _two(stage)
     caches = cold()
     first = run("install", "some", "--digest", "--json", cwd=stage, **caches).result["layers"][0]["digest"]
-    cache = bytecode.Cache(Path(caches["UV_LAYERS_CACHE_DIR"]))
+    cache = bytecode_cache.Cache(Path(caches["UV_LAYERS_CACHE_DIR"]))
     for path in _entries(caches):
         codes = cache.get(path.name)
         cache.put(path.name, {change(name): code for name, code in codes.items()})

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from uv_layers import target
+from uv_layers.system import interpreter
 
 LIB = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -17,8 +17,8 @@ LIB = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}"
 @pytest.fixture
 def debian(monkeypatch):
     """Have the interpreter here say of itself what Debian's says."""
-    running = replace(target.of_running(), local_site=f"/usr/local/{LIB}/dist-packages")
-    monkeypatch.setattr(target, "of_running", lambda: running)
+    running = replace(interpreter.of_running(), local_site=f"/usr/local/{LIB}/dist-packages")
+    monkeypatch.setattr(interpreter, "of_running", lambda: running)
 
 
 def _wheel(stage):
@@ -59,8 +59,8 @@ def test_bytecode_of_another_python_is_not_taken_for_its_own(stage, run, cold, m
     stage.lock("some", _wheel(stage))
     caches = cold()
     assert run("install", "some", cwd=stage, **caches).status == 0
-    running = replace(target.of_running(), local_site=f"/usr/local/{LIB}/dist-packages")
-    monkeypatch.setattr(target, "of_running", lambda: running)
+    running = replace(interpreter.of_running(), local_site=f"/usr/local/{LIB}/dist-packages")
+    monkeypatch.setattr(interpreter, "of_running", lambda: running)
     other = stage.copy("other")
     assert run("install", "some", cwd=other, **caches).status == 0
     assert not (other / f"layers/some/usr/local/{LIB}/site-packages").exists()

@@ -9,8 +9,9 @@ import pytest
 import tomli
 import typer.main
 
-from uv_layers import errors, project
-from uv_layers.cli import app
+from uv_layers import errors
+from uv_layers.cli.app import app
+from uv_layers.project import discovery
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs/reference"
@@ -49,7 +50,8 @@ def test_every_exit_code_is_explained():
 
 
 def _commands(group, path: str = "uv-layers"):
-    for name, command in group.commands.items():
+    for name in group.list_commands(None):
+        command = group.get_command(None, name)
         if hasattr(command, "commands"):
             yield from _commands(command, f"{path} {name}")
         else:
@@ -110,7 +112,7 @@ def test_every_configuration_in_the_documents_is_taken(tmp_path, block):
     if "layers" in document or "prefix" in document:
         (tmp_path / "uv-layers.toml").write_text(block, encoding="utf-8")
         own = document
-    config = project.load(tmp_path).config
+    config = discovery.load_project(tmp_path).config
     layers = (*config.layers, *([config.project] if config.project else []))
     assert [layer.name for layer in layers] == [layer["name"] for layer in own.get("layers", [])]
 
@@ -158,7 +160,7 @@ def test_every_key_of_a_document_is_explained(stage, project, run, words):
     explained = set(re.findall(r"`([A-Za-z_]+)`", section))
     if command in {"plan", "export", "diff", "suggest"}:
         dependencies = '["web", "source", "tool"]'
-        app = project(
+        app = discovery(
             f'[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = {dependencies}\n'
         )
         if command == "diff":
@@ -182,6 +184,6 @@ def test_every_key_of_a_document_is_explained(stage, project, run, words):
 
 def test_the_kinds_of_problems_are_those_that_there_are():
     text = (REFERENCE / "json.md").read_text(encoding="utf-8").split("The kinds are", 1)[1]
-    sources = [(ROOT / f"uv_layers/{name}.py").read_text(encoding="utf-8") for name in ("verify", "commands")]
+    sources = [(ROOT / f"uv_layers/{name}.py").read_text(encoding="utf-8") for name in ("tree/verify", "cli/verify")]
     raised = set(re.findall(r'(?:yield|Problem\(lock\.layer,) "([a-z-]+)"', "".join(sources)))
     assert set(re.findall(r"`([a-z-]+)`", text.split(".")[0])) == raised

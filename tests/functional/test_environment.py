@@ -13,7 +13,7 @@ import pytest
 import tomli
 from support import facts, said
 
-from uv_layers import target
+from uv_layers.system import interpreter
 
 PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 APP = """
@@ -206,8 +206,8 @@ def test_an_interpreter_that_makes_none_is_an_error_with_its_last_line(project, 
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho 'one line' >&2\necho 'no venv' >&2\nexit 1\n", encoding="utf-8")
     python.chmod(0o755)
-    running = replace(target.of_running(), executable=str(python))
-    monkeypatch.setattr(target, "of_running", lambda: running)
+    running = replace(interpreter.of_running(), executable=str(python))
+    monkeypatch.setattr(interpreter, "of_running", lambda: running)
     words = ("install", "venv", "--prefix", "/app/.venv", "--frozen")
     outcome = run(*words, cwd=folder)
     assert (outcome.status, outcome.stdout) == (2, "")

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from uv_layers import scheme
+from uv_layers.tree import scheme
 
 METADATA = "Metadata-Version: 2.1\nName: bbb\nVersion: 9\n"
 

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from uv_layers.errors import GitError
-from uv_layers.history import Repository, Revision
+from uv_layers.history.git import Repository, Revision
 
 
 def text(number):
@@ -250,7 +250,7 @@ def test_without_git_there_is_an_error_that_says_so(tmp_path):
 
 @pytest.mark.parametrize("size", [99, 100, 101, 250, 300])
 def test_a_blob_that_is_larger_than_any_lock_is_passed_over(folder, commit, monkeypatch, size):
-    monkeypatch.setattr("uv_layers.documents.LARGEST_LOCK", 100)
+    monkeypatch.setattr("uv_layers.system.documents.LARGEST_LOCK", 100)
     found = [commit(content) for content in ("first", "a" * size, "last")]
     texts = opened(folder).contents([revision.blob for revision in found])
     assert list(texts) == ["first", "a" * size if size < 100 else None, "last"]

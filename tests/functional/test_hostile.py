@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import FILE, LINK
 
-from uv_layers.documents import LARGEST, LARGEST_LAYER_LOCK, LARGEST_LOCK
+from uv_layers.system.documents import LARGEST, LARGEST_LAYER_LOCK, LARGEST_LOCK
 
 TAG = sys.implementation.cache_tag
 # More than the default, for a proof that takes its time.
@@ -116,7 +116,8 @@ LOCK = 'lock-version = "1.0"\ncreated-by = "a"\n'
 WHEEL = f'hashes = {{ sha256 = "{SHA}" }}'
 OF_WHEEL = f'{LOCK}[[packages]]\nname = "web"\nversion = "1.0"\n[[packages.wheels]]\n{WHEEL}\n'
 TAGS = "-".join(".".join(f"{kind}{number}" for number in range(300)) for kind in "abc")
-MORE_TAGS = "-".join(["a.b.c.d.e"] * 3)
+# As many as the name of one wheel may stand for.
+MORE_TAGS = "a.b.c.d.e-a.b.c.d.e-a.b.c.d"
 LOCKS = {
     "packages": lambda room: LOCK + _many('[[packages]]\nname="a@"\nvcs={type="git",url="a",commit-id="b"}\n', room),
     "a marker": lambda room: (
@@ -124,13 +125,11 @@ LOCKS = {
     ),
     "brackets": lambda room: f"{LOCK}packages = []\nenvironments = [\"{'(' * (room // 2)}os_name=='a'\"]\n",
     "versions": lambda room: f'{LOCK}packages = []\nrequires-python = ">=1' + ",>=1" * (room // 4 - 20) + '"\n',
-    "the tags of a wheel by its URL": lambda _: f'{OF_WHEEL}url = "https://host/web-1.0-{TAGS}.whl?/"\n',
-    "the tags of a wheel by its path": lambda _: f'{OF_WHEEL}path = "web-1.0-{TAGS}.whl"\n',
-    "the tags of a wheel by its name": lambda _: f'{OF_WHEEL}url = "a"\nname = "web-1.0-{TAGS}.whl"\n',
+    "the tags of a wheel": lambda _: f'{OF_WHEEL}url = "https://host/web-1.0-{TAGS}.whl?/"\n',
     "many wheels": lambda room: (
         OF_WHEEL.partition("[[packages.w")[0]
         + _many(
-            f'[[packages.wheels]]\nurl="web-1.0-{MORE_TAGS}.whl"\nhashes={{a="@"}}\n',
+            f'[[packages.wheels]]\nurl="web-1.0-{MORE_TAGS}.whl"\nhashes={{sha256="@"}}\n',
             room,
         )
     ),

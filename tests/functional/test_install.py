@@ -113,7 +113,7 @@ def test_all_layer_locks_of_a_folder_are_installed(project, run, tmp_path):
     folder = project(APP)
     run("export", "-o", tmp_path / "stage", cwd=folder)
     assert run("install", "--all", "--project", "stage", cwd=tmp_path).status == 0
-    assert sorted(p.name for p in (tmp_path / "stage/layers").glob("[!.]*")) == ["heavy", "light", "dependencies"]
+    assert sorted(p.name for p in (tmp_path / "stage/layers").glob("[!.]*")) == ["dependencies", "heavy", "light"]
 
 
 def test_trees_go_where_layers_dir_says(project, run, tmp_path):
@@ -372,7 +372,7 @@ def test_trees_outside_of_the_project_are_built_alike(project, run, tmp_path):
     for number, words in enumerate(((), out)):
         ended = run("install", "dependencies", *words, cwd=folder, UV_CACHE_DIR=str(tmp_path / f"cold{number}"))
         assert ended.status == 0, ended.stderr
-    assert facts(folder / "layers/dependencies") == facts(tmp_path / "out/project")
+    assert facts(folder / "layers/dependencies") == facts(tmp_path / "out/dependencies")
 
 
 def test_a_wheel_that_is_refused_is_built_from_source(project, run):

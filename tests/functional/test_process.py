@@ -12,7 +12,7 @@ from contextlib import ExitStack
 import pytest
 import shellingham
 
-from uv_layers import process
+from uv_layers.system import process
 
 ECHO = "import sys\nfor line in sys.stdin:\n    print(line.strip()[::-1], flush=True)\n"
 

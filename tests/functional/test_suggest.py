@@ -12,7 +12,7 @@ import sys
 import pytest
 from support import commit
 
-from uv_layers import project as projects
+from uv_layers.project import discovery
 
 HEAD = """\
 [project]
@@ -267,7 +267,7 @@ def test_a_file_that_is_there_keeps_what_else_it_has(busy, run, name, text):
     assert list(planned(run("plan", "--json", *words, cwd=busy)).items()) == list(layers(found).items())
     written = (busy / name).read_text()
     assert "# ours\n" in written
-    assert projects.load(busy.path, busy / name).config.prefix == "/opt"
+    assert discovery.load_project(busy.path, busy / name).config.prefix == "/opt"
     assert (busy / "uv-layers.toml").exists() == (not words)
 
 

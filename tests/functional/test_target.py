@@ -6,18 +6,18 @@ import sys
 
 import pytest
 
-from uv_layers import target
 from uv_layers.errors import TargetError
+from uv_layers.system import interpreter
 
 
 def test_an_interpreter_that_is_asked_says_of_itself_what_the_running_one_does():
-    assert target.of_interpreter(sys.executable, os.environ) == target.of_running()
+    assert interpreter.of_interpreter(sys.executable, os.environ) == interpreter.of_running()
 
 
 def test_an_interpreter_is_asked_without_what_the_environment_puts_before_its_modules(tmp_path):
     (tmp_path / "packaging.py").write_text("raise SystemExit(3)", encoding="utf-8")
     environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    assert target.of_interpreter(sys.executable, environ) == target.of_running()
+    assert interpreter.of_interpreter(sys.executable, environ) == interpreter.of_running()
 
 
 def _script(path, text):
@@ -36,9 +36,9 @@ def _script(path, text):
 )
 def test_an_interpreter_that_fails_is_an_error_with_its_last_line(tmp_path, text, message):
     with pytest.raises(TargetError, match=message):
-        target.of_interpreter(_script(tmp_path / "python", text), os.environ)
+        interpreter.of_interpreter(_script(tmp_path / "python", text), os.environ)
 
 
 def test_an_interpreter_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(TargetError, match="cannot run the Python interpreter"):
-        target.of_interpreter(str(tmp_path / "python"), os.environ)
+        interpreter.of_interpreter(str(tmp_path / "python"), os.environ)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from uv_layers.errors import UvFailedError, UvNotFoundError, UvTooOldError
-from uv_layers.uv import MINIMUM, Uv
+from uv_layers.system.uv import MINIMUM, Uv
 
 
 def _uv(folder, script):

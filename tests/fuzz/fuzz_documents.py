@@ -15,8 +15,10 @@ from pathlib import Path
 import atheris
 from hypothesis import given, settings
 
+from uv_layers.lock import uv_lock
+
 with atheris.instrument_imports(include=["uv_layers", "packaging"], enable_loader_override=False):
-    from uv_layers import pylock
+    from uv_layers.lock import uv_lock
 
     PROPERTIES = Path(__file__).parents[1] / "property/test_hostile.py"
     spec = importlib.util.spec_from_file_location("hostile", PROPERTIES)
@@ -54,7 +56,7 @@ def _layer_lock(folder: Path, data: bytes) -> None:
 
 
 def _uv_lock(_: Path, data: bytes) -> None:
-    pylock.versions(data.decode(errors="replace"))
+    uv_lock.locked_versions(data.decode(errors="replace"))
 
 
 def _examples(test) -> list[bytes]:

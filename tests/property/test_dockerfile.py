@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uv_layers.dockerfile import Recipe, Stage, complete, stage_names, updated
 from uv_layers.errors import UsageError
-from uv_layers.uv import MINOR
+from uv_layers.image.dockerfile import stage_names, updated_dockerfile, whole_dockerfile
+from uv_layers.image.recipe import Recipe, Stage
+from uv_layers.system.uv import MINOR
 
 # What BuildKit takes for the name of a stage.
 STAGE = re.compile(r"[a-z][a-z0-9-_.]*")
@@ -43,7 +44,7 @@ def test_every_stage_is_made_before_it_is_used_and_the_final_one_is_made_from_th
     uv = f"ghcr.io/astral-sh/uv:{MINOR}"
     layers = [stage.layer for stage in recipe.layers]
     made, copied = [], []
-    for line in complete(recipe).splitlines():
+    for line in whole_dockerfile(recipe).splitlines():
         if match := re.fullmatch(r"FROM (\S+)(?: AS (\S+))?", line):
             base, name = match.groups()
             made.append((base, name))
@@ -118,13 +119,13 @@ def test_no_text_makes_an_instruction_or_ends_a_block(what, text):
     if what == "prefix" and not text.isprintable():
         return  # which no configuration can have
     try:
-        made = complete(SET[what](text))
+        made = whole_dockerfile(SET[what](text))
     except UsageError:
         return
-    known = _instructions(complete(PLAIN))
+    known = _instructions(whole_dockerfile(PLAIN))
     if what in {"image of a layer", "builder", "uv"}:
         # uv is copied, but not into an image of uv and not with pip. No instruction but that depends on the text.
         assert [word for word in _instructions(made) if word != "COPY"] == [word for word in known if word != "COPY"]
     else:
         assert _instructions(made) == known
-    assert updated(made, SET[what](text), "Dockerfile") == made
+    assert updated_dockerfile(made, SET[what](text), "Dockerfile") == made

@@ -13,9 +13,21 @@ import tomli_w
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from uv_layers import commands, errors, layer_lock, output, plan, project, pylock, target
-from uv_layers.dockerfile import Recipe, Stage, complete
-from uv_layers.model import LayerSpec, Options
+from uv_layers import errors
+from uv_layers.cli.dockerfile import bake_for, dockerfile_for
+from uv_layers.cli.env import environment_of
+from uv_layers.cli.json import diff_json
+from uv_layers.cli.markdown import diff_markdown
+from uv_layers.cli.tables import diff_table
+from uv_layers.image.dockerfile import whole_dockerfile
+from uv_layers.image.recipe import Recipe, Stage
+from uv_layers.lock import layer_lock, layer_lock_file, uv_lock
+from uv_layers.plan import diff
+from uv_layers.project import config, discovery, edit
+from uv_layers.project.config import LayerSpec
+from uv_layers.project.options import Options
+from uv_layers.project.settings import index_access
+from uv_layers.system import interpreter
 
 # More than the default, for a proof that takes its time.
 EXAMPLES = int(os.environ.get("UV_LAYERS_TEST_EXAMPLES", "250"))
@@ -290,23 +302,23 @@ def read_project(folder):
     """Do with a project all that is done without uv."""
     before = _listed(folder)
     for snippet in (True, False):
-        text = one_line(partial(commands.dockerfile, snippet=snippet), _options(folder))
+        text = one_line(partial(dockerfile_for, snippet=snippet), _options(folder))
         assert text is None or all(line.isprintable() for line in text.split("\n"))
-    one_line(commands.bake, _options(folder), folder / "Dockerfile")
-    assert one_line(commands.env, _options(folder)) is None
-    if loaded := one_line(project.load, folder):
+    one_line(bake_for, _options(folder), folder / "Dockerfile")
+    assert one_line(environment_of, _options(folder)) is None
+    if loaded := one_line(discovery.load_project, folder):
         # What uv is given is what uv can be given.
-        tomli_w.dumps(project.access(loaded))
+        tomli_w.dumps(index_access(loaded))
         path = folder / "uv-layers.toml"
-        written = one_line(project.with_layers, path, [LayerSpec("new", ("web",))], loaded.config)
+        written = one_line(edit.with_layers, path, [LayerSpec("new", ("web",))], loaded.config)
         assert written is None or tomli.loads(written)["layers"][0]["name"] == "new"
     assert _listed(folder) == before
 
 
 def test_what_is_changed_is_understood_as_it_is(folder):
-    assert "COPY --from=plan" in commands.dockerfile(_options(folder), snippet=True)
+    assert "COPY --from=plan" in dockerfile_for(_options(folder), snippet=True)
     (folder / "uv-layers.toml").write_bytes(written(CONFIG))
-    assert "COPY --from=plan" in commands.dockerfile(_options(folder))
+    assert "COPY --from=plan" in dockerfile_for(_options(folder))
     for name in ("pylock.some.toml", "valid.toml"):
         (folder / name).write_bytes(written(LOCK))
     assert list(read_lock(folder).versions) == ["web", "built", "tool", "one"]
@@ -315,7 +327,7 @@ def test_what_is_changed_is_understood_as_it_is(folder):
 def _project(groups=None, *, project=None, uv=None, own=None):
     """A project that has something for a layer, and one thing that is odd."""
     tool = {"uv": uv or {}, "uv-layers": own or {}}
-    return written({"project": project or PYPROJECT["project"], "dependency-groups": groups or {}, "tool": tool})
+    return written({"project": discovery or PYPROJECT["project"], "dependency-groups": groups or {}, "tool": tool})
 
 
 @thorough
@@ -352,22 +364,25 @@ def test_configuration(folder, data):
     read_project(folder)
 
 
-AT = target.of_platform("linux/amd64", "3.12.4")
+AT = interpreter.of_platform("linux/amd64", "3.12.4")
 
 
 def read_lock(folder):
     path = folder / "pylock.some.toml"
-    lock = layer_lock.read(path, "some")
-    one_line(layer_lock.for_target, lock, path, AT)
-    one_line(layer_lock.check_wheels, [lock], AT)
-    one_line(project.prefix, lock.prefix, "a", "b")
-    placed = tomli.loads(pylock.placed(lock, folder))
+    lock = layer_lock_file.read_layer_lock(path, "some")
+    one_line(layer_lock_file.narrow_to_target, lock, path, AT)
+    one_line(layer_lock_file.check_wheels, [lock], AT)
+    one_line(config.checked_prefix, lock.prefix, "a", "b")
+    placed = tomli.loads(layer_lock.placed(lock, folder))
     assert len(placed["packages"]) == len(tomli.loads(lock.text)["packages"])
     # What uv is given is what uv can be given.
     tomli_w.dumps(dict(lock.settings))
-    layer, other = pylock.layer_of(lock), pylock.layer_of(layer_lock.read(folder / "valid.toml", "some"))
-    for changes in (plan.diff([layer], [other]), plan.diff([other], [layer]), plan.diff([], [layer])):
-        for text in (output.diff_table(changes, 80), output.diff_markdown(changes), output.diff_json(changes)):
+    layer, other = (
+        layer_lock.layer_of(lock),
+        layer_lock.layer_of(layer_lock_file.read_layer_lock(folder / "valid.toml", "some")),
+    )
+    for changes in (diff.compare([layer], [other]), diff.compare([other], [layer]), diff.compare([], [layer])):
+        for text in (diff_table(changes, 80), diff_markdown(changes), diff_json(changes)):
             assert all(line.isprintable() for line in text.split("\n"))
     return lock
 
@@ -403,7 +418,7 @@ def test_layer_lock(folder, data):
     )
 )
 def test_versions_of_a_lock_are_read_from_any_text(text):
-    found = pylock.versions(text)
+    found = uv_lock.locked_versions(text)
     assert found is None or all(name and versions for name, versions in found.items())
 
 
@@ -411,5 +426,5 @@ def test_versions_of_a_lock_are_read_from_any_text(text):
 @settings(deadline=None)
 def test_every_line_of_a_dockerfile_is_printable(image, path, word):
     recipe = Recipe((Stage("heavy", image, (word,)),), (path,), word, image, (path,), uv="0.9", sources=(path,))
-    made = one_line(complete, recipe)
+    made = one_line(whole_dockerfile, recipe)
     assert made is None or all(line.isprintable() for line in made.split("\n"))

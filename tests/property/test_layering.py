@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uv_layers import layering
-from uv_layers.layering import Update, expected_bytes, floor_bytes, learned, probability, proposed
+from uv_layers.history import optimise
+from uv_layers.history.optimise import Update, expected_bytes, floor_bytes, learned, probability, proposed
 
 NAMES = st.sampled_from([f"p{number}" for number in range(12)])
 sizes = st.dictionaries(NAMES, st.none() | st.integers(0, 10**9), min_size=1)
@@ -34,7 +34,7 @@ def test_layers_are_disjoint_and_together_the_image_and_within_the_budget(image,
 @settings(deadline=None)
 def test_so_they_are_where_packages_are_gathered_first(image, history, budget, most):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layering, "GATHERED", most)
+        patch.setattr(optimise, "GATHERED", most)
         model = learned(image, history)
         layers = proposed(model, budget)
         assert layers == proposed(learned(dict(reversed(image.items())), history), budget)

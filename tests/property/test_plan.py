@@ -5,9 +5,10 @@ from fnmatch import fnmatchcase
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uv_layers.model import Closure, LayerSpec, Package
-from uv_layers.plan import UNCLAIMED, make
-from uv_layers.target import of_platform
+from uv_layers.lock.packages import Closure, Package
+from uv_layers.plan.assign import UNCLAIMED, assign
+from uv_layers.project.config import LayerSpec
+from uv_layers.system.interpreter import of_platform
 
 TARGET = of_platform("linux/amd64", "3.12")
 NAMES = ("nvidia-cublas", "nvidia-cudnn", "numpy", "torch", "torchvision", "triton", "fastapi", "filelock", "six", "a")
@@ -36,7 +37,7 @@ def plans(draw):
 
 
 def _made(image, layers, closures, on_top):
-    return make(
+    return assign(
         image=image,
         known=NAMES,
         layers=layers,

@@ -9,10 +9,13 @@ import tomli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uv_layers import layering, plan, project, suggest
-from uv_layers.layering import NEWCOMERS, Model, Update, expected_bytes, kept, learned, patterns
-from uv_layers.model import Closure, Config, LayerSpec, Package
-from uv_layers.target import of_platform
+from uv_layers.history import optimise, suggest
+from uv_layers.history.optimise import NEWCOMERS, Model, Update, expected_bytes, kept, learned, patterns
+from uv_layers.lock.packages import Closure, Package
+from uv_layers.plan import assign
+from uv_layers.project import discovery, edit
+from uv_layers.project.config import Config, LayerSpec
+from uv_layers.system.interpreter import of_platform
 
 TARGET = of_platform("linux/amd64", "3.12")
 NAMES = (
@@ -59,7 +62,7 @@ def planned(image, specs, needs):
         ]
         for spec in specs
     }
-    return plan.make(
+    return assign.assign(
         image=image, known=NAMES, layers=specs, closures=closures, prefix="/", target=TARGET, source="uv-layers.toml"
     )
 
@@ -67,7 +70,7 @@ def planned(image, specs, needs):
 def proposal(given_, history, budget, *, keep):
     image, specs, needs = given_
     layers = [layer for layer in planned(image, specs, needs).layers if layer.members]
-    return suggest.make(layers, specs, suggest.History(history, len(history)), budget, keep=keep)
+    return suggest.suggest_layers(layers, specs, suggest.History(history, len(history)), budget, keep=keep)
 
 
 @given(projects(), states, st.integers(1, 12), st.booleans())
@@ -162,7 +165,7 @@ def test_keeping_costs_no_more_than_today(given_):
 def test_so_are_those_whose_packages_are_moved_a_few_at_once(given_, most):
     model, layers, budget = given_
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layering, "GATHERED", most)
+        patch.setattr(optimise, "GATHERED", most)
         found = kept(model, layers, budget)
         same = kept(model, layers, max(budget, len(layers)))
     assert sorted(name for _, layer in found for name in layer) == sorted(model.sizes)
@@ -183,7 +186,7 @@ def test_of_layers_that_were_kept_nothing_moves(given_):
 @settings(deadline=None)
 def test_patterns_stand_for_the_packages_of_the_layer_and_no_others(layer, history):
     others = set(NAMES) - layer
-    written = patterns(layer, others, layering.updates(history, NAMES))
+    written = patterns(layer, others, optimise.updates(history, NAMES))
     spec = LayerSpec("layer", tuple(written))
     made = planned([Package(name, "1") for name in NAMES], [spec, LayerSpec("top")], {})
     assert {m.package.name for m in made.layers[0].members} == layer
@@ -198,7 +201,7 @@ texts = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1)
         st.builds(
             LayerSpec,
             st.from_regex(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?", fullmatch=True),
-            *[st.lists(texts.map(project.normalised), max_size=30).map(tuple)] * 3,
+            *[st.lists(texts.map(discovery.normalised), max_size=30).map(tuple)] * 3,
             st.booleans(),
         ),
         min_size=1,
@@ -221,15 +224,15 @@ def test_what_is_written_is_read_as_the_same(specs, before):
         path = Path(folder) / "uv-layers.toml"
         if before is not None:
             path.write_text(before, encoding="utf-8")
-        text = project.with_layers(path, specs, Config("", "/elsewhere"))
+        text = edit.with_layers(path, specs, Config("", "/elsewhere"))
         path.write_text(text, encoding="utf-8")
         (Path(folder) / "pyproject.toml").touch()
-        config = project.load(Path(folder)).config
+        config = discovery.load_project(Path(folder)).config
     assert config.layers == tuple(map(_normal, specs))
     assert config.prefix == ("/elsewhere" if before is None else tomli.loads(before).get("prefix", "/usr/local"))
 
 
 def _normal(spec):
     """Return a layer as it is read: normalising may take more than one go."""
-    lists = {key: tuple(map(project.normalised, getattr(spec, key))) for key in ("packages", "groups", "extras")}
+    lists = {key: tuple(map(discovery.normalised, getattr(spec, key))) for key in ("packages", "groups", "extras")}
     return replace(spec, **lists)

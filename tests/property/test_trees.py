@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from support import wheel
 
-from uv_layers import commands
-from uv_layers.model import Options
+from uv_layers.cli.install import install_layers
+from uv_layers.cli.verify import verify_layers
+from uv_layers.project.options import Options
 
 ODD = st.text(
     st.characters(codec="utf-8", exclude_characters="/\\\0", categories=["L", "N", "P", "S", "Zs"]), min_size=1
@@ -133,10 +134,10 @@ def test_two_installs_of_one_layer_lock_never_differ(wheels, sources, seed):
             before = os.umask(umask)
             try:
                 options = Options(directory=place, offline=True, environ=environ)
-                trees, _ = commands.install(options, ["some"], sources=sources, digest=True)
+                trees, _ = install_layers(options, ["some"], sources=sources, digest=True)
             finally:
                 os.umask(before)
             digests.append(trees[0].digest)
             event(f"clashes: {len(trees[0].clashes)}")
-            assert commands.verify(options, ["some"]) == [("some", trees[0].digest, [])]
+            assert verify_layers(options, ["some"]) == [("some", trees[0].digest, [])]
         assert digests[0] == digests[1] == digests[2]

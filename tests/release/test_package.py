@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import uv_layers
-from uv_layers.uv import MINOR
+from uv_layers.system.uv import MINOR
 
 ROOT = Path(__file__).parents[2]
 VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "uv_layers/__init__.py").read_text("utf-8"), re.MULTILINE)[1]

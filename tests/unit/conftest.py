@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from support import record_digest
 
-from uv_layers.target import of_platform
+from uv_layers.system.interpreter import Target, of_platform
 
 if TYPE_CHECKING:
-    from uv_layers.model import Target
+    from uv_layers.system.interpreter import Target
 
 
 # All of os that starts a program, or becomes one.

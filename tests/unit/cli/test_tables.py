@@ -1,0 +1,366 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from uv_layers.cli.env import Environment
+from uv_layers.cli.export import Exported
+from uv_layers.cli.json import diff_json, env_json, exported_json, plan_json, suggestion_json, trees_json, verified_json
+from uv_layers.cli.tables import exported_line, plan_table, size, suggestion_table, tree_lines, verified_lines
+from uv_layers.history.suggest import Move, SuggestedLayer, Suggestion
+from uv_layers.lock.layer_lock import LayerLock
+from uv_layers.lock.packages import Layer, Member, Package
+from uv_layers.plan.assign import Plan
+from uv_layers.project.config import LayerSpec
+from uv_layers.tree.build import Tree
+from uv_layers.tree.installed import Clash
+from uv_layers.tree.verify import Problem
+
+
+def _plan(target, *hints):
+    heavy = (
+        Member(Package("numpy", "2.1.0", 16_000_000), "packages numpy", ("group heavy", "group light")),
+        Member(Package("torch", "2.4.0", 906_400_000), "group heavy"),
+    )
+    light = (Member(Package("tool", None, None, built=True), "group light"),)
+    return Plan("/usr/local", target, (Layer("heavy", heavy), Layer("light", light)), hints)
+
+
+TREE = Tree("heavy", Path("layers/heavy"), packages=2, files=30, size=4_500_000, seconds=1.23456, up_to_date=False)
+SUGGESTION = Suggestion(
+    layers=(
+        SuggestedLayer(
+            LayerSpec("torch", ("nvidia-*", "torch")), ("torch", "nvidia-a", "nvidia-b", "triton"), 2000, 1, 3
+        ),
+        SuggestedLayer(LayerSpec("web", groups=("g",), extras=("e",), dependencies=True), ("web",), 500, 0, 9),
+    ),
+    revisions=14,
+    unreadable=2,
+    updates=10,
+    one_layer=2500,
+    today=2000,
+    expected=750,
+    floor=0,
+    once=2500,
+    moves=(Move("web", "low", "web"),),
+    hints=("a hint",),
+)
+LOCK = LayerLock("heavy", "/usr/local", "", {"numpy": "2.1.0", "torch": "2.4.0"})
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (1_550, "1.6 kB"),
+        (999_900, "999.9 kB"),
+        (1_000_000, "1.0 MB"),
+        (906_400_000, "906.4 MB"),
+        (1_000_000_000, "1.00 GB"),
+        (12_345_678_901, "12.35 GB"),
+        (999_960, "1.0 MB"),
+        (999_999_999, "1.00 GB"),
+    ],
+)
+def test_sizes_are_in_the_decimal_units_of_registries(count, text):
+    assert size(count) == text
+
+
+# The JSON documents: a key that goes, or means something else, breaks programs, and raises SCHEMA.
+
+
+def test_every_document_has_its_schema_its_command_and_a_result(target):
+    documents = {
+        "plan": plan_json(_plan(target)),
+        "install": trees_json([TREE]),
+        "export": exported_json([Exported(LOCK, Path("pylock.heavy.toml"), changed=True)]),
+        "diff": diff_json(()),
+        "env": env_json(Environment({}, {}, None)),
+        "verify": verified_json([("heavy", "sha256:0", [])]),
+        "suggest": suggestion_json(SUGGESTION, None),
+    }
+    for command, text in documents.items():
+        document = json.loads(text)
+        assert list(document) == ["schema", "command", "result"]
+        assert (document["schema"], document["command"]) == (1, command)
+
+
+def test_the_keys_of_a_plan(target):
+    interpreter = dataclasses.replace(target, executable="bin/python3.12")
+    plan = dataclasses.replace(_plan(target, "a hint"), target=interpreter)
+    assert json.loads(plan_json(plan))["result"] == {
+        "prefix": "/usr/local",
+        "target": {
+            "python": "3.12.4",
+            "implementation": "cpython",
+            "platform": "linux",
+            "machine": "x86_64",
+            "interpreter": "bin/python3.12",
+        },
+        "bytes": 922_400_000,
+        "layers": [
+            {
+                "name": "heavy",
+                "kind": "packages",
+                "bytes": 922_400_000,
+                "unsized": 0,
+                "packages": [
+                    {
+                        "name": "numpy",
+                        "version": "2.1.0",
+                        "bytes": 16_000_000,
+                        "built": False,
+                        "reason": "packages numpy",
+                        "also": ["group heavy", "group light"],
+                    },
+                    {
+                        "name": "torch",
+                        "version": "2.4.0",
+                        "bytes": 906_400_000,
+                        "built": False,
+                        "reason": "group heavy",
+                        "also": [],
+                    },
+                ],
+            },
+            {
+                "name": "light",
+                "kind": "packages",
+                "bytes": 0,
+                "unsized": 1,
+                "packages": [
+                    {
+                        "name": "tool",
+                        "version": None,
+                        "bytes": None,
+                        "built": True,
+                        "reason": "group light",
+                        "also": [],
+                    }
+                ],
+            },
+        ],
+        "hints": ["a hint"],
+    }
+
+
+def test_a_plan_for_elsewhere_has_no_interpreter(target):
+    assert json.loads(plan_json(_plan(target)))["result"]["target"]["interpreter"] is None
+
+
+def test_the_keys_of_an_environment():
+    trees = {"heavy": Path("/layers/heavy"), "light": Path("/layers/light")}
+    variables = {"PATH": ("/layers/light/bin",), "PYTHONPATH": ("/layers/light/site", "/layers/heavy/site")}
+    assert json.loads(env_json(Environment(trees, variables, "bin/python3.12")))["result"] == {
+        "PATH": ["/layers/light/bin"],
+        "PYTHONPATH": ["/layers/light/site", "/layers/heavy/site"],
+        "interpreter": "bin/python3.12",
+        "layers": [{"name": "heavy", "path": "/layers/heavy"}, {"name": "light", "path": "/layers/light"}],
+    }
+
+
+def test_the_keys_of_installed_trees():
+    tree = dataclasses.replace(
+        TREE, built=("antlr",), clashes=(Clash("bin/x", ("a", "b")),), invalid=3, digest="sha256:0"
+    )
+    plain = {
+        "name": "heavy",
+        "path": "layers/heavy",
+        "packages": 2,
+        "files": 30,
+        "bytes": 4_500_000,
+        "seconds": 1.235,
+        "up_to_date": False,
+        "built": [],
+        "clashes": [],
+        "uncompiled": 0,
+        "digest": None,
+    }
+    rich = plain | {
+        "built": ["antlr"],
+        "clashes": [{"path": "bin/x", "packages": ["a", "b"]}],
+        "uncompiled": 3,
+        "digest": "sha256:0",
+    }
+    assert json.loads(trees_json([TREE, tree]))["result"] == {"layers": [plain, rich]}
+
+
+def test_the_keys_of_exported_locks():
+    exported = [Exported(LOCK, Path("locks/pylock.heavy.toml"), changed=True)]
+    assert json.loads(exported_json(exported))["result"] == {
+        "layers": [{"name": "heavy", "path": "locks/pylock.heavy.toml", "packages": 2, "changed": True}]
+    }
+
+
+def test_the_keys_of_verified_trees():
+    problems = [Problem("heavy", "altered", "usr/a", "why")]
+    assert json.loads(verified_json([("heavy", None, problems), ("light", "sha256:0", [])]))["result"] == {
+        "layers": [
+            {"name": "heavy", "digest": None, "problems": [{"kind": "altered", "path": "usr/a", "detail": "why"}]},
+            {"name": "light", "digest": "sha256:0", "problems": []},
+        ]
+    }
+
+
+def test_the_keys_of_a_proposal():
+    assert json.loads(suggestion_json(SUGGESTION, Path("uv-layers.toml")))["result"] == {
+        "layers": [
+            {
+                "name": "torch",
+                "claims": {"packages": ["nvidia-*", "torch"], "groups": [], "extras": [], "dependencies": False},
+                "packages": ["torch", "nvidia-a", "nvidia-b", "triton"],
+                "bytes": 2000,
+                "unsized": 1,
+                "changes": 3,
+            },
+            {
+                "name": "web",
+                "claims": {"packages": [], "groups": ["g"], "extras": ["e"], "dependencies": True},
+                "packages": ["web"],
+                "bytes": 500,
+                "unsized": 0,
+                "changes": 9,
+            },
+        ],
+        "history": {"revisions": 14, "unreadable": 2, "updates": 10},
+        "expected_bytes": {"one_layer": 2500, "today": 2000, "proposed": 750, "floor": 0},
+        "bytes_once": 2500,
+        "moves": [{"package": "web", "from": "low", "to": "web"}],
+        "written": "uv-layers.toml",
+        "hints": ["a hint"],
+    }
+    assert json.loads(suggestion_json(SUGGESTION, None))["result"]["written"] is None
+
+
+# Text for people.
+
+
+def test_a_plan_is_a_row_for_each_layer_and_their_sum(target):
+    assert plan_table(_plan(target)) == dedent("""\
+        layer   packages               download   from
+        ─────────────────────────────────────────────────────────────────────
+        heavy          2               922.4 MB   packages numpy, group heavy
+        light          1        0 B + 1 unknown   group light
+        total          3   922.4 MB + 1 unknown
+
+        for CPython 3.12 on linux x86_64, prefix /usr/local
+        """)
+
+
+def _rows(text):
+    """Return the cells of a table: columns are two or more spaces apart."""
+    return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in text.splitlines() if line]
+
+
+def test_the_verbose_plan_has_a_row_for_each_package_and_says_why_it_is_there(target):
+    rows = _rows(plan_table(_plan(target), verbose=True))
+    assert ["heavy", "numpy", "2.1.0", "16.0 MB", "packages numpy (also group heavy, group light)"] in rows
+    assert ["heavy", "torch", "2.4.0", "906.4 MB", "group heavy"] in rows
+    assert ["light", "tool", "unknown", "group light"] in rows
+
+
+def test_off_a_terminal_no_row_is_folded_and_nothing_is_coloured(target, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "20")
+    reasons = tuple(f"group {'x' * 60}{n}" for n in range(3))
+    members = tuple(Member(Package(f"p{n}", "1", 1), reason) for n, reason in enumerate(reasons))
+    text = plan_table(Plan("/usr/local", target, (Layer("heavy", members),)))
+    assert any(line.endswith(", ".join(reasons)) for line in text.splitlines())
+    assert "\x1b" not in text
+
+
+def test_on_a_terminal_rows_are_folded_and_nothing_is_cut_off(target):
+    text = plan_table(_plan(target), verbose=True, width=50)
+    rows = text[: text.rindex("\nfor ")].splitlines()
+    assert max(map(len, rows)) <= 50
+    assert "…" not in text
+    assert "numpy" in text
+
+
+def test_what_looks_like_markup_is_text(target):
+    layer = Layer("heavy", (Member(Package("torch", "1", 1), "packages [bold]torch[/bold]"),))
+    assert "packages [bold]torch[/bold]" in plan_table(Plan("/usr/local", target, (layer,)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({}, ["heavy: 2 packages, 30 files, 4.5 MB, 1.2 s, layers/heavy"]),
+        ({"up_to_date": True}, ["heavy: 2 packages, 30 files, 4.5 MB, up to date, layers/heavy"]),
+        (
+            {"digest": "sha256:0"},
+            ["heavy: 2 packages, 30 files, 4.5 MB, 1.2 s, layers/heavy", "heavy: sha256:0"],
+        ),
+        (
+            {"built": ("antlr", "tool"), "invalid": 2, "clashes": (Clash("bin/x", ("a", "b")),)},
+            [
+                "heavy: 2 packages, 30 files, 4.5 MB, 1.2 s, layers/heavy",
+                "heavy: built from source, so the same elsewhere only if its build is: antlr, tool",
+                "heavy: 2 sources are no valid Python for this interpreter, left uncompiled",
+                "warning: heavy: bin/x differs between a and b; that of b is kept",
+            ],
+        ),
+    ],
+)
+def test_a_tree_is_told_in_a_line_and_what_there_is_to_know_of_it_in_more(changes, lines):
+    assert tree_lines(dataclasses.replace(TREE, **changes)) == lines
+
+
+@pytest.mark.parametrize(("changed", "state"), [(True, "written"), (False, "unchanged")])
+def test_an_export_is_told_in_a_line(changed, state):
+    exported = Exported(LOCK, Path("pylock.heavy.toml"), changed=changed)
+    assert exported_line(exported) == f"heavy: 2 packages, {state}, pylock.heavy.toml"
+
+
+def test_a_tree_that_holds_is_one_line_and_each_problem_is_one_too():
+    assert verified_lines("heavy", "sha256:0", []) == ["heavy: as its lock says, sha256:0"]
+    problems = [
+        Problem("heavy", "missing", "usr/a"),
+        Problem("heavy", "altered", "usr/b", "why"),
+        Problem("h", "k", ""),
+    ]
+    assert verified_lines("heavy", None, problems) == [
+        "heavy: missing: usr/a",
+        "heavy: altered: usr/b: why",
+        "heavy: k: ",
+    ]
+
+
+def test_a_proposal_is_its_layers_and_what_they_cost_and_what_that_is_learned_from():
+    assert (
+        suggestion_table(SUGGESTION)
+        == dedent("""\
+        layer   packages             download   changed in   largest first
+        ─────────────────────────────────────────────────────────────────────────────────
+        torch          4   2.0 kB + 1 unknown      3 of 10   torch, nvidia-a, nvidia-b, …
+        web            1                500 B      9 of 10   web
+
+        with                       pulled an update   of the image
+        ──────────────────────────────────────────────────────────
+        one layer of all                     2.5 kB         100.0%
+        the layers of today                  2.0 kB          80.0%
+        these layers                          750 B          30.0%
+        a layer for each package                0 B           0.0%
+
+        moves   from   to
+        ──────────────────
+        web     low    web
+
+        learned from 10 updates of the image in 14 revisions of uv.lock, 2 of them unreadable; """)
+        + "going over to these layers pulls 2.5 kB once\n"
+    )
+
+
+def test_a_proposal_without_a_history_and_without_a_change_says_neither():
+    nothing = dataclasses.replace(SUGGESTION, updates=0, revisions=1, unreadable=0, once=0, moves=(), one_layer=0)
+    text = suggestion_table(nothing, verbose=True)
+    assert text.endswith("\nlearned from 0 updates of the image in 1 revision of uv.lock\n")
+    assert " of 0" not in text
+    assert "torch, nvidia-a, nvidia-b, triton" in text
+    assert "moves" not in text

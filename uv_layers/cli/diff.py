@@ -1,0 +1,144 @@
+"""`uv-layers diff`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from uv_layers import errors
+from uv_layers.cli.json import diff_json
+from uv_layers.cli.markdown import diff_markdown
+from uv_layers.cli.options import JsonOption, command, env_names
+from uv_layers.cli.sources import lock_file
+from uv_layers.cli.tables import diff_table
+from uv_layers.cli.terminal import terminal_width
+from uv_layers.history.git import Repository
+from uv_layers.lock.layer_lock import layer_of, layers_in
+from uv_layers.lock.layer_lock_file import read_layer_lock
+from uv_layers.lock.uv_lock import check_size
+from uv_layers.plan.diff import LayerChange, compare
+from uv_layers.plan.layers import spelled
+from uv_layers.plan.resolve import find_project, layer_locks, make_plan
+from uv_layers.project.options import Options
+from uv_layers.system.files import read_text
+from uv_layers.system.tasks import parallel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from uv_layers.lock.layer_lock import LayerLock
+    from uv_layers.project.discovery import Project
+
+
+class Format(str, Enum):
+    """How a diff is written."""
+
+    TABLE = "table"
+    MARKDOWN = "markdown"
+
+
+@command(example="uv-layers diff HEAD~1", without=("locked", "frozen", "verbose", "warn_size"))
+def diff(
+    *,
+    options: Options,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A git revision, a uv.lock, or a folder of layer locks.")],
+    new: Annotated[
+        str | None,
+        typer.Argument(metavar="[NEW]", help="The same; the working tree when left out.", show_default=False),
+    ] = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--layer", metavar="NAME", envvar=env_names("LAYER"), help="With --exit-code: look at this layer alone."
+        ),
+    ] = None,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", envvar=env_names("EXIT_CODE"), help="Exit with 1 when a layer changes.")
+    ] = False,
+    form: Annotated[
+        Format, typer.Option("--format", envvar=env_names("FORMAT"), help="How to write it.")
+    ] = Format.TABLE,
+    as_json: JsonOption = False,
+) -> None:
+    """Show which layers change from OLD to NEW, why, and how many bytes are pulled."""
+    changes = layer_changes(options, old, new)
+    known = [change.layer for change in changes]
+    layers = spelled(layer or (), known)
+    if missing := [name for name in layers if name not in known]:
+        raise errors.UnknownLayerError(missing[0], known, ())
+    if as_json:
+        typer.echo(diff_json(changes))
+    elif form is Format.MARKDOWN:
+        typer.echo(diff_markdown(changes), nl=False)
+    else:
+        typer.echo(diff_table(changes, terminal_width()), nl=False)
+    if exit_code and any(change.status != "same" for change in changes if not layers or change.layer in layers):
+        raise typer.Exit(1)
+
+
+def layer_changes(options: Options, old: str, new: str | None = None) -> tuple[LayerChange, ...]:
+    """Return what becomes of each layer from `old` to `new`, the working tree when left out.
+
+    Each is a git revision, a lock file, or a folder of layer locks. uv.lock is taken as it is, unchecked.
+    """
+    options = replace(options, frozen=True)
+    before, after = parallel([partial(_side, options, old), partial(_side, options, new)], workers=2)
+    return compare(tuple(map(layer_of, before)), tuple(map(layer_of, after)))
+
+
+def _side(options: Options, side: str | None) -> list[LayerLock]:
+    if side is None:
+        return _all_locks(options)
+    path = Path(side)
+    if path.is_dir() and (names := layers_in(path)):
+        return [read_layer_lock(lock_file(path, name), name) for name in names]
+    current = find_project(options)
+    if path.is_file():
+        check_size(path)
+        requests = (folder / ".python-version" for folder in (current.directory, current.lock_root))
+        texts = {file: read_text(file) for file in (*current.inputs, *requests) if file.is_file()}
+        return _locks_of(options, current, texts | {current.lock: read_text(path)})
+    repository = Repository(current.lock_root, options.environ)
+    config = () if options.config is None else (options.config.name,)
+    texts = repository.files(repository.commit(side), _top(current), config)
+    for file in (current.directory / "pyproject.toml", current.lock):
+        if file not in texts:
+            raise errors.GitError(f"{side} has no {file.relative_to(current.lock_root)} below {current.lock_root}")
+    return _locks_of(options, current, texts)
+
+
+def _all_locks(options: Options) -> list[LayerLock]:
+    current = find_project(options)
+    return layer_locks(make_plan(options, current, ()), current, ())
+
+
+def _locks_of(options: Options, current: Project, texts: Mapping[Path, str]) -> list[LayerLock]:
+    """Return the layer locks of the project as it is with the given texts for its files, and no other files."""
+    top = _top(current)
+    with TemporaryDirectory() as temporary:
+        root = Path(temporary).resolve()
+
+        def place(path: Path) -> Path:
+            return root / path.relative_to(top)
+
+        for path, text in texts.items():
+            if path.is_relative_to(top):
+                place(path).parent.mkdir(parents=True, exist_ok=True)
+                place(path).write_text(text, encoding="utf-8")
+        config = options.config and options.config.absolute()
+        if config is not None and config in texts and config.is_relative_to(top):
+            config = place(config)
+        return _all_locks(replace(options, directory=place(current.start), config=config))
+
+
+def _top(current: Project) -> Path:
+    """Return the folder that has the whole workspace: members may be outside of its root."""
+    members = (member.directory for member in current.members.values())
+    return Path(os.path.commonpath([current.lock_root, *members]))

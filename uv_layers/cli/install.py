@@ -1,0 +1,197 @@
+"""`uv-layers install`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from uv_layers import errors
+from uv_layers.cli.json import trees_json
+from uv_layers.cli.options import JsonOption, LayersDirOption, command, env_names
+from uv_layers.cli.sources import source_date_epoch, source_of
+from uv_layers.cli.tables import tree_lines
+from uv_layers.cli.terminal import print_hints, say
+from uv_layers.lock.layer_lock_file import check_wheels
+from uv_layers.project.options import Options
+from uv_layers.system.process import cores
+from uv_layers.system.tasks import parallel
+from uv_layers.system.uv import Uv
+from uv_layers.tree.build import Build
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from uv_layers.cli.sources import Source
+    from uv_layers.tree.build import Tree
+    from uv_layers.tree.folder import LayersFolder
+
+
+class Sources(str, Enum):
+    """What is compiled."""
+
+    ALL = "all"
+    DEFAULT = "default"
+    NONE = "none"
+
+
+class Invalidation(str, Enum):
+    """How Python validates bytecode: by its source's time and size, by its source's hash, or not at all (PEP 552)."""
+
+    TIMESTAMP = "timestamp"
+    CHECKED = "checked-hash"
+    UNCHECKED = "unchecked-hash"
+
+
+@command(example="uv-layers install heavy")
+def install(
+    *,
+    options: Options,
+    layers: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[LAYER]...", help="Layers, or dependency groups.", show_default=False),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", envvar=env_names("ALL"), help="Install every layer.")] = False,
+    layers_dir: LayersDirOption = None,
+    sources: Annotated[
+        Sources,
+        typer.Option("--compile", envvar=env_names("COMPILE"), help="Compile all, all but test folders, or none."),
+    ] = Sources.DEFAULT,
+    no_compile_bytecode: Annotated[
+        bool,
+        typer.Option(
+            "--no-compile-bytecode", envvar=env_names("NO_COMPILE_BYTECODE"), help="The same as --compile none."
+        ),
+    ] = False,
+    invalidation: Annotated[
+        Invalidation,
+        typer.Option(
+            "--invalidation-mode", envvar=env_names("INVALIDATION_MODE"), help="How Python validates bytecode."
+        ),
+    ] = Invalidation.TIMESTAMP,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", envvar=env_names("STRICT"), help="Fail if packages of the layers or of the base image collide."
+        ),
+    ] = False,
+    digest: Annotated[
+        bool, typer.Option("--digest", envvar=env_names("DIGEST"), help="Say the digest of each tree.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Build layer trees from the project, or from layer locks if there is no project."""
+    trees, hints = install_layers(
+        options,
+        layers or (),
+        everything=everything,
+        layers_dir=layers_dir,
+        sources="none" if no_compile_bytecode else sources.value,
+        invalidation=invalidation.value,
+        strict=strict,
+        digest=digest,
+        show_progress=options.verbose or (sys.stderr.isatty() and not options.quiet),
+    )
+    if as_json:
+        typer.echo(trees_json(trees))
+    else:
+        for line in (line for tree in trees for line in tree_lines(tree)):
+            say(line, options)
+    print_hints(hints, options)
+
+
+def install_layers(
+    options: Options,
+    named: Sequence[str] = (),
+    *,
+    everything: bool = False,
+    layers_dir: Path | None = None,
+    sources: str = "default",
+    invalidation: str = "timestamp",
+    strict: bool = False,
+    digest: bool = False,
+    show_progress: bool = False,
+) -> tuple[list[Tree], tuple[str, ...]]:
+    """Make the trees of the named layers, or of all, and return them with hints.
+
+    In a folder with a project they come from the project, else from the layer locks there. Raises a LayersError,
+    and OSError when the machine fails.
+    """
+    if bool(named) == everything:
+        raise errors.UsageError("name the layers to install, or give --all, and not both (see `uv-layers plan`)")
+    source = source_of(options, named, layers_dir)
+    build = Build(
+        options,
+        source.trees,
+        source_date_epoch(options.environ),
+        sources=sources,
+        invalidation=invalidation,
+        strict=strict,
+        digest=digest,
+        show=show_progress,
+        root=source.root,
+        access=source.access,
+        environ=options.environ,
+    )
+    stamp = build.stamp(source.inputs)
+    # What the project itself is, only its sources tell: it is made each time.
+    fresh = [tree for name in source.layers if (tree := build.unchanged(name, stamp)) is not None]
+    if len(fresh) == len(source.layers):
+        return fresh, _clashes_between(source.trees, fresh, strict=True) + _base_image(source, fresh) if strict else ()
+    uv = Uv.find(options.environ, offline=options.offline)
+    locks, target, hints = source.gather(uv)
+    if options.platform is not None:
+        check_wheels(locks, target)
+    # uv's progress bars are for one uv at a time.
+    workers = 1 if show_progress else cores()
+    trees = parallel([partial(build.make, uv, lock, target, stamp) for lock in locks], workers)
+    hints += _clashes_between(source.trees, trees, strict=strict)
+    return trees, hints if options.platform else hints + _base_image(source, trees, strict=strict)
+
+
+def _clashes_between(folder: LayersFolder, trees: Sequence[Tree], *, strict: bool) -> tuple[str, ...]:
+    """Return a line for each file that two of the trees have with different content.
+
+    With `strict`, raises ClashError.
+    """
+    if len(trees) < 2:  # noqa: PLR2004
+        return ()
+    from uv_layers.tree import installed  # noqa: PLC0415 - an up-to-date tree needs none of it
+
+    with folder.reading(tree.layer for tree in trees):
+        merged = [
+            replace(distribution, name=f"{distribution.name} (layer {tree.layer})")
+            for tree in trees
+            for distribution in installed.distributions(tree.path, tree.sites)
+        ]
+    within = {clash.path for tree in trees for clash in tree.clashes}
+    between = [clash for clash in installed.clashes(merged) if clash.path not in within]
+    between += installed.folder_clashes(merged)
+    if between and strict:
+        raise errors.ClashError(between[0].path, between[0].owners)
+    return tuple(
+        f"{clash.path} differs between {' and '.join(clash.owners)}; the layer that is copied last wins"
+        for clash in between
+    )
+
+
+def _base_image(source: Source, trees: Sequence[Tree], *, strict: bool = True) -> tuple[str, ...]:
+    """Return a line for each package that the base image has in another version; raises BaseImageError.
+
+    In a stage that runs as root, this machine is the base image, and trees must not replace its links and folders.
+    """
+    from uv_layers.tree import base  # noqa: PLC0415
+
+    if source.stage and os.geteuid() == 0:
+        for damage in (damage for tree in trees for damage in base.damages(tree)):
+            raise errors.BaseImageError(damage)
+    overlaps = tuple(line for tree in trees for line in base.overlaps(tree))
+    if overlaps and strict:
+        raise errors.BaseImageError(overlaps[0])
+    return overlaps

@@ -1,0 +1,32 @@
+"""Results as Markdown for pull requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from uv_layers.cli.tables import change_text, pull_summary, pulled, size
+from uv_layers.errors import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from uv_layers.plan.diff import LayerChange
+
+
+def diff_markdown(changes: Sequence[LayerChange]) -> str:
+    """Return what an update does to the layers as Markdown, fit for a comment on a pull request."""
+    lines = [
+        f"**Image layers:** {pull_summary(changes)}",
+        "",
+        "| layer | | pulled | unchanged in it |",
+        "|---|---|--:|--:|",
+    ]
+    lines += [f"| `{c.layer}` | {c.status} | {pulled(c)} | {size(c.kept) if c.kept else ''} |" for c in changes]
+    for change in changes:
+        if change.changes:
+            what = f"{len(change.changes)} change{'s' * (len(change.changes) > 1)}"
+            lines += ["", f"<details><summary><code>{change.layer}</code>: {what}</summary>", ""]
+            # A lock of somebody else's may have anything for a version.
+            lines += ["- `{}`".format(printable(change_text(c)).replace("`", "'")) for c in change.changes]
+            lines += ["", "</details>"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,207 @@
+"""The options that commands share, and how a function with options becomes a command."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+import typer.main
+
+from uv_layers import errors
+from uv_layers.project.options import Options, Selection
+from uv_layers.system.names import normalised
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typer.core import TyperCommand
+
+
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?) ?(B|kB|MB|GB)?", text)
+    if match is None:
+        raise errors.UsageError(f"--warn-size is {text!r}; give a size such as 500MB or 2GB")
+    return int(float(match[1]) * {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}[match[2] or "B"])
+
+
+def env_names(option: str, *others: str) -> list[str]:
+    """Return the environment variables of an option, the first of which wins."""
+    return [f"UV_LAYERS_{option}", *others]
+
+
+ProjectOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--project", metavar="DIR", envvar=env_names("PROJECT", "UV_PROJECT"), help="The project, or a folder in it."
+    ),
+]
+PackageOption = Annotated[
+    list[str] | None,
+    typer.Option("--package", metavar="NAME", envvar=env_names("PACKAGE"), help="A member of the workspace."),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", envvar=env_names("CONFIG"), help="A file to use for uv-layers.toml."),
+]
+GroupOption = Annotated[
+    list[str] | None,
+    typer.Option("--group", metavar="NAME", envvar=env_names("GROUP"), help="Include a dependency group."),
+]
+NoGroupOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--no-group", metavar="NAME", envvar=env_names("NO_GROUP", "UV_NO_GROUP"), help="Leave a dependency group out."
+    ),
+]
+NoDefaultGroupsOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-default-groups",
+        envvar=env_names("NO_DEFAULT_GROUPS", "UV_NO_DEFAULT_GROUPS"),
+        help="Leave the default groups out.",
+    ),
+]
+ExtraOption = Annotated[
+    list[str] | None, typer.Option("--extra", metavar="NAME", envvar=env_names("EXTRA"), help="Include an extra.")
+]
+AllExtrasOption = Annotated[
+    bool, typer.Option("--all-extras", envvar=env_names("ALL_EXTRAS"), help="Include all extras.")
+]
+PrefixOption = Annotated[
+    str | None,
+    typer.Option("--prefix", metavar="PATH", envvar=env_names("PREFIX"), help="Where packages live in the image."),
+]
+PythonOption = Annotated[
+    str | None,
+    typer.Option(
+        "--python", "-p", metavar="PYTHON", envvar=env_names("PYTHON", "UV_PYTHON"), help="The target interpreter."
+    ),
+]
+PlatformOption = Annotated[
+    str | None,
+    typer.Option(
+        "--platform", metavar="OS/ARCH", envvar=env_names("PLATFORM"), help="A target that is not here, as linux/arm64."
+    ),
+]
+WarnSizeOption = Annotated[
+    str,
+    typer.Option(
+        "--warn-size", metavar="SIZE", envvar=env_names("WARN_SIZE"), help="Point out layers that are larger, as 500MB."
+    ),
+]
+LockedOption = Annotated[
+    bool,
+    typer.Option(
+        "--locked", envvar=env_names("LOCKED"), help="Check that uv.lock matches the project, as is done by default."
+    ),
+]
+FrozenOption = Annotated[
+    bool, typer.Option("--frozen", envvar=env_names("FROZEN", "UV_FROZEN"), help="Take uv.lock as it is, unchecked.")
+]
+OfflineOption = Annotated[
+    bool, typer.Option("--offline", envvar=env_names("OFFLINE", "UV_OFFLINE"), help="Use no network.")
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", envvar=env_names("VERBOSE"), help="Say more.")]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", envvar=env_names("QUIET"), help="Print data and errors alone.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", envvar=env_names("JSON"), help="Print a JSON document.")]
+
+
+LayersArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[LAYER]...", help="Layers, or dependency groups; all when left out.", show_default=False),
+]
+
+
+LayersDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--layers-dir",
+        metavar="DIR",
+        envvar=env_names("LAYERS_DIR"),
+        help="Where trees are. [layers in the project's folder]",
+    ),
+]
+
+
+def _shared(  # noqa: PLR0913 - what they have in common is listed here once
+    *,
+    project: ProjectOption = None,
+    package: PackageOption = None,
+    config: ConfigOption = None,
+    group: GroupOption = None,
+    no_group: NoGroupOption = None,
+    no_default_groups: NoDefaultGroupsOption = False,
+    extra: ExtraOption = None,
+    all_extras: AllExtrasOption = False,
+    prefix: PrefixOption = None,
+    python: PythonOption = None,
+    platform: PlatformOption = None,
+    warn_size: WarnSizeOption = "2GB",
+    locked: LockedOption = False,
+    frozen: FrozenOption = False,
+    offline: OfflineOption = False,
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
+) -> Options:
+    """Return the options that commands share."""
+    if all_extras and extra:
+        raise errors.UsageError("--all-extras includes every extra; leave out --extra or --all-extras")
+    selection = Selection(
+        groups=tuple(map(normalised, group or ())),
+        no_groups=tuple(map(normalised, no_group or ())),
+        no_default_groups=no_default_groups,
+        # uv splits this option at commas, and no other.
+        extras=tuple(normalised(name) for value in extra or () for name in value.split(",")),
+        all_extras=all_extras,
+    )
+    return Options(
+        directory=project,
+        packages=tuple(dict.fromkeys(map(normalised, package or ()))),
+        config=config,
+        selection=selection,
+        prefix=prefix,
+        python=python,
+        platform=platform,
+        warn_size=_bytes(warn_size),
+        frozen=frozen and not locked,
+        offline=offline,
+        verbose=verbose,
+        quiet=quiet,
+    )
+
+
+def command(*, example: str, without: tuple[str, ...] = ()) -> Callable[[Callable[..., None]], TyperCommand]:
+    """Make a command of a function: it also takes the shared options, except those in `without`, as `options`."""
+
+    def register(function: Callable[..., None]) -> TyperCommand:
+        shared = {n: p for n, p in inspect.signature(_shared, eval_str=True).parameters.items() if n not in without}
+        own = {n: p for n, p in inspect.signature(function, eval_str=True).parameters.items() if n != "options"}
+
+        def run(**given: object) -> None:
+            options = _shared(**{name: given.pop(name) for name in shared})  # type: ignore[arg-type]
+            function(options=options, **given)
+
+        parameters = {**own, **shared}
+        run.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
+        run.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
+        run.__doc__ = function.__doc__
+        return plain_command(example=example)(run, function.__name__)
+
+    return register
+
+
+def plain_command(*, example: str) -> Callable[..., TyperCommand]:
+    """Make a command of a function that takes only its own options."""
+
+    def register(function: Callable[..., None], name: str | None = None) -> TyperCommand:
+        app = typer.Typer(rich_markup_mode=None, add_completion=False)
+        app.command(name or function.__name__, epilog=f"Example: {example}")(function)
+        made: TyperCommand = typer.main.get_command(app)  # type: ignore[assignment]
+        return made
+
+    return register

@@ -1,0 +1,38 @@
+"""`uv-layers precompile`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import typer
+
+from uv_layers.cli.options import plain_command
+from uv_layers.system import process
+from uv_layers.system.interpreter import of_running
+
+# What the commands of a stage import, here or later.
+_MODULES = (
+    *("packaging.markers", "packaging.pylock", "packaging.specifiers", "packaging.tags", "packaging.utils"),
+    *("packaging.version", "tomli_w", "uv_layers.cli.export", "uv_layers.cli.install"),
+    *("uv_layers.tree.base", "uv_layers.tree.bytecode", "uv_layers.tree.scheme"),
+)
+
+
+@plain_command(example="uv-layers precompile")
+def precompile() -> None:
+    """Have Python compile what the stages of a Dockerfile run, once for all of them.
+
+    The official images have no bytecode of the standard library, and what a stage compiles the others do not see.
+    """
+    if os.environ.get(unwanted := "PYTHONDONTWRITEBYTECODE"):
+        # Images set it, and Python has loaded its first modules by it.
+        environ = {name: value for name, value in os.environ.items() if name != unwanted}
+        argv = [sys.executable, "-m", "uv_layers", "precompile"]
+        # Not in the current folder: `-m` has Python look for modules there first, and it may be somebody's project.
+        raise typer.Exit(process.run(argv, env=environ, cwd=Path(sys.prefix), show=sys.stderr.write).status)
+    for name in _MODULES:
+        import_module(name)
+    of_running()

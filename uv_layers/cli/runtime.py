@@ -1,0 +1,122 @@
+"""The program around its commands: signals, standard streams, and the one place that exits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import typer
+
+from uv_layers import errors
+from uv_layers.cli.app import app
+from uv_layers.system import process
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+# The exit code of a program that writes to a pipe that nobody reads, as if SIGPIPE had ended it.
+_UNREAD = 128 + signal.SIGPIPE
+# Seconds that a command has to end after a signal, and seconds that it has if there is something to clear away.
+_GRACE, _PATIENCE = 1.0, 30.0
+
+
+def main() -> None:
+    """Run the command line and exit with the code that docs/reference/exit-codes.md gives.
+
+    A thread runs it, and this one waits for its end, or for a signal. So a signal cannot come in the middle of
+    anything: it ends the programs that are under way, and the command ends by the error that this is to it.
+    """
+    _open_closed_streams()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    ended: list[int | BaseException] = []
+
+    def work() -> None:
+        try:
+            ended.append(_run())
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            ended.append(error)
+        os.write(writer, b"\0")
+
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for awaited in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(awaited, _noted)
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    number = os.read(reader, 1)[0]
+    if number:
+        _end(thread, 128 + number)
+    thread.join()
+    # The exit code is known. Python itself, on its way out, would have another signal end it.
+    for ignored in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ignored, signal.SIG_IGN)
+    signal.set_wakeup_fd(-1)
+    for end in (reader, writer):
+        os.close(end)
+    status = 128 + number if number else _status(ended[0])
+    _drop_unwritten()
+    sys.exit(status)
+
+
+def _noted(_: int, __: FrameType | None) -> None:
+    """Do nothing: that there is such a function has the signal written to the pipe that `main` reads."""
+
+
+def _end(thread: Thread, status: int) -> None:
+    """End what the thread has under way, and it; further signals change nothing.
+
+    The program ends as if it were killed where the thread has nothing to clear away and computes, or waits, on.
+    """
+    process.stop()
+    thread.join(_GRACE)
+    last = time.monotonic() + _PATIENCE
+    while thread.is_alive() and process.unfinished() and time.monotonic() < last:
+        thread.join(_GRACE / 10)
+    if thread.is_alive():
+        os._exit(status)
+
+
+def _run() -> int:
+    stdout = sys.stdout
+    try:
+        app()
+    except SystemExit as ended:
+        # Typer says 1, which is no such thing here, and puts something in the place of what nobody reads any more.
+        return _UNREAD if sys.stdout is not stdout else int(ended.code or 0)
+    raise AssertionError  # pragma: no cover - Typer ends by SystemExit
+
+
+def _status(ended: int | BaseException) -> int:
+    """Return the exit code of a run that ended with a code or by an error, which is said."""
+    if isinstance(ended, int):
+        return ended
+    if isinstance(ended, OSError):
+        ended = errors.MachineError(ended)
+    if not isinstance(ended, errors.LayersError):
+        raise ended
+    with suppress(OSError):  # then the exit code alone says it
+        if detail := getattr(ended, "detail", ""):
+            typer.echo(detail, err=True)
+        typer.echo(f"error[{ended.code}]: {ended}", err=True)
+    return ended.exit_code
+
+
+def _drop_unwritten() -> None:
+    """Drop what the standard streams have no room for, which Python would try to write again, and exit with 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # noqa: PERF203 - twice
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _open_closed_streams() -> None:
+    """Put nothing in the place of each standard stream that is closed, lest a file that is opened gets its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - until the end

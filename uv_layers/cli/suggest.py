@@ -1,0 +1,107 @@
+"""`uv-layers suggest`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from uv_layers import errors
+from uv_layers.cli.json import suggestion_json
+from uv_layers.cli.options import JsonOption, command, env_names
+from uv_layers.cli.tables import suggestion_table
+from uv_layers.cli.terminal import print_hints, say, terminal_width
+from uv_layers.history.suggest import read_history, suggest_layers
+from uv_layers.plan.layers import layer_specs
+from uv_layers.plan.resolve import find_project, make_plan
+from uv_layers.project.config import CONFIG_FILE
+from uv_layers.project.edit import with_layers
+from uv_layers.project.options import Options
+from uv_layers.system.files import write_atomically
+from uv_layers.system.paths import resolved
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from uv_layers.history.suggest import Suggestion
+
+
+@command(example="uv-layers suggest --budget 10 --write", without=("warn_size",))
+def suggest(
+    *,
+    options: Options,
+    budget: Annotated[
+        int,
+        typer.Option("--budget", metavar="N", min=1, max=100, envvar=env_names("BUDGET"), help="The layers to have."),
+    ] = 10,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="DATE", envvar=env_names("SINCE"), help="Learn from what git has since then."),
+    ] = None,
+    max_revisions: Annotated[
+        int | None,
+        typer.Option(
+            "--max-revisions",
+            metavar="N",
+            min=1,
+            envvar=env_names("MAX_REVISIONS"),
+            help="Learn from the last N revisions.",
+        ),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", envvar=env_names("KEEP"), help="Start from today's layers; move only what pays.")
+    ] = False,
+    write: Annotated[
+        bool, typer.Option("--write", envvar=env_names("WRITE"), help="Put the layers in uv-layers.toml.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Propose layers, from the sizes of packages and from the history of uv.lock."""
+    suggestion, path = suggest_for(
+        options,
+        budget=budget,
+        since=since,
+        limit=max_revisions,
+        keep=keep,
+        write=write,
+        show_progress=sys.stderr.isatty() and not options.quiet,
+    )
+    if as_json:
+        typer.echo(suggestion_json(suggestion, path))
+    else:
+        typer.echo(suggestion_table(suggestion, verbose=options.verbose, width=terminal_width()), nl=False)
+    if path is not None:
+        say(f"written: {path}", options)
+    print_hints(suggestion.hints, options)
+
+
+def suggest_for(
+    options: Options,
+    *,
+    budget: int,
+    since: str | None = None,
+    limit: int | None = None,
+    keep: bool = False,
+    write: bool = False,
+    show_progress: bool = False,
+) -> tuple[Suggestion, Path | None]:
+    """Return the layers that sizes and the history of uv.lock ask for; with `write`, also the file they are put in."""
+    current = find_project(options)
+    made = make_plan(options, current, ())
+    layers = [layer for layer in made.layers if layer.members and layer.kind == "packages"]
+    if not layers:
+        raise errors.NoLayersError(current.directory / "pyproject.toml")
+    history = read_history(current.lock, options.environ, since=since, limit=limit, show=show_progress)
+    # As they are written: what --no-group leaves out for now is not to leave the file.
+    specs = current.config.layers or (layer_specs(current, options.selection) if keep else ())
+    found = suggest_layers(layers, specs, history, budget, keep=keep)
+    if not write:
+        return found, None
+    path = options.config or current.directory / CONFIG_FILE
+    text = with_layers(path, [layer.spec for layer in found.layers], current.config)
+    write_atomically(resolved(path), text)
+    if current.config.source == "pyproject.toml" and current.config.layers:
+        found = replace(found, hints=(*found.hints, f"{path.name} now wins over [tool.uv-layers] in pyproject.toml"))
+    return found, path

@@ -1,0 +1,193 @@
+"""Results as tables and lines for people."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from uv_layers.errors import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from uv_layers.cli.export import Exported
+    from uv_layers.history.suggest import Suggestion
+    from uv_layers.plan.assign import Plan
+    from uv_layers.plan.diff import Change, LayerChange
+    from uv_layers.tree.build import Tree
+    from uv_layers.tree.verify import Problem
+
+
+_GAP = " " * 3
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in the decimal units that registries bill by, such as `1.5 MB`."""
+    if count < 1000:  # noqa: PLR2004
+        return f"{count} B"
+    for unit, scale in (("kB", 1e3), ("MB", 1e6)):
+        if round(count / scale, 1) < 1000:  # noqa: PLR2004
+            return f"{count / scale:.1f} {unit}"
+    return f"{count / 1e9:.2f} GB"
+
+
+def _first(words: Sequence[str], shown: int | None = 3) -> str:
+    return ", ".join([*words[:shown], *["…"] * (len(words[:shown]) < len(words))])
+
+
+def _download(known: int, unsized: int) -> str:
+    return f"{size(known)} + {unsized} unknown" if unsized else size(known)
+
+
+def plan_table(plan: Plan, *, verbose: bool = False, width: int | None = None) -> str:
+    """Return the plan as a table, a row a layer, top of the image last; with `verbose`, then a row a package."""
+    rows = [
+        (layer.name, str(len(layer.members)), _download(layer.size, layer.unsized), _first(layer.reasons))
+        for layer in plan.layers
+    ]
+    total, unsized = sum(layer.size for layer in plan.layers), sum(layer.unsized for layer in plan.layers)
+    rows.append(("total", str(sum(len(layer.members) for layer in plan.layers)), _download(total, unsized), ""))
+    text = _table(("layer", ">packages", ">download", "from"), rows, width)
+    if verbose:
+        members = [
+            (
+                layer.name,
+                m.package.name,
+                m.package.version or "",
+                "unknown" if m.package.size is None else size(m.package.size),
+                m.reason + (f" (also {', '.join(m.also)})" if m.also else ""),
+            )
+            for layer in plan.layers
+            for m in layer.members
+        ]
+        text += "\n" + _table(("layer", "package", "version", ">download", "from"), members, width)
+    return text + f"\nfor {plan.target}, prefix {plan.prefix}\n"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int | None) -> str:
+    """Return a table. A column whose header starts with `>` is right-aligned; cells are folded to stay in `width`."""
+    cells = [[name.lstrip(">") for name in header], *([printable(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    gaps = len(_GAP) * (len(widths) - 1)
+    while width is not None and sum(widths) + gaps > width and max(widths) > 1:
+        widths[widths.index(max(widths))] -= 1
+    lines = []
+    for row in cells:
+        folded = [wrap(cell, size) for cell, size in zip(row, widths, strict=True)]
+        for texts in zip_longest(*folded, fillvalue=""):
+            columns = zip(header, texts, widths, strict=True)
+            aligned = (text.rjust(size) if name[:1] == ">" else text.ljust(size) for name, text, size in columns)
+            lines.append(_GAP.join(aligned).rstrip())
+        if row is cells[0]:
+            lines.append("─" * (sum(widths) + gaps))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def tree_lines(tree: Tree) -> list[str]:
+    """Return the line that says what became of a layer, and what there is to know of it."""
+    what = f"{tree.layer}: {tree.packages} packages, {tree.files} files, {size(tree.size)}"
+    lines = [f"{what}, {'up to date' if tree.up_to_date else f'{tree.seconds:.1f} s'}, {tree.path}"]
+    if tree.digest:
+        lines.append(f"{tree.layer}: {tree.digest}")
+    if tree.built:
+        lines.append(
+            f"{tree.layer}: built from source, so the same elsewhere only if its build is: {', '.join(tree.built)}"
+        )
+    if tree.invalid:
+        lines.append(f"{tree.layer}: {tree.invalid} sources are no valid Python for this interpreter, left uncompiled")
+    return lines + [
+        f"warning: {tree.layer}: {clash.path} differs between {' and '.join(clash.owners)}; "
+        f"that of {clash.owners[-1]} is kept"
+        for clash in tree.clashes
+    ]
+
+
+def verified_lines(layer: str, digest: str | None, problems: Sequence[Problem]) -> list[str]:
+    """Return a line for each problem of a layer, or the one that says that there is none."""
+    if not problems:
+        return [f"{layer}: as its lock says, {digest}"]
+    return [f"{layer}: {p.kind}: {p.path}{': ' if p.path and p.detail else ''}{p.detail}" for p in problems]
+
+
+def diff_table(changes: Sequence[LayerChange], width: int | None = None) -> str:
+    """Return what an update does to the layers as a table, a row a layer, then what it pulls."""
+    rows = [
+        (c.layer, c.status, pulled(c), size(c.kept) if c.kept else "", ", ".join(map(change_text, c.changes)))
+        for c in changes
+    ]
+    return _table(("layer", "status", ">pulled", ">unchanged", "why"), rows, width) + f"\n{pull_summary(changes)}\n"
+
+
+def pulled(change: LayerChange) -> str:
+    """Return the bytes that a client pulls of a changed layer, empty for a layer that it keeps."""
+    return "" if change.status in {"same", "removed"} else _download(change.size, change.unsized)
+
+
+def pull_summary(changes: Sequence[LayerChange]) -> str:
+    """Return the sentence about all layers: how many change, and how many bytes are pulled."""
+    changed = [change for change in changes if change.status in {"added", "changed"}]
+    if not changed:
+        gone = sum(change.status == "removed" for change in changes)
+        return f"{f'{gone} of {len(changes)} layers go' if gone else 'no layer changes'}, nothing is pulled"
+    total, unsized = sum(c.size for c in changed), sum(c.unsized for c in changed)
+    kept = sum(c.kept for c in changed)
+    what = f"{len(changed)} of {len(changes)} layers change, {_download(total, unsized)} to pull"
+    return f"{what}, {size(kept)} of it unchanged packages" if kept else what
+
+
+def change_text(change: Change) -> str:
+    """Return what changed for a package of a layer, e.g. `numpy 2.2 -> 2.3`."""
+    # A package may have no version: PEP 751 does not ask for one if it comes from a URL or from git.
+    name, old, new = change.package, change.old or "?", change.new or "?"
+    update = f"{name} {old} -> {new}"
+    texts = {
+        "setting": f"{name}: {change.old or 'none'} -> {change.new or 'none'}",
+        "added": f"+{name} {new}",
+        "removed": f"-{name} {old}",
+        "rebuilt": f"{name} {new} (another file)",
+        "retimed": f"{name} {new} (only file times)",
+        "moved": f"{f'{name} {old}' if old == new else update} (moved, other layer: {change.other})",
+    }
+    return texts.get(change.kind, update)
+
+
+def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: int | None = None) -> str:
+    """Return a proposal of layers as a table, a row a layer, top of the image last, and what it costs and saves."""
+    rows = [
+        (
+            layer.spec.name,
+            str(len(layer.packages)),
+            _download(layer.size, layer.unsized),
+            f"{layer.changes} of {suggestion.updates}" if suggestion.updates else "",
+            _first(layer.packages, None if verbose else 3),
+        )
+        for layer in suggestion.layers
+    ]
+    text = _table(("layer", ">packages", ">download", ">changed in", "largest first"), rows, width)
+    costs = [
+        ("one layer of all", suggestion.one_layer),
+        ("the layers of today", suggestion.today),
+        ("these layers", suggestion.expected),
+        ("a layer for each package", suggestion.floor),
+    ]
+    rated = [(what, size(count), f"{count / (suggestion.one_layer or 1):.1%}") for what, count in costs]
+    text += "\n" + _table(("with", ">pulled an update", ">of the image"), rated, width)
+    if suggestion.moves:
+        text += "\n" + _table(("moves", "from", "to"), [(m.package, m.old, m.new) for m in suggestion.moves], width)
+    updates, revisions = _count(suggestion.updates, "update"), _count(suggestion.revisions, "revision")
+    learned = f"{updates} of the image in {revisions} of uv.lock"
+    if suggestion.unreadable:
+        learned += f", {suggestion.unreadable} of them unreadable"
+    once = f"; going over to these layers pulls {size(suggestion.once)} once" if suggestion.once else ""
+    return text + f"\nlearned from {learned}{once}\n"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def exported_line(exported: Exported) -> str:
+    """Return the one line that says what became of a layer lock."""
+    state = "written" if exported.changed else "unchanged"
+    return f"{exported.lock.layer}: {len(exported.lock.versions)} packages, {state}, {exported.path}"

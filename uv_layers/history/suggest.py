@@ -1,0 +1,236 @@
+"""From a plan and the history of its lock to the layers to have."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain, count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uv_layers import errors
+from uv_layers.history import optimise
+from uv_layers.history.git import Repository
+from uv_layers.lock import uv_lock
+from uv_layers.plan import assign
+from uv_layers.project.config import LayerSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from uv_layers.history.optimise import Update
+    from uv_layers.lock.packages import Layer, Package
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestedLayer:
+    """A layer that is proposed: how it would be configured, its packages, largest first, their bytes, the number of
+    those whose size is not known, and the updates in the history that changed one of them.
+    """
+
+    spec: LayerSpec
+    packages: tuple[str, ...]
+    size: int
+    unsized: int
+    changes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A package that a proposal takes from one layer to another."""
+
+    package: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Layers that are proposed, bottom to top, and what they were learned from: the revisions of the lock that git has,
+    how many of them are no lock, and the updates among them that changed the image.
+
+    The rest are bytes that a client is expected to pull at an update of the image: with one layer of everything, with
+    the layers of today, with those proposed, and if only what changed were pulled; and, in `once`, what it pulls a
+    single time when the layers become those proposed. `moves` are those from layers that are kept.
+    """
+
+    layers: tuple[SuggestedLayer, ...]
+    revisions: int
+    unreadable: int
+    updates: int
+    one_layer: int
+    today: int
+    expected: int
+    floor: int
+    once: int
+    moves: tuple[Move, ...] = ()
+    hints: tuple[str, ...] = ()
+
+
+# The longest name that a layer can have.
+_LONGEST = 63
+
+
+@dataclass(frozen=True)
+class History:
+    """The states that a lock had, oldest first, as versions by package; `revisions` counts those that git has of it,
+    `unreadable` those that are no lock, and `lacks` says what is missing of it, if anything is.
+    """
+
+    states: Sequence[Mapping[str, object]] = ()
+    revisions: int = 0
+    unreadable: int = 0
+    lacks: str = ""
+
+
+def read_history(
+    lock: Path, environ: Mapping[str, str], *, since: str | None = None, limit: int | None = None, show: bool = False
+) -> History:
+    """Return the history of a lock, its last `limit` revisions; with `show`, there is a progress bar meanwhile."""
+    try:
+        repository = Repository(lock.parent, environ)
+        revisions = repository.revisions(lock, since=since, limit=limit)
+        shallow = repository.is_shallow()
+    except errors.GitError as error:
+        return History(lacks=str(error))
+    states: list[Mapping[str, object]] = []
+    unreadable = 0
+    with _progress(len(revisions), show=show) as advance:
+        for text in repository.contents([revision.blob for revision in revisions]):
+            advance()
+            versions = None if text is None else uv_lock.locked_versions(text)
+            if versions is None:
+                unreadable += 1
+            else:
+                states.append(versions)
+    lacks = "" if revisions else f"git knows no revision of {lock.name}"
+    if shallow:
+        lacks = f"{lacks or 'the history ends early'}: this clone is shallow, `git fetch --unshallow` gets the rest"
+    return History(states, len(revisions), unreadable, lacks)
+
+
+@contextmanager
+def _progress(total: int, *, show: bool) -> Iterator[Callable[[], object]]:
+    """Yield what to call for each of `total` revisions."""
+    if not show:
+        yield lambda: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - 60 ms
+    from rich.progress import Progress  # noqa: PLC0415
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("revisions of the lock", total=total)
+        yield lambda: progress.advance(task)
+
+
+def suggest_layers(
+    layers: Sequence[Layer], specs: Sequence[LayerSpec], history: History, budget: int, *, keep: bool = False
+) -> Suggestion:
+    """Return the layers to have, at most `budget`, for the image that has `layers`, bottom to top.
+
+    `specs` is how those are configured, nothing where they are not. With `keep`, the layers are those that are there,
+    changed where that pays.
+    """
+    image = {m.package.name: m.package for layer in layers for m in layer.members}
+    where = {m.package.name: layer.name for layer in layers for m in layer.members}
+    before = [tuple(sorted(m.package.name for m in layer.members)) for layer in layers]
+    seen = optimise.updates(history.states, image)
+    model = optimise.learned({name: package.size for name, package in image.items()}, seen)
+    if keep:
+        known = {spec.name: spec for spec in specs}
+        places = optimise.kept(model, before, budget)
+        chosen = [names for _, names in places]
+        old = [None if place is None else known[layers[place].name] for place, _ in places]
+    else:
+        chosen = optimise.proposed(model, budget)
+        old = [None] * len(chosen)
+    written = _specs(chosen, old, specs, image, seen, before)
+    suggested = [_suggested(spec, names, image, seen) for spec, names in zip(written, chosen, strict=True)]
+    moves = [Move(name, where[name], layer.spec.name) for layer in suggested for name in layer.packages]
+    updates = sum(bool(update.changed) for update in seen)
+    return Suggestion(
+        layers=tuple(suggested),
+        revisions=history.revisions,
+        unreadable=history.unreadable,
+        updates=updates,
+        one_layer=model.total,
+        today=round(optimise.expected_bytes(model, before)),
+        expected=round(optimise.expected_bytes(model, chosen)),
+        floor=round(optimise.floor_bytes(model)),
+        once=sum(model.sizes[name] for names in chosen if names not in before for name in names),
+        moves=tuple(sorted((m for m in moves if m.old != m.new), key=lambda m: m.package)) if keep else (),
+        hints=_hints(history, updates),
+    )
+
+
+def _hints(history: History, updates: int) -> tuple[str, ...]:
+    if updates:
+        return (history.lacks,) if history.lacks else ()
+    why = history.lacks or "no update of the image in the history of the lock"
+    return (f"from sizes alone: {why}",)
+
+
+def _specs(
+    chosen: Sequence[tuple[str, ...]],
+    old: Sequence[LayerSpec | None],
+    specs: Sequence[LayerSpec],
+    image: Mapping[str, Package],
+    seen: Sequence[Update],
+    before: Collection[tuple[str, ...]],
+) -> list[LayerSpec]:
+    """Return how each layer is configured: as it was where it stays as it is, else by its packages.
+
+    The top one of new layers lists none, as it has what the others do not. Groups and extras that no layer names any
+    more go to the top: that they are named is what has them in the image. What builds need, each layer has that builds.
+    """
+    taken = {spec.name for spec in old if spec}
+    system = tuple(dict.fromkeys(package for spec in specs for package in spec.system_packages))
+    builder = next((spec.image for spec in specs if spec.image), None)
+    made = []
+    for names, spec in zip(chosen, old, strict=True):
+        if spec is not None and names in before and not _claims_more(spec, set(names), image):
+            made.append(spec)
+            continue
+        claims = tuple(optimise.patterns(names, image.keys() - set(names), seen))
+        if spec is None:
+            spec = LayerSpec(_free(_largest_first(names, image), taken))  # noqa: PLW2901
+            taken.add(spec.name)
+        if any(image[name].built for name in names):
+            spec = replace(spec, image=builder, system_packages=system)  # noqa: PLW2901
+        made.append(replace(spec, packages=claims))
+    top = made[-1]
+    if not any(old):
+        top = replace(top, packages=())
+    groups = {group: None for spec in specs for group in spec.groups if not any(group in s.groups for s in made)}
+    extras = {extra: None for spec in specs for extra in spec.extras if not any(extra in s.extras for s in made)}
+    return [*made[:-1], replace(top, groups=(*top.groups, *groups), extras=(*top.extras, *extras))]
+
+
+def _claims_more(spec: LayerSpec, names: set[str], image: Collection[str]) -> bool:
+    """Tell whether a pattern of a layer also fits packages that other layers are to have."""
+    return any(not names.issuperset(assign.matching(pattern, image)) for pattern in spec.packages)
+
+
+def _free(names: Sequence[str], taken: Collection[str]) -> str:
+    """Return the first of some package names that can name a layer and is not taken."""
+    numbered = (f"{names[0][: _LONGEST - 4]}-{number}" for number in count(2))
+    candidates = (name[:_LONGEST].rstrip("-") for name in names)
+    return next(name for name in chain(candidates, numbered) if name not in taken)
+
+
+def _largest_first(names: Sequence[str], image: Mapping[str, Package]) -> list[str]:
+    return sorted(names, key=lambda name: (-(image[name].size or 0), name))
+
+
+def _suggested(
+    spec: LayerSpec, names: Sequence[str], image: Mapping[str, Package], seen: Sequence[Update]
+) -> SuggestedLayer:
+    packages = [image[name] for name in _largest_first(names, image)]
+    return SuggestedLayer(
+        spec,
+        tuple(package.name for package in packages),
+        sum(package.size or 0 for package in packages),
+        sum(package.size is None for package in packages),
+        sum(not update.changed.isdisjoint(names) for update in seen),
+    )

@@ -1,0 +1,272 @@
+"""A recipe as a Dockerfile. Pure: text from data."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from uv_layers import errors
+from uv_layers.image import marks
+from uv_layers.image.recipe import PROJECT, Recipe
+from uv_layers.system.paths import ENVIRONMENT, is_environment
+from uv_layers.system.uv import MINOR
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+# The layers that an image can have, and how many of them the base image is taken to have; official ones have four.
+MOST_LAYERS, BASE_LAYERS = 127, 16
+
+
+_TOOL, _PLAN = "uv-layers", "plan"
+
+
+_WORK = "/build"
+
+
+_STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+
+
+# The secret that is a file and no variable.
+NETRC = "netrc"
+
+
+# Where uv is published, and how to recognise a mirror of it.
+_UV = "ghcr.io/astral-sh/uv"
+
+
+_UV_IMAGE = re.compile(r"(^|/)uv([:@]|$)")
+
+
+_RELEASE = re.compile(r"\d+(\.\d+)*")
+
+
+_PIP = re.compile(rf"pip(?::({_RELEASE.pattern}))?")
+
+
+_TOOL_FOLDER = "/opt/uv-layers"
+
+
+_VARIABLE = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*(?::[-+][\w./:@-]*)?\})", re.ASCII)
+
+
+_PATH = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
+
+
+_IMAGE_NAME = re.compile(
+    rf"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d+)?/)?{_PATH}(?:/{_PATH})*"
+    r"(?::\w[\w.-]{0,127})?(?:@[A-Za-z0-9]+(?:[+._-][A-Za-z0-9]+)*:[0-9a-fA-F]+)?",
+    re.ASCII,
+)
+
+
+def dockerfile_blocks(recipe: Recipe) -> str:
+    """Return the stages, then the `COPY` lines for the end of the final stage, each between comments that mark them."""
+    note = "# In the final stage, after what changes less often than the dependencies:\n"
+    return f"{marks.marked(marks.STAGES, _stages(recipe))}\n{note}{marks.marked(marks.COPIES, _copies(recipe))}"
+
+
+def whole_dockerfile(recipe: Recipe) -> str:
+    """Return a whole Dockerfile: the stages and the final image."""
+    lines = [f"{_copy(recipe)} {_operands(source)}" for source in recipe.sources]
+    if recipe.command:
+        lines.append(f"CMD {json.dumps(recipe.command)}")
+    _check_layers(len(recipe.layers) + len(recipe.sources) + 1)
+    # What comes after a linked layer and is none itself makes BuildKit put all files of the image together first.
+    top = f"FROM {_image(recipe.image)}\nWORKDIR /app\n"
+    final = top + marks.marked(marks.COPIES, _copies(recipe)) + "".join(f"{line}\n" for line in lines)
+    return f"{marks.marked(marks.STAGES, _stages(recipe))}\n{final}"
+
+
+def avoiding_names(recipe: Recipe, text: str) -> Recipe:
+    """Return the recipe for the blocks of a Dockerfile that has this text outside of them."""
+    taken = marks.names(text, (_TOOL, _PLAN), _WORK)
+    return replace(recipe, taken=(*recipe.taken, *sorted(taken)), escape=marks.escape(text))
+
+
+def updated_dockerfile(text: str, recipe: Recipe, path: str) -> str:
+    """Return the text of the Dockerfile `path` with new blocks, and all else as it is.
+
+    Raises MarksError unless each mark is there once.
+    """
+    recipe = avoiding_names(recipe, text)
+    return marks.replaced(text, {marks.STAGES: _stages(recipe), marks.COPIES: _copies(recipe)}, path)
+
+
+def _stages(recipe: Recipe) -> str:
+    tool, plan_stage, *layer_stages = stage_names(recipe)
+    builder = _builder(recipe, recipe.builder or recipe.image, tool)
+    # Podman 4 wants absolute targets.
+    files = [_mount("bind", source=path, target=f"{_WORK}/{path}") for path in recipe.files]
+    mounts = [_mount("bind", source=path, target=f"{_WORK}/{path}") for path in recipe.inputs] + files
+    command = shlex.join(["uv-layers", "export", *recipe.export])
+    plan = [
+        *([f"# {errors.printable(recipe.why)}"] if recipe.why else []),
+        f"FROM {tool} AS {plan_stage}",
+        _run([*mounts, command]),
+    ]
+    stages = [builder, plan]
+    for layer, stage in zip(recipe.layers, layer_stages, strict=True):
+        lines = [f"FROM {tool} AS {stage}"] if layer.image is None else _builder(recipe, layer.image, stage)
+        if layer.system_packages:
+            lines.append(_system(layer.image or recipe.builder or recipe.image, layer.system_packages))
+        mounts = [_mount("cache", target="/root/.cache")]
+        variables = []
+        # An environment is made of what the builder has.
+        downloads = not (layer.layer == ENVIRONMENT and is_environment(recipe.prefix))
+        for name in secrets(recipe) if downloads else ():
+            # From a file and not `env=`, which Docker knows since 27 only; and never an argument.
+            target = {"target": "/root/.netrc"} if name == NETRC else {}
+            mounts.append(_mount("secret", id=name, **target) + ",required=true")
+            variables += [] if target else [f'{name}="$(cat /run/secrets/{name})"']
+        if layer.project is None:
+            lines.append(f"COPY --from={plan_stage} {_WORK}/pylock.{layer.layer}.toml ./")
+            command = f"uv-layers install {layer.layer}"
+            mounts += files if downloads else []
+        else:
+            # A copy and no mount: setuptools writes beside the sources, and Podman has no writable mount everywhere.
+            lines.append(f"COPY . {_WORK}/{PROJECT}")
+            command = shlex.join(["uv-layers", "install", layer.layer, *layer.project])
+        stages.append([*lines, _run([*mounts, *variables, command])])
+    text = "\n".join("".join(f"{line}\n" for line in stage) for stage in stages)
+    return text.replace(" \\\n", f" {recipe.escape}\n")
+
+
+def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:
+    """Return the lines of a stage that has uv-layers and uv, and whose site-packages are those of its image.
+
+    The base may have a user of its own and a HOME for it: the caches and secrets of the other stages are root's.
+    """
+    lines = [f"FROM {_image(image)} AS {stage}", "USER root", "ENV HOME=/root"]
+    tool, mounts = shlex.quote(f"uv-layers=={recipe.tool}"), []
+    if recipe.tool.endswith(".whl"):
+        wheel = f"/tmp/{recipe.tool.rsplit('/', 1)[-1]}"  # noqa: S108 - a path in the builder
+        tool, mounts = shlex.quote(wheel), [_mount("bind", source=recipe.tool, target=wheel)]
+    uv = MINOR if recipe.uv is None and not _UV_IMAGE.search(image) else recipe.uv
+    if pip := _PIP.fullmatch(uv or ""):
+        also = f" uv=={pip[1]}" if pip[1] else ""
+        steps = [
+            f"python3 -m venv {_TOOL_FOLDER} &&",
+            f"{_TOOL_FOLDER}/bin/pip install --no-cache-dir {tool}{also} &&",
+            f"ln -sf {_TOOL_FOLDER}/bin/uv-layers {_TOOL_FOLDER}/bin/uv /usr/local/bin/ &&",
+        ]
+    else:
+        if uv is not None:
+            source = f"{_UV}:{uv}" if _RELEASE.fullmatch(uv) else _image(uv, variables=False)
+            lines.append(f"COPY --from={source} /uv /uvx /usr/local/bin/")
+        steps = [
+            # All that the tool needs but uv, which is there: another one would be 17 MB more to load.
+            "echo uv | UV_TOOL_DIR=/opt UV_TOOL_BIN_DIR=/usr/local/bin",
+            "uv tool install --no-cache --no-python-downloads --excludes -",
+            # The packages are for the Python that uv-layers runs on. uv would prefer one that it manages.
+            f'--python "$(command -v python3 || uv python find)" {tool} &&',
+        ]
+    return [*lines, _run([*mounts, *steps, "uv-layers precompile"]), f"WORKDIR {_WORK}"]
+
+
+def _system(image: str, packages: Sequence[str]) -> str:
+    for package in packages:
+        if not re.fullmatch(r"[A-Za-z0-9][\w+.:=~<>@-]*", package, re.ASCII):
+            raise errors.UsageError(f"{package!r} is no package of a system")
+    names = shlex.join(packages)
+    if "alpine" in image.rpartition("/")[2]:
+        return f"RUN apk add --no-cache {names}"
+    return _run(
+        [
+            "apt-get update &&",
+            f"apt-get install --yes --no-install-recommends {names} &&",
+            "rm -rf /var/lib/apt/lists/*",
+        ]
+    )
+
+
+def _copies(recipe: Recipe) -> str:
+    _check_layers(len(recipe.layers))
+    # A flat tree (prefix "/") is copied to where the interpreter of the official images looks.
+    place = "/usr/local/" if recipe.prefix == "/" else "/"
+    pairs = zip(recipe.layers, stage_names(recipe)[2:], strict=True)
+    lines = [f"{_copy(recipe)} --from={stage} {_WORK}/layers/{layer.layer}/ {place}" for layer, stage in pairs]
+    if is_environment(recipe.prefix):
+        # Within double quotes an instruction reads these three as more than themselves.
+        prefix = re.sub(rf'["${re.escape(recipe.escape)}]', lambda found: recipe.escape + found[0], recipe.prefix)
+        lines.append(f'ENV VIRTUAL_ENV="{prefix}" PATH="{prefix}/bin:$PATH"')
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _copy(recipe: Recipe) -> str:
+    return "COPY --link" if recipe.link else "COPY"
+
+
+def _check_layers(count: int) -> None:
+    if count > (most := MOST_LAYERS - BASE_LAYERS):
+        raise errors.UsageError(
+            f"{count} layers are too many: an image can have {MOST_LAYERS}, and {BASE_LAYERS} of them are left for the "
+            f"base image; put packages together until there are {most}"
+        )
+
+
+def stage_names(recipe: Recipe) -> list[str]:
+    """Return the names of the builder's stage, of the plan's, and of each layer's: as they are, where they can be."""
+    # A stage that has the name of an image shadows it in every later FROM.
+    images = {recipe.image, recipe.builder, recipe.uv, *(layer.image for layer in recipe.layers)}
+    taken = {"scratch", *images, *recipe.taken}
+    layers = [layer.layer for layer in recipe.layers]
+    names: list[str] = []
+    for wanted in (_TOOL, _PLAN, *layers):
+        name = wanted
+        while name in taken or not _STAGE_NAME.fullmatch(name) or (name != wanted and name in layers):
+            name = f"layer-{name}"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def secrets(recipe: Recipe) -> Sequence[str]:
+    """Return the names of the secrets of a recipe; raises UsageError for a name that is not valid."""
+    for name in recipe.secrets:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            raise errors.UsageError(f"secret {name!r} is neither the name of a variable nor {NETRC}")
+    return recipe.secrets
+
+
+def _image(name: str, *, variables: bool = True) -> str:
+    """Return the name of an image; one in FROM may have variables of ARG in it."""
+    if not _IMAGE_NAME.fullmatch(_VARIABLE.sub("0", name) if variables else name):
+        raise errors.UsageError(f"{name!r} is not a valid image name; give one such as registry/name:tag")
+    return name
+
+
+def _mount(kind: str, **options: str) -> str:
+    for path in options.values():
+        # The value of --mount is read as words and then as CSV, with no quoting that survives both.
+        if re.search(r"""[\s,"'`$\\[]|^!""", path):
+            raise errors.UsageError(f"{path!r} cannot be mounted in a Dockerfile; rename it")
+    return "--mount=" + ",".join([f"type={kind}", *(f"{key}={value}" for key, value in options.items())])
+
+
+def _run(words: Sequence[str]) -> str:
+    for word in words:
+        # The shell's quotes hold no line break of a Dockerfile: what follows would be an instruction.
+        if not word.isprintable():
+            raise errors.UsageError(f"{word!r} cannot stand in a Dockerfile")
+    return "RUN " + " \\\n    ".join(words)
+
+
+def _operands(source: str) -> str:
+    """Return the arguments of a COPY that puts a path of the build context at the same path in the image.
+
+    A `*` stands for any part of a name, and what matches goes to the same folder.
+    """
+    place = f"./{source}" if "*" not in source else f"./{source.rpartition('/')[0]}/".replace(".//", "./")
+    if re.fullmatch(r"[\w./*][\w./*-]*", source):
+        return f"{source} {place}"
+    if not source.isprintable():
+        raise errors.UsageError(f"{source!r} cannot be copied in a Dockerfile; rename it")
+    # Even in the JSON form BuildKit expands variables and removes quotes and backslashes. Then it reads a source as a
+    # pattern, in up to three places that agree only about an escaped character in brackets, and trims it.
+    pattern = re.sub(r"[?[\\]|^[! ]| $", r"[\\\g<0>]", source)
+    return json.dumps([re.sub(r"""[\\'"$]""", r"\\\g<0>", path) for path in (f"./{pattern}", place)])

@@ -1,0 +1,110 @@
+"""A Dockerfile that somebody else writes: its marked blocks, and the names that the rest of it uses."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from uv_layers import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+STAGES, COPIES = "stages", "copies"
+
+
+_FLAGS = re.DOTALL | re.MULTILINE
+
+
+_MARKED = {
+    name: re.compile(rf"^# >>> uv-layers {name}\b[^\n]*\n.*?^# <<< uv-layers {name}\b[^\n]*(?:\n|\Z)", _FLAGS)
+    for name in (STAGES, COPIES)
+}
+
+
+def marked(name: str, text: str) -> str:
+    """Return the block of a name with the marks around its text."""
+    return f"{_mark(name)}, kept by `uv-layers dockerfile --write`\n{text}# <<< uv-layers {name}\n"
+
+
+def replaced(text: str, blocks: Mapping[str, str], path: str) -> str:
+    """Return the text of the Dockerfile `path` with new blocks; raises MarksError unless each mark is there once."""
+    for name, block in blocks.items():
+        if len(found := list(_MARKED[name].finditer(text))) != 1:
+            raise errors.MarksError(path, len(found), _mark(name))
+        new = marked(name, block)
+        if "\r\n" in found[0][0]:
+            new = new.replace("\n", "\r\n")
+        text = text[: found[0].start()] + new + text[found[0].end() :]
+    return text
+
+
+def escape(text: str) -> str:
+    """Return the character that continues lines: directives are the comments `# NAME=VALUE` that begin a Dockerfile."""
+    for line in text.removeprefix("\ufeff").splitlines():
+        directive = re.fullmatch(r"#\s*([a-zA-Z]\w*)\s*=\s*(.+?)\s*", line)
+        if directive is None:
+            break
+        if directive[1].lower() == "escape" and directive[2] == "`":
+            return "`"
+    return "\\"
+
+
+def names(text: str, ours: tuple[str, ...], folder: str) -> set[str]:
+    """Return the names of stages and images that the text uses outside of the blocks, in lower case as BuildKit does.
+
+    A name that stands for a stage of a block is not one of them: one of `ours` that the block has, or whatever stage
+    `folder` is copied from.
+    """
+    own = "".join(re.split("|".join(block.pattern for block in _MARKED.values()), text, flags=_FLAGS))
+    instructions = list(_instructions(own, escape(text)))
+    defined = {
+        match[1].lower()
+        for name, arguments in instructions
+        if name == "FROM" and (match := re.search(r"\sAS\s+(\S+)$", arguments, re.IGNORECASE))
+    }
+    kept = {name for name in ours if re.search(rf" AS {name}\r?$", text, re.MULTILINE)}
+    used = {name.lower() for instruction in instructions for name in _used(*instruction, folder)}
+    return defined | (used - kept)
+
+
+def _used(name: str, arguments: str, folder: str) -> Iterator[str]:
+    """Yield the stages and images that an instruction uses, other than those that it takes `folder` from."""
+    values: list[str] = []
+    if name == "FROM":
+        values = re.findall(r"^(?:--\S+\s+)*(\S+)", arguments)
+    elif name == "ARG":  # which `FROM $NAME` may use
+        values = re.findall(r"=(\S+)", arguments)
+    elif name == "COPY" and not re.match(rf"""(?:--\S+\s+)*[\["'\s]*/?{folder[1:]}/""", arguments):
+        values = re.findall(r"--from=(\S+)", arguments)
+    elif name == "RUN":
+        mounts = re.findall(r"--mount=(\S+)", arguments)
+        others = [mount for mount in mounts if not re.search(rf"(?:source|src)=/?{folder[1:]}/", mount)]
+        values = [value for mount in others for value in re.findall(r"\bfrom=([^,]+)", mount, re.IGNORECASE)]
+    for value in values:
+        yield from re.findall(r"\w[\w.-]*", value) if "$" in value else [value.strip("\"'")]
+
+
+def _instructions(text: str, escape: str) -> Iterator[tuple[str, str]]:
+    """Yield the name and the arguments of each instruction, without comments and here-documents."""
+    lines = [line.strip() for line in text.splitlines()]
+    instruction, number = "", 0
+    while number < len(lines):
+        line, number = lines[number], number + 1
+        if not line or line.startswith("#"):
+            continue
+        instruction += line
+        if line.endswith(escape) and number < len(lines):
+            instruction = f"{instruction[:-1]} "
+            continue
+        name, arguments = [*instruction.split(maxsplit=1), ""][:2]
+        yield name.upper(), arguments
+        for end in re.findall(r"(?<!\S)\d*<<-?[\"']?([A-Za-z_]\w*)", arguments):
+            if end in lines[number:]:
+                number = lines.index(end, number) + 1
+        instruction = ""
+
+
+def _mark(name: str) -> str:
+    return f"# >>> uv-layers {name}"

@@ -1,0 +1,155 @@
+"""What `uv export` prints (PEP 751), narrowed to the files that a target installs."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from functools import cache
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_from_bytes, unquote
+
+import tomli
+
+from uv_layers import credentials, errors
+from uv_layers.lock import hashing
+from uv_layers.lock.packages import Closure, Package
+from uv_layers.system.names import normalised
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from uv_layers.system.interpreter import Target
+
+
+# More tags than the name of any wheel stands for. They are a product: a short name could stand for millions.
+_MOST_TAGS = 100
+
+
+class Export:
+    """What `uv export --format pylock.toml` printed, as it applies to one target."""
+
+    def __init__(self, text: str, target: Target, root: Path) -> None:
+        tables: list[dict[str, Any]] = tomli.loads(text).get("packages", [])
+        #: The names of all packages, those included that no marker admits for the target.
+        self.names = frozenset(table["name"] for table in tables)
+        environment = tuple(sorted(target.markers.items()))
+        self.tables = [t for t in tables if "marker" not in t or _admits(t["marker"], environment)]
+        self._target = target
+        self._root = root
+
+    def closure(self, reason: str) -> Closure:
+        """Return the names and versions, as the closure that `reason` names; raises TwoVersionsError."""
+        versions: dict[str, str | None] = {}
+        for table in self.tables:
+            name, version = table["name"], table.get("version")
+            if versions.setdefault(name, version) != version:
+                raise errors.TwoVersionsError(name, (reason, str(versions[name])), (reason, str(version)))
+        return Closure(reason, versions)
+
+    def packages(self, settings: Mapping[str, Any]) -> list[Package]:
+        """Return the packages, each narrowed to the one file that the target installs.
+
+        `settings` are the project's uv settings. Raises NoWheelError and UnsupportedSourceError.
+        """
+        found = {t["name"]: narrowed(t, self._target, settings, self._root) for t in self.tables}
+        return [found[name] for name in sorted(found)]
+
+
+@cache
+def _admits(marker: str, environment: tuple[tuple[str, str], ...]) -> bool:
+    from packaging.markers import Marker  # noqa: PLC0415 - 60 ms
+
+    return Marker(marker).evaluate(dict(environment), context="lock_file")
+
+
+def narrowed(table: Mapping[str, Any], target: Target, settings: Mapping[str, Any], root: Path) -> Package:
+    """Return a package of a lock with the one file that the target installs.
+
+    `settings` are the project's uv settings. Raises NoWheelError and UnsupportedSourceError.
+    """
+    name, version, index = table["name"], table.get("version"), table.get("index")
+    kept: dict[str, Any] = {"name": name}
+    if version is not None:
+        kept["version"] = version
+    if "directory" in table:
+        kept["directory"] = table["directory"]
+        return Package(name, version, None, built=True, table=kept)
+    forbidden = _listed(name, settings, "no-build")
+    if vcs := table.get("vcs"):
+        if forbidden:
+            raise errors.NoWheelError(name, version, str(target), build_forbidden=True)
+        # What was asked for (a branch, a tag) moves while the commit stands.
+        kept["vcs"] = credentials.removed({k: v for k, v in vcs.items() if k != "requested-revision"})
+        return Package(name, version, None, built=True, table=kept)
+    if archive := table.get("archive"):
+        wheel = base_name(archive).endswith(".whl")
+        if (wheel and _rank(archive, target) is None) or (forbidden and not wheel):
+            raise errors.NoWheelError(name, version, str(target), build_forbidden=not wheel)
+        kept["archive"] = _file(name, archive, root)
+        return Package(name, version, archive.get("size"), built=not wheel, table=kept)
+    wheels = [] if _listed(name, settings, "no-binary") else table.get("wheels", [])
+    best = min(((r, w) for w in wheels if (r := _rank(w, target)) is not None), key=lambda x: x[0], default=None)
+    if best is not None:
+        kept["wheels"] = [_file(name, best[1], root)]
+        return Package(name, version, best[1].get("size"), index=index, table=kept)
+    sdist = table.get("sdist")
+    if sdist is None or forbidden:
+        raise errors.NoWheelError(name, version, str(target), build_forbidden=forbidden and sdist is not None)
+    kept["sdist"] = _file(name, sdist, root)
+    return Package(name, version, sdist.get("size"), built=True, index=index, table=kept)
+
+
+def _listed(name: str, settings: Mapping[str, Any], key: str) -> bool:
+    return bool(settings.get(key)) or name in map(normalised, settings.get(f"{key}-package", ()))
+
+
+def base_name(file: Mapping[str, Any]) -> str:
+    """Return the name of a file of a lock (PEP 751)."""
+    if name := file.get("name"):
+        return str(name)
+    if path := file.get("path"):
+        return posixpath.basename(str(path))
+    return unquote(posixpath.basename(re.split("[?#]", file.get("url", ""))[0]))
+
+
+def has_too_many_tags(name: str) -> bool:
+    """Tell whether the name of a wheel stands for more tags than that of any wheel."""
+    return prod(part.count(".") + 1 for part in name.removesuffix(".whl").rsplit("-", 3)[1:]) > _MOST_TAGS
+
+
+def _rank(wheel: Mapping[str, Any], target: Target) -> tuple[int, int, list[int], str] | None:
+    """Return how well a wheel suits the target, the least being the best, or None when it does not."""
+    name = base_name(wheel)
+    if has_too_many_tags(name):
+        return None
+    stem, *parts = name.removesuffix(".whl").rsplit("-", 3)
+    tags = ("-".join(tag) for tag in product(*(part.split(".") for part in parts)))
+    ranks = [rank for tag in tags if (rank := target.tags.get(tag)) is not None]
+    if not ranks:
+        return None
+    # Of two with the same tag, the higher build number wins (binary distribution format, "File name convention").
+    build = re.match(r"(\d*)(.*)", stem.split("-", 2)[2] if stem.count("-") > 1 else "")
+    number, suffix = build.groups() if build else ("", "")
+    return min(ranks), -int(number or -1), [-ord(c) for c in suffix] + [0], name
+
+
+@cache
+def _uri(folder: Path) -> str:
+    # Not Path.as_uri: that of Python 3.14 loads urllib.request.
+    return f"file://{quote_from_bytes(os.fsencode(folder))}/"
+
+
+def _file(name: str, file: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    hashes = hashing.strongest(file.get("hashes"))
+    if hashes is None:
+        raise errors.UnsupportedSourceError(name, base_name(file))
+    kept = {key: file[key] for key in ("name", "upload-time", "url", "path", "size", "subdirectory") if key in file}
+    # A file of the project has one name wherever the project is.
+    below = _uri(root)
+    if kept.get("url", "").startswith(below):
+        kept["path"] = unquote(kept.pop("url")[len(below) :])
+    return {**credentials.removed(kept), "hashes": hashes}

@@ -1,0 +1,200 @@
+"""Layer locks: one layer's packages, pinned and hashed (PEP 751)."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field, replace
+from datetime import timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tomli
+
+from uv_layers import credentials
+from uv_layers.lock.exported import base_name
+from uv_layers.lock.packages import Layer, Member, Package
+from uv_layers.system.names import normalised
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from uv_layers.system.interpreter import Target
+
+
+@dataclass(frozen=True, slots=True)
+class LayerLock:
+    """The lock of one layer: what it installs, where, and the text that is its identity.
+
+    `versions` has every package, `wheels` the hash of each package that is one wheel (the others are built), and
+    `times` the upload time of the package's file, in seconds since 1970, where the lock gives it. The lock of the
+    project itself is in no file; `folders` are what it installs. `path` is the file that the lock was read from.
+    """
+
+    layer: str
+    prefix: str
+    text: str
+    versions: Mapping[str, str | None] = field(default_factory=dict)
+    wheels: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = "packages"
+    folders: tuple[Path, ...] = ()
+    times: Mapping[str, int] = field(default_factory=dict)
+    path: Path | None = field(default=None, compare=False)
+
+
+_FILE_NAME = re.compile(r"pylock\.([^.]+)\.toml")
+
+
+# Settings that change how a source distribution is built, by what they hold: for every package, or by package.
+_BUILD_SETTINGS = ("build-constraint-dependencies", "config-settings", "no-build-isolation")
+
+
+_BUILD_SETTINGS_BY_PACKAGE = ("config-settings-package", "extra-build-dependencies", "extra-build-variables")
+
+
+_PACKAGE_LISTS = ("no-binary-package", "no-build-isolation-package")
+
+
+# Where a build's requirements come from; and, for packages of a named index, which credentials are theirs.
+_INDEX_SETTINGS = ("extra-index-url", "index", "index-strategy", "index-url", "no-index")
+
+
+SETTINGS = {*_BUILD_SETTINGS, *_BUILD_SETTINGS_BY_PACKAGE, *_PACKAGE_LISTS, *_INDEX_SETTINGS}
+
+
+def file_name(layer: str) -> str:
+    """Return the name of a layer's lock, as PEP 751 has it."""
+    return f"pylock.{layer}.toml"
+
+
+def layers_in(directory: Path) -> list[str]:
+    """Return the names of the layers whose locks are in `directory`, sorted."""
+    matches = (_FILE_NAME.fullmatch(path.name) for path in directory.glob("pylock.*.toml"))
+    return sorted(match[1] for match in matches if match)
+
+
+def _build_settings(layer: Layer, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the project's uv settings that change what this layer installs."""
+    built = {m.package.name for m in layer.members if m.package.built}
+    kept = _index_settings(layer, settings, everything=bool(built))
+    if built:
+        kept |= {key: credentials.removed_from_settings(settings[key]) for key in _BUILD_SETTINGS if settings.get(key)}
+    for key in _BUILD_SETTINGS_BY_PACKAGE:
+        if chosen := {n: v for n, v in settings.get(key, {}).items() if normalised(n) in built}:
+            kept[key] = credentials.removed_from_settings(chosen)
+    for key in _PACKAGE_LISTS:
+        if names := sorted({normalised(n) for n in settings.get(key, ())} & built):
+            kept[key] = names
+    return _sorted(kept)
+
+
+def _index_settings(layer: Layer, settings: Mapping[str, Any], *, everything: bool) -> dict[str, Any]:
+    """Return the project's index settings, without credentials: all, or the named indexes that the layer is from."""
+    kept = {key: settings[key] for key in _INDEX_SETTINGS if key in settings and (everything or key == "index")}
+    used = {_place(m.package.index) for m in layer.members if m.package.index}
+    indexes = [
+        credentials.removed_from_settings(index)
+        for index in kept.pop("index", ())
+        if credentials.is_url(index["url"]) and (everything or ("name" in index and _place(index["url"]) in used))
+    ]
+    return {**credentials.removed_from_settings(kept), **({"index": indexes} if indexes else {})}
+
+
+def _place(url: str) -> str:
+    return str(credentials.removed_from_settings(url)).rstrip("/")
+
+
+def _sorted(table: dict[str, Any]) -> dict[str, Any]:
+    """Return the table in the order of its keys, all the way down: the order in which they are written says nothing."""
+    return {key: _sorted(value) if isinstance(value, dict) else value for key, value in sorted(table.items())}
+
+
+def layer_lock(layer: Layer, prefix: str, target: Target, settings: Mapping[str, Any]) -> LayerLock:
+    """Return the lock of a layer; its text is the same for the same pins, and says nothing else."""
+    import tomli_w  # noqa: PLC0415
+
+    kept = _build_settings(layer, settings)
+    environment = " and ".join(
+        f"{marker} == '{target.markers[marker]}'"
+        for marker in ("implementation_name", "platform_machine", "sys_platform")
+    )
+    tables = [m.package.table for m in sorted(layer.members, key=lambda m: m.package.name)]
+    document = {
+        "lock-version": "1.0",
+        "environments": [environment],
+        "requires-python": f"=={target.python}.*",
+        "created-by": "uv-layers",
+        "packages": tables,
+        "tool": {
+            "uv-layers": {
+                "layer": layer.name,
+                "prefix": prefix,
+                **({} if layer.kind == "packages" else {layer.kind: True}),
+                **({"uv": kept} if kept else {}),
+            }
+        },
+    }
+    return replace(lock_of(layer.name, prefix, tomli_w.dumps(document), tables, kept), kind=layer.kind)
+
+
+def lock_of(
+    layer: str, prefix: str, text: str, tables: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]
+) -> LayerLock:
+    """Return the lock of a layer with this text, which has these tables and uv settings."""
+    versions = {normalised(table["name"]): table.get("version") for table in tables}
+    wheels = {normalised(table["name"]): found for table in tables if (found := _wheel_hash(table))}
+    times = {normalised(table["name"]): seconds for table in tables if (seconds := _upload_time(table)) is not None}
+    return LayerLock(layer, prefix, text, versions, wheels, settings, times=times)
+
+
+def _upload_time(table: Mapping[str, Any]) -> int | None:
+    """Return when the one file of a package was uploaded, in seconds since 1970, or None if the lock does not say."""
+    files = [*table.get("wheels", ()), *(table[key] for key in ("archive", "sdist") if key in table)]
+    uploaded = files[0].get("upload-time") if len(files) == 1 else None
+    if uploaded is None:
+        return None
+    # PEP 751: a time without a zone is UTC.
+    return int((uploaded if uploaded.tzinfo else uploaded.replace(tzinfo=timezone.utc)).timestamp())
+
+
+def _wheel_hash(table: Mapping[str, Any]) -> str | None:
+    """Return the hash of the one wheel that a package can only be installed from, such as `sha256:…`, or None."""
+    archive = table.get("archive", {})
+    files = [archive] if archive and base_name(archive).endswith(".whl") else table.get("wheels", [])
+    if len(files) != 1 or "sdist" in table:
+        return None
+    algorithm, digest = min(files[0]["hashes"].items())
+    return f"{algorithm}:{digest}"
+
+
+def placed(lock: LayerLock, root: Path, only: str | None = None) -> str:
+    """Return the text of a lock to install from anywhere: its paths are from `root`. With `only`, of one package."""
+    if only is None and "path" not in lock.text:
+        return lock.text
+    import tomli_w  # noqa: PLC0415
+
+    document = tomli.loads(lock.text)
+    packages = [t for t in document["packages"] if only is None or normalised(t["name"]) == only]
+    for table in packages:
+        for file in (table.get("archive"), table.get("sdist"), *table.get("wheels", ())):
+            if file and "path" in file:
+                file["path"] = str(root / file["path"])
+    return tomli_w.dumps(document | {"packages": packages})
+
+
+def layer_of(lock: LayerLock) -> Layer:
+    """Return the layer that a lock is of, without the reasons, which a lock does not have."""
+    document = tomli.loads(lock.text)
+    members = []
+    for table in document.get("packages", ()):
+        archive, sdist = table.get("archive"), table.get("sdist")
+        file = next(iter(table.get("wheels", ())), archive or sdist or {})
+        package = Package(normalised(table["name"]), table.get("version"), file.get("size"), table=table)
+        members.append(Member(package, ""))
+    settings = {"prefix": lock.prefix, "python": document.get("requires-python", "")}
+    settings |= {
+        key: json.dumps(value, default=str) for key, value in lock.settings.items() if key not in _INDEX_SETTINGS
+    }
+    return Layer(lock.layer, tuple(members), settings, lock.kind)

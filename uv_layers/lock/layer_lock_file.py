@@ -1,0 +1,201 @@
+"""Reading layer locks, which anybody may have written, and narrowing them to a target."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import tomli
+
+from uv_layers import credentials, errors
+from uv_layers.lock import exported, hashing, layer_lock
+from uv_layers.system import documents
+from uv_layers.system.names import normalised
+from uv_layers.system.paths import DEFAULT_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from packaging.pylock import Pylock
+
+    from uv_layers.lock.layer_lock import LayerLock
+    from uv_layers.system.interpreter import Target
+
+
+_COMMIT = re.compile(r"[0-9a-fA-F]{40}")
+
+
+# uv takes no other, and leaves it to git to refuse a host that would be an option of ssh.
+_GIT_SCHEMES = {"file", "http", "https", "ssh"}
+
+
+def read_layer_lock(path: Path, layer: str) -> LayerLock:
+    """Return the layer lock at `path`, valid by PEP 751 and with a strong hash or a commit for every package.
+
+    Raises LayerLockError.
+    """
+    from packaging.pylock import Pylock, PylockValidationError  # noqa: PLC0415 - 60 ms
+
+    try:
+        text, document = documents.read_document(path, documents.LARGEST_LAYER_LOCK)
+        for file in _files(document):
+            _check_name(file)
+        lock = Pylock.from_dict(document)
+        _check(document, lock)
+        own, settings = _own(document, layer)
+    except OSError as error:
+        raise errors.UnreadableFileError(path, error.strerror) from None
+    except (ValueError, PylockValidationError) as error:
+        raise errors.LayerLockError(path, error) from None
+    prefix = own.get("prefix", DEFAULT_PREFIX)
+    if not isinstance(prefix, str):
+        problem = f'must be an absolute path such as "/usr/local", not {errors.shown(prefix)}'
+        raise errors.ConfigError(str(path), "tool.uv-layers.prefix", problem)
+    kind = "environment" if own.get("environment") is True else "packages"
+    return replace(
+        layer_lock.lock_of(layer, prefix, text, document.get("packages", []), settings), kind=kind, path=path
+    )
+
+
+def narrow_to_target(lock: LayerLock, path: Path, target: Target) -> LayerLock:
+    """Return the layer lock at `path` with the packages that its markers admit, and one file and one hash of each.
+
+    One that uv-layers wrote is such already. Raises LayerLockError, NoWheelError, and PythonMismatchError for a lock
+    or a package of another platform or Python.
+    """
+    import tomli_w  # noqa: PLC0415
+    from packaging.markers import Marker  # noqa: PLC0415
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415
+
+    document = tomli.loads(lock.text)
+    environment: dict[str, Any] = {
+        **target.markers,
+        "extras": frozenset(),
+        "dependency_groups": frozenset(document.get("default-groups", ())),
+    }
+
+    def admits(marker: str) -> bool:
+        return Marker(marker).evaluate(environment, context="lock_file")
+
+    def supports(table: Mapping[str, Any]) -> bool:
+        python = SpecifierSet(table.get("requires-python", ""))
+        return python.contains(target.full_python, prereleases=True)
+
+    environments = document.get("environments", ())
+    try:
+        fits = (not environments or any(map(admits, environments))) and supports(document)
+        tables = [t for t in document.get("packages", ()) if "marker" not in t or admits(t["marker"])]
+        unsupported = [table for table in tables if not supports(table)]
+    except (ValueError, KeyError) as error:
+        # A valid marker may compare what cannot be compared, or ask for what no environment has.
+        raise errors.LayerLockError(path, error) from None
+    if not fits:
+        wanted = " or ".join(environments) or "any platform"
+        python = document.get("requires-python", "")
+        raise errors.PythonMismatchError(str(path), f"Python {python} where {wanted}", str(target))
+    for table in unsupported:
+        wanted = f"Python {table['requires-python']}"
+        raise errors.PythonMismatchError(f"{path}: {table['name']}", wanted, f"Python {target.full_python}")
+    names: set[str] = set()
+    for name in (normalised(table["name"]) for table in tables):
+        if name in names:
+            raise errors.LayerLockError(path, f"{name} is in it twice for {target}")
+        names.add(name)
+    narrow = [dict(exported.narrowed(table, target, lock.settings, path.parent).table) for table in tables]
+    if narrow == document.get("packages"):
+        return lock
+    text = tomli_w.dumps({**document, "packages": narrow})
+    return replace(layer_lock.lock_of(lock.layer, lock.prefix, text, narrow, lock.settings), kind=lock.kind, path=path)
+
+
+def check_wheels(locks: Iterable[LayerLock], target: Target) -> None:
+    """Raise NoWheelError where a package can only be built, which is not done for another platform."""
+    for lock in locks:
+        for table in tomli.loads(lock.text).get("packages", ()):
+            archive = table.get("archive")
+            if not table.get("wheels") and not (archive and exported.base_name(archive).endswith(".whl")):
+                raise errors.NoWheelError(table["name"], table.get("version"), str(target), elsewhere=True)
+
+
+def _files(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the files of a document that need not be valid."""
+    for table in _tables(document.get("packages")):
+        yield from _tables([*_tables(table.get("wheels")), table.get("sdist"), table.get("archive")])
+
+
+def _tables(values: object) -> list[dict[str, Any]]:
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+
+
+def _check_name(file: Mapping[str, Any]) -> None:
+    """Raise ValueError for a name that would take the library that reads it too long."""
+    for name in (exported.base_name({key: str(file[key])}) for key in ("name", "path", "url") if key in file):
+        if exported.has_too_many_tags(name):
+            raise ValueError(f"{errors.shown(name)} is not the name of a wheel")
+
+
+def _check(document: Mapping[str, Any], lock: Pylock) -> None:
+    """Raise ValueError for what a valid lock may have, and uv refuses or does not verify."""
+    for table, package in zip(document.get("packages", ()), lock.packages, strict=True):
+        name = package.name
+        if package.directory is not None:
+            raise ValueError(f"{name} comes from a local folder, which has no hash")
+        for file in _files({"packages": [table]}):
+            _check_file(name, file)
+        if package.vcs is not None:
+            _check_source(name, table["vcs"])
+        if package.archive is not None and (wheel := exported.base_name(table["archive"])).endswith(".whl"):
+            _check_wheel(wheel, name, table.get("version"))
+        if "index" in table and not credentials.is_url(table["index"]):
+            raise ValueError(f"the index of {name}, {errors.shown(table['index'])}, is not a URL")
+
+
+def _check_file(name: str, file: Mapping[str, Any]) -> None:
+    if hashing.strongest(file["hashes"]) is None:
+        raise ValueError(f"{exported.base_name(file)} has no SHA-256 or stronger hash")
+    if "url" in file and not credentials.is_url(file["url"]):
+        raise ValueError(f"{errors.shown(file['url'])} is not a URL")
+    if not all(str(file.get(key, "")).isprintable() for key in ("name", "path", "url", "subdirectory")):
+        raise ValueError(f"the path of a file of {name} has a control character")
+    if file.get("size", 0) < 0:
+        raise ValueError(f"a file of {name} has the size {file['size']}")
+
+
+def _check_source(name: str, vcs: Mapping[str, Any]) -> None:
+    if vcs["type"] != "git":
+        raise ValueError(f"{name} comes from {errors.shown(vcs['type'])}, and uv knows only git")
+    if not _COMMIT.fullmatch(vcs["commit-id"]):
+        raise ValueError(f"{name} comes from {errors.shown(vcs['commit-id'])}, which is not a commit")
+    place = vcs.get("url", "file:///")
+    address = urlsplit(place)
+    if address.scheme not in _GIT_SCHEMES or address.netloc.startswith("-") or "::" in place.split("/")[0]:
+        raise ValueError(f"{name} comes from {errors.shown(place)}, which is not an address that uv gives to git")
+    if not all(str(vcs.get(key, "")).isprintable() for key in ("path", "url", "subdirectory")):
+        raise ValueError(f"the address of {name} has a control character")
+
+
+def _check_wheel(file: str, name: str, version: str | None) -> None:
+    from packaging.utils import parse_wheel_filename  # noqa: PLC0415
+    from packaging.version import Version  # noqa: PLC0415
+
+    found, release, _, _ = parse_wheel_filename(file)
+    if found != name or (version is not None and release != Version(version)):
+        raise ValueError(f"{file} is not a wheel of {name} {version or ''}".rstrip())
+
+
+def _own(document: Mapping[str, Any], layer: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the table of uv-layers, and uv's settings in it."""
+    own = document.get("tool", {}).get("uv-layers", {})
+    if not isinstance(own, dict):
+        raise ValueError("tool.uv-layers must be a table")  # noqa: TRY004 - the document is wrong, not the program
+    settings = own.get("uv", {})
+    if not isinstance(settings, dict) or not settings.keys() <= layer_lock.SETTINGS:
+        raise ValueError(f"tool.uv-layers.uv must be a table of {', '.join(sorted(layer_lock.SETTINGS))}")
+    if wrong := documents.misshapen(settings):
+        raise ValueError(f"tool.uv-layers.uv.{wrong[0]} must be {wrong[1]}")
+    if own.get("layer", layer) != layer:
+        raise ValueError(f"it is the lock of layer {errors.shown(own['layer'])}, not of {layer!r}")
+    return own, settings

@@ -1,0 +1,139 @@
+"""Which layers a project has for given options. Pure: no process, no file, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from uv_layers import errors
+from uv_layers.project.config import LayerSpec, layer_name
+from uv_layers.system.names import normalised
+from uv_layers.system.paths import ENVIRONMENT, is_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from uv_layers.project.discovery import Project
+    from uv_layers.project.options import Selection
+    from uv_layers.system.interpreter import Target
+
+
+# The layer of the project's own dependencies, where no table names one.
+DEPENDENCIES = "dependencies"
+
+
+def layer_specs(project: Project, selection: Selection, named: Sequence[str] = ()) -> tuple[LayerSpec, ...]:
+    """Return the layers of a project, bottom to top, without those that only `named` brings.
+
+    They are the configured ones, else one for each default dependency group less `dev` and each selected
+    group, in the order of their declaration, then one for the project's own dependencies.
+    Raises NoLayersError, UnknownGroupError and UnknownExtraError.
+    """
+    config = project.config
+    for setting, names in (("--group", selection.groups), ("--no-group", selection.no_groups)):
+        _check_groups(setting, names, project)
+    _check_extras("--extra", selection.extras, project)
+    if config.layers:
+        for spec in config.layers:
+            _check_groups(f"{config.source}: layer {spec.name!r}", spec.groups, project)
+            _check_extras(f"{config.source}: layer {spec.name!r}", spec.extras, project)
+        # As with uv, --no-group wins over whatever names the group.
+        shut = selection.no_groups
+        return tuple(replace(spec, groups=tuple(g for g in spec.groups if g not in shut)) for spec in config.layers)
+    found = [_of_group(group) for group in image_groups(project, selection)]
+    if project.has_dependencies or selection.extras or selection.all_extras:
+        extras = project.extras if selection.all_extras else selection.extras
+        found.append(LayerSpec(_own_layer(project), extras=extras, dependencies=True))
+    if not found and not named and config.project is None:
+        raise errors.NoLayersError(project.directory / "pyproject.toml")
+    return tuple(found)
+
+
+def image_groups(project: Project, selection: Selection, layers: Iterable[LayerSpec] = ()) -> list[str]:
+    """Return the dependency groups of the image, in the order of their declaration: also those that layers claim."""
+    default = () if selection.no_default_groups else (g for g in project.default_groups if g != "dev")
+    wanted = {*default, *selection.groups, *(group for spec in layers for group in spec.groups)}
+    return [group for group in project.groups if group in wanted and group not in selection.no_groups]
+
+
+def _own_layer(project: Project) -> str:
+    """Return the name of the layer of the project's own dependencies: one that no group and no other layer has."""
+    own = project.config.project
+    taken = {*project.groups, *(() if own is None else (own.name,))}
+    names = (DEPENDENCIES, *(f"{DEPENDENCIES}-{number}" for number in range(2, len(taken) + 3)))
+    return next(name for name in names if name not in taken)
+
+
+def python_limits(project: Project, groups: Iterable[str]) -> list[tuple[str, str]]:
+    """Return what demands which versions of Python: the project, and those of its groups that are wanted."""
+    limits = [("the project", project.requires_python)] if project.requires_python else []
+    named = ((f"group {g!r}", limit) for g in dict.fromkeys(groups) for limit in project.group_python.get(g, ()))
+    return [*limits, *named]
+
+
+def check_python(limits: Iterable[tuple[str, str]], target: Target) -> None:
+    """Raise PythonMismatchError unless the target's Python is one that all limits admit."""
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - tens of ms
+
+    for source, limit in limits:
+        try:
+            fits = SpecifierSet(limit).contains(target.full_python, prereleases=True)
+        except ValueError:
+            problem = f"{errors.shown(limit)} is not a valid version specifier"
+            raise errors.ConfigError("pyproject.toml", "requires-python", problem) from None
+        if not fits:
+            raise errors.PythonMismatchError(source, f"Python {limit}", f"Python {target.full_python}")
+
+
+def check_environments(markers: Sequence[str], *targets: Target) -> None:
+    """Raise UnsupportedTargetError unless one of the targets is one of the environments that the lock was made for."""
+    if not markers:
+        return
+    from packaging.markers import Marker  # noqa: PLC0415 - 60 ms
+
+    environments = [dict(target.markers) for target in targets]
+    if not any(Marker(marker).evaluate(e, context="lock_file") for marker in markers for e in environments):
+        raise errors.UnsupportedTargetError(f"{targets[0]} ({targets[0].full_python})", markers)
+
+
+def layer_names(project: Project, layers: Sequence[LayerSpec], prefix: str) -> tuple[str, ...]:
+    """Return the names of all layers, bottom to top: also those of the environment and of the project itself."""
+    below = (ENVIRONMENT,) if is_environment(prefix) else ()
+    own = project.config.project
+    return (*below, *(spec.name for spec in layers), *(() if own is None else (own.name,)))
+
+
+def spelled(named: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
+    """Return names from the command line as the layers and groups have them; others as they are."""
+    spelled = {normalised(name): name for name in reversed(known)}
+    return tuple(dict.fromkeys(n if n in known else spelled.get(normalised(n), n) for n in named))
+
+
+def named_specs(names: Iterable[str], known: Sequence[str], groups: Sequence[str]) -> tuple[LayerSpec, ...]:
+    """Return a spec for each name that is a dependency group and no known layer; raises UnknownLayerError."""
+    taken = frozenset(known)
+    others = [group for group in groups if group not in taken]
+    extra: dict[str, LayerSpec] = {}
+    for name in names:
+        if name in known:
+            continue
+        if name not in others:
+            raise errors.UnknownLayerError(name, known, others)
+        extra[name] = _of_group(name)
+    return tuple(extra.values())
+
+
+def _of_group(group: str) -> LayerSpec:
+    return LayerSpec(layer_name(group, "pyproject.toml: dependency-groups"), groups=(group,))
+
+
+def _check_groups(setting: str, groups: Iterable[str], project: Project) -> None:
+    for group in groups:
+        if group not in project.groups:
+            raise errors.UnknownGroupError(setting, group, project.groups)
+
+
+def _check_extras(setting: str, extras: Iterable[str], project: Project) -> None:
+    for extra in extras:
+        if extra not in project.extras:
+            raise errors.UnknownExtraError(setting, extra, project.extras)

@@ -1,0 +1,73 @@
+"""Which packages of a workspace an image is of, and the groups and extras that they have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from uv_layers import errors
+from uv_layers.project.discovery import Source, load_project
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from uv_layers.lock.uv_lock import LockedPackage, UvLock
+    from uv_layers.project.discovery import Project
+
+
+def select_packages(current: Project, names: Sequence[str], lock: UvLock, config_file: Path | None = None) -> Project:
+    """Return the project whose image has what `uv sync` installs in the folder of `current` with `--package` names.
+
+    The lock knows what a `pyproject.toml` leaves to its build backend. Raises UsageError for a name that is in neither,
+    and UnknownGroupError for a default group that is not defined.
+    """
+    for name in names:
+        if name not in current.members and name not in lock.tables:
+            others = ", ".join(m for m in current.members if m != current.root.name) or "no members"
+            raise errors.UsageError(f"--package: no {name!r} in the workspace; it has: {others}")
+    start, root, members = current.source, current.root, current.members
+    if not names and start.name is not None and start.directory != root.directory:
+        names = (start.name,)
+    # `uv sync --frozen` takes any package of the lock, which is then in the image itself.
+    other = Source(root.directory, default_groups=(), has_dependencies=True)
+    chosen = [members.get(name) or replace(other, name=name) for name in names]
+    if not names:
+        chosen = [start] if start.name is not None else list(members.values())
+    one = chosen[0] if len(chosen) == 1 and chosen[0].name in {*names, start.name} else None
+    parts = chosen if one is not None or root.name is not None else [root, *chosen]
+    locked = [lock.package(part.name or "") for part in parts]
+    known: list[Source | LockedPackage] = [*parts, *locked]
+    groups = dict.fromkeys(group for found in known for group in found.groups)
+    declared = (one or start).default_groups
+    default = [g for g in groups if declared is None or g in declared]
+    _check_default_groups(one or start)
+    sources = parts
+    if one is not None:
+        # uv takes a group that only the root of the workspace has when it is named, but not by default.
+        inherited = {g: limits for g, limits in root.groups.items() if g not in groups}
+        sources = [*parts, replace(root, groups=inherited)]
+        groups |= dict.fromkeys(inherited)
+    home = (one or root).directory
+    if home != current.directory:
+        current = load_project(home, config_file, current.lock_root)
+    return replace(
+        current,
+        start=start.directory,
+        # `uv export` takes a package that is not a member only where it is asked for several.
+        packages=tuple(names) * (2 if one is not None and one.name not in {*members, None} else 1),
+        parts=tuple(chosen),
+        requires_python=",".join(filter(None, dict.fromkeys([current.requires_python, lock.requires_python]))),
+        group_python={g: tuple(x for s in sources for x in s.groups.get(g, ())) for g in groups},
+        has_dependencies=any(found.has_dependencies for found in known),
+        groups=tuple(groups),
+        default_groups=tuple(default),
+        extras=tuple(dict.fromkeys(extra for found in known for extra in found.extras)),
+        environments=lock.environments,
+    )
+
+
+def _check_default_groups(source: Source) -> None:
+    for group in source.default_groups or ():
+        if group != "dev" and group not in source.groups:
+            raise errors.UnknownGroupError("pyproject.toml: tool.uv.default-groups", group, tuple(source.groups))

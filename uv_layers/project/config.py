@@ -1,0 +1,171 @@
+"""`[tool.uv-layers]` and uv-layers.toml: the layers as they are configured."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from uv_layers import errors
+from uv_layers.project.fields import LONGEST_NAME, LONGEST_PATH, get_strings, get_table, get_text, read_toml
+from uv_layers.system.names import normalised
+from uv_layers.system.paths import DEFAULT_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSpec:
+    """A layer as it is configured: its name and what it claims, or that it is the project itself; and the image and the
+    system's packages that its stage is to have.
+    """
+
+    name: str
+    packages: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    dependencies: bool = False
+    project: bool = False
+    image: str | None = None
+    system_packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """`[tool.uv-layers]`, or the same from a file of its own; `source` says which.
+
+    `layers` are those of packages, `project` is the one of the project itself; `dockerfile` has what `uv-layers
+    dockerfile` is told where no option says it.
+    """
+
+    source: str
+    prefix: str = DEFAULT_PREFIX
+    layers: tuple[LayerSpec, ...] = ()
+    project: LayerSpec | None = None
+    dockerfile: Mapping[str, Any] = field(default_factory=dict)
+
+
+CONFIG_FILE = "uv-layers.toml"
+
+
+# Folders that are links in base images, mounts in containers, or that have an owner or a mode of their own.
+_USED = (
+    *("/bin", "/dev", "/home", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/root", "/run", "/sbin", "/sys"),
+    *("/tmp", "/var/local", "/var/lock", "/var/mail", "/var/run", "/var/tmp"),  # noqa: S108 - refused
+)
+
+
+_LAYER_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
+
+
+_CONFIG_KEYS = {"prefix", "layers", "dockerfile"}
+
+
+CLAIMS = ("packages", "groups", "extras")
+
+
+_LAYER_KEYS = {"name", "dependencies", "project", "image", "system-packages", *CLAIMS}
+
+
+_DOCKERFILE_STRINGS, _DOCKERFILE_LISTS = {"base", "builder", "cmd", "tool", "uv"}, {"copy", "secrets"}
+
+
+def load_config(directory: Path, document: Mapping[str, Any], config_file: Path | None) -> Config:
+    """Return the configuration in a file, else in uv-layers.toml, else in a `pyproject.toml`; raises ConfigError."""
+    path = config_file or directory / CONFIG_FILE
+    if config_file is not None or path.is_file():
+        return _validated(read_toml(path), path.name, "")
+    return _validated(get_table(document, "tool.uv-layers"), "pyproject.toml", "tool.uv-layers.")
+
+
+def _validated(table: Mapping[str, Any], source: str, where: str) -> Config:
+    for key in sorted(table.keys() - _CONFIG_KEYS):
+        raise errors.ConfigError(source, f"{where}{key}", f"unknown setting; known: {', '.join(sorted(_CONFIG_KEYS))}")
+    layers = table.get("layers", [])
+    if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
+        raise errors.ConfigError(source, f"{where}layers", "must be a list of tables, one for each layer")
+    specs = [_layer(layer, source, f"{where}layers[{index}]") for index, layer in enumerate(layers)]
+    seen: set[str] = set()
+    for spec in specs:
+        if spec.name in seen:
+            raise errors.DuplicateLayerError(source, spec.name)
+        seen.add(spec.name)
+    own = specs.pop() if specs and specs[-1].project else None
+    for spec in specs:
+        if spec.project:
+            raise errors.ConfigError(
+                source, f"{where}layers", f"{spec.name!r} is the project, and so has to be the last"
+            )
+    return Config(
+        source,
+        checked_prefix(table.get("prefix", DEFAULT_PREFIX), source, f"{where}prefix"),
+        tuple(specs),
+        own,
+        _dockerfile(table.get("dockerfile", {}), source, f"{where}dockerfile"),
+    )
+
+
+def _dockerfile(table: object, source: str, where: str) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        raise errors.ConfigError(source, where, "must be a table")
+    known = {"link", *_DOCKERFILE_STRINGS, *_DOCKERFILE_LISTS}
+    for key in sorted(table.keys() - known):
+        raise errors.ConfigError(source, f"{where}.{key}", f"unknown setting; known: {', '.join(sorted(known))}")
+    strings = {k: get_text(v, source, f"{where}.{k}") for k, v in table.items() if k in _DOCKERFILE_STRINGS}
+    lists = {k: tuple(get_strings(v, source, f"{where}.{k}")) for k, v in table.items() if k in _DOCKERFILE_LISTS}
+    if not isinstance(table.get("link", True), bool):
+        raise errors.ConfigError(source, f"{where}.link", f"must be true or false, not {errors.shown(table['link'])}")
+    return {**strings, **lists, **({"link": table["link"]} if "link" in table else {})}
+
+
+def checked_prefix(value: object, source: str, setting: str) -> str:
+    """Return a valid prefix: an absolute, normal POSIX path; raises ConfigError."""
+    if not isinstance(value, str) or not value.startswith("/") or not value.isprintable():
+        problem = f'must be an absolute path such as "/usr/local", not {errors.shown(value)}'
+        raise errors.ConfigError(source, setting, problem)
+    parts = [part for part in value.split("/") if part]
+    if len(value) > LONGEST_PATH or any(len(part.encode()) > LONGEST_NAME for part in parts):
+        raise errors.ConfigError(source, setting, f"is too long: {errors.shown(value)}")
+    if any(part in {".", ".."} for part in parts):
+        raise errors.ConfigError(source, setting, f"must have no `.` or `..` in it: {errors.shown(value)}")
+    path = "/" + "/".join(parts)
+    if used := next((folder for folder in _USED if f"{path}/".startswith(f"{folder}/")), None):
+        problem = f"a layer at {path} would change the link, owner or mode of {used} in the image"
+        raise errors.ConfigError(source, setting, f"{problem}; choose another folder, e.g. /opt/venv or /app/.venv")
+    return path
+
+
+def layer_name(name: object, source: str) -> str:
+    """Return a valid layer name; raises LayerNameError."""
+    if not isinstance(name, str) or not _LAYER_NAME.fullmatch(name):
+        raise errors.LayerNameError(source, name if isinstance(name, str) else errors.shown(name))
+    return name
+
+
+def _layer(table: Mapping[str, Any], source: str, where: str) -> LayerSpec:
+    for key in sorted(table.keys() - _LAYER_KEYS):
+        raise errors.ConfigError(source, f"{where}.{key}", f"unknown setting; known: {', '.join(sorted(_LAYER_KEYS))}")
+    if "name" not in table:
+        raise errors.ConfigError(source, where, "has no name; add one")
+    lists = {k: tuple(normalised(v) for v in get_strings(table.get(k, []), source, f"{where}.{k}")) for k in CLAIMS}
+    flags = {key: table.get(key, False) for key in ("dependencies", "project")}
+    for key, value in flags.items():
+        if not isinstance(value, bool):
+            problem = f"must be true or false, not {errors.shown(value)}"
+            raise errors.ConfigError(source, f"{where}.{key}", problem)
+    if any(len(pattern) > LONGEST_NAME for pattern in lists["packages"]):
+        raise errors.ConfigError(source, f"{where}.packages", "has a pattern that is longer than any name")
+    if flags["project"] and (flags["dependencies"] or any(lists.values())):
+        raise errors.ConfigError(source, f"{where}.project", "is the project alone; let a layer below claim packages")
+    return LayerSpec(
+        layer_name(table["name"], source),
+        packages=lists["packages"],
+        groups=lists["groups"],
+        extras=lists["extras"],
+        dependencies=flags["dependencies"],
+        project=flags["project"],
+        image=get_text(table["image"], source, f"{where}.image") if "image" in table else None,
+        system_packages=tuple(get_strings(table.get("system-packages", []), source, f"{where}.system-packages")),
+    )

@@ -1,0 +1,41 @@
+"""What every command is told about the project, the target and uv."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """uv's options that choose the packages of the image."""
+
+    groups: tuple[str, ...] = ()
+    no_groups: tuple[str, ...] = ()
+    no_default_groups: bool = False
+    extras: tuple[str, ...] = ()
+    all_extras: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What every command is told about the project, the target and uv."""
+
+    directory: Path | None = None
+    packages: tuple[str, ...] = ()
+    warn_size: int = 2_000_000_000
+    config: Path | None = None
+    selection: Selection = field(default_factory=Selection)
+    prefix: str | None = None
+    python: str | None = None
+    platform: str | None = None
+    frozen: bool = False
+    offline: bool = False
+    verbose: bool = False
+    quiet: bool = False
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))

@@ -1,0 +1,50 @@
+"""uv's settings of a project, as far as they matter for layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from uv_layers.credentials import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from uv_layers.project.discovery import Project
+
+
+# uv's settings that say how indexes are reached, and change nothing of what a layer lock has fixed.
+_ACCESS = (
+    "allow-insecure-host",
+    "extra-index-url",
+    "find-links",
+    "http-proxy",
+    "https-proxy",
+    "index",
+    "index-strategy",
+    "index-url",
+    "keyring-provider",
+    "native-tls",
+    "no-index",
+    "no-proxy",
+    "system-certs",
+)
+
+
+def index_access(project: Project) -> dict[str, Any]:
+    """Return those of the project's uv settings that say how indexes are reached, with paths that hold anywhere."""
+    settings = {key: project.uv_settings[key] for key in _ACCESS if key in project.uv_settings}
+    if "find-links" in settings:
+        settings["find-links"] = [_anywhere(place, project) for place in settings["find-links"]]
+    if "index" in settings:
+        settings["index"] = [{**index, "url": _anywhere(index["url"], project)} for index in settings["index"]]
+    return settings
+
+
+def _anywhere(place: str, project: Project) -> str:
+    return place if is_url(place) else str(project.lock_root / place)
+
+
+def local_indexes(uv_settings: Mapping[str, Any]) -> list[str]:
+    """Return the folders and files that the settings name as indexes."""
+    places = [*uv_settings.get("find-links", ()), *(index["url"] for index in uv_settings.get("index", ()))]
+    return [place for place in places if not is_url(place)]

@@ -1,0 +1,314 @@
+"""uv: where it is, what it is asked, and how it is run. No other module starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from uv_layers import errors
+from uv_layers.credentials import masked
+from uv_layers.system import process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+
+# The oldest uv that refuses a wheel whose script would be written outside of the prefix. A test holds the dependency in
+# pyproject.toml to it.
+MINIMUM = (0, 11, 15)
+
+
+# The uv that a Dockerfile gets: a constant, so that every machine writes the same text.
+MINOR = "0.13"
+
+
+# These belong to the project that is exported: uv decides with them whether a lock is stale.
+_RESOLVING = {
+    "UV_CONFIG_FILE",
+    "UV_EXCLUDE_NEWER",
+    "UV_FORK_STRATEGY",
+    "UV_NO_SOURCES",
+    "UV_NO_SOURCES_PACKAGE",
+    "UV_PRERELEASE",
+    "UV_RESOLUTION",
+}
+
+
+# Each would change what is chosen here, what the layer lock fixes, or where it goes.
+_OVERRIDING = {
+    "UV_BREAK_SYSTEM_PACKAGES",
+    "UV_COMPILE_BYTECODE",
+    "UV_CONSTRAINT",
+    "UV_DEV",
+    "UV_EXCLUDE",
+    "UV_FROZEN",
+    "UV_LINK_MODE",
+    "UV_LOCKED",
+    "UV_NO_BINARY",
+    "UV_NO_BINARY_PACKAGE",
+    "UV_NO_DEFAULT_GROUPS",
+    "UV_NO_DEV",
+    "UV_NO_EDITABLE",
+    "UV_NO_GROUP",
+    "UV_NO_VERIFY_HASHES",
+    "UV_OVERRIDE",
+    "UV_PROJECT",
+    "UV_PROJECT_ENVIRONMENT",
+    "UV_PYTHON",
+    "UV_REQUIRE_HASHES",
+    "UV_SYSTEM_PYTHON",
+    "UV_TORCH_BACKEND",
+    "UV_WORKING_DIR",
+}
+
+
+# What uv says of a layer lock, or of its settings, that it refuses before it looks for any package.
+_UNREADABLE = ("error: Not a valid `pylock.toml` file", "error: Failed to parse: ")
+
+
+# What a build is made with: the layer lock says it, and the uv.toml that it is written to must be read.
+_BUILDING = {"UV_BUILD_CONSTRAINT", "UV_NO_BUILD_ISOLATION", "UV_NO_CONFIG"}
+
+
+# What uv says of a selection that it does not export: all else that fails is a failure of uv.
+_REFUSALS = (
+    *("is not defined in", "are incompatible with the", "Could not find root package"),
+    *("Found multiple packages", "needs to be updated"),
+)
+
+
+def resolving_env(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for `uv export`, `uv lock` and `uv python`.
+
+    The project's environment is a folder that no machine has: uv starts the interpreter of one that is there.
+    """
+    kept = {k: v for k, v in environ.items() if k not in _OVERRIDING | {"VIRTUAL_ENV"}}
+    return kept | {"NO_COLOR": "1", "UV_PROJECT_ENVIRONMENT": f"{os.devnull}/none"}
+
+
+def installing_env(environ: Mapping[str, str], epoch: int) -> dict[str, str]:
+    """Return the environment for `uv pip install`: the caller's, less what would override the layer lock.
+
+    `epoch`, in seconds, becomes SOURCE_DATE_EPOCH for the builds of source distributions.
+    """
+    kept = {k: v for k, v in environ.items() if k not in _OVERRIDING | _RESOLVING | _BUILDING | {"VIRTUAL_ENV"}}
+    # The last two are for build backends: the time they may write, and the order of what they keep in sets.
+    return kept | {"UV_NO_INSTALLER_METADATA": "1", "SOURCE_DATE_EPOCH": str(epoch), "PYTHONHASHSEED": "0"}
+
+
+@contextmanager
+def unnamed_file(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the descriptor of a file that no folder has, and the path of it for a program that inherits it.
+
+    An index may have its password in its address: nobody finds such a file, and none is left when all are killed.
+    """
+    with tempfile.TemporaryFile() as file:
+        file.write(text.encode())
+        file.seek(0)
+        yield file.fileno(), f"/dev/fd/{file.fileno()}"
+
+
+def _show(line: str) -> None:
+    sys.stderr.write(f"{errors.printable(masked(line.rstrip()))}\n")
+    sys.stderr.flush()
+
+
+def image_argv(
+    root: Path, packages: Sequence[str], groups: Iterable[str], extras: Iterable[str], *, all_extras: bool = False
+) -> list[str]:
+    """Return the arguments that export the image set of some packages of the workspace in `root`.
+
+    The groups are all that the image has: which ones are there by default depends on uv's version.
+    """
+    argv = [*dependencies_argv(root, packages), *_repeated("--group", groups)]
+    return argv + (["--all-extras"] if all_extras else _repeated("--extra", extras))
+
+
+def group_argv(root: Path, packages: Sequence[str], group: str) -> list[str]:
+    """Return the arguments that export the closure of one dependency group."""
+    return [*_export(root, packages), "--only-group", group]
+
+
+def dependencies_argv(root: Path, packages: Sequence[str], extra: str | None = None) -> list[str]:
+    """Return the arguments that export the closure of the packages' dependencies, with one extra or none."""
+    argv = [*_export(root, packages), "--no-default-groups"]
+    return argv if extra is None else [*argv, "--extra", extra]
+
+
+def check_argv(directory: Path, python: str) -> list[str]:
+    """Return the arguments that ask whether uv.lock matches the project.
+
+    uv would otherwise start the interpreter that the project's `.python-version` names.
+    """
+    return ["lock", "--check", "--project", str(directory), "--no-python-downloads", "--python", python]
+
+
+def find_python_argv(directory: Path, request: str) -> list[str]:
+    """Return the arguments that find an interpreter by what a user or a file asks for.
+
+    With `--system`, uv does not start the interpreter of a `.venv` in or above the folder. Without a cache, it asks
+    the interpreters themselves: the project's uv.toml may name a folder of its own as the cache.
+    """
+    argv = ["python", "find", "--system", "--no-cache", "--no-python-downloads", "--project", str(directory)]
+    # What a file asks for is never an option.
+    return [*argv, "--", request]
+
+
+def newest_python_argv(python: str) -> list[str]:
+    """Return the arguments that list the newest release of a minor version of CPython that uv knows."""
+    return ["python", "list", f"cpython-{python}", "--only-downloads", "--output-format", "json", "--no-config"]
+
+
+def install_argv(
+    what: Sequence[Path],
+    prefix: Path,
+    python: str,
+    *,
+    settings: str,
+    environ: Mapping[str, str],
+    platform: str = "",
+    verbose: bool = False,
+) -> list[str]:
+    """Return the arguments that install a layer lock, or folders, below `prefix`, with the uv.toml `settings`.
+
+    UV_NO_BUILD and UV_NO_BUILD_PACKAGE, which `uv sync` reads and `uv pip` does not, become options. For a `platform`
+    that is not this one nothing is built: what comes of a build here is for here.
+    """
+    argv = ["pip", "install", "--python", python, "--prefix", str(prefix), "--no-deps", "--no-python-downloads"]
+    argv += ["--link-mode", "copy", "--no-compile-bytecode", "--preview-features", "pylock"]
+    argv += ["--config-file", settings]
+    for path in what:
+        argv += [str(path)] if path.is_dir() else ["--requirements", str(path)]
+    argv += ["--python-platform", platform, "--only-binary", ":all:"] if platform else []
+    argv += _repeated("--only-binary", environ.get("UV_NO_BUILD_PACKAGE", "").split())
+    no_build = environ.get("UV_NO_BUILD", "").lower() in {"1", "true", "yes", "on", "t", "y"}
+    flags = (("--no-build", no_build), ("--verbose", verbose))
+    return argv + [flag for flag, given in flags if given]
+
+
+def _export(root: Path, packages: Iterable[str]) -> list[str]:
+    argv = ["export", "--format", "pylock.toml", "--frozen", "--no-header", "--project", str(root)]
+    return [*argv, *_repeated("--package", packages)]
+
+
+def _repeated(option: str, values: Iterable[str]) -> list[str]:
+    return [word for value in values for word in (option, value)]
+
+
+@dataclass(frozen=True)
+class Uv:
+    """A uv executable and the environment that it runs in."""
+
+    path: str
+    environ: Mapping[str, str]
+
+    @classmethod
+    def find(cls, environ: Mapping[str, str], *, offline: bool = False) -> Uv:
+        """Return the uv of UV_LAYERS_UV, else of UV, else of PATH, else of the `uv` wheel."""
+        variables = {**environ, "UV_OFFLINE": "1"} if offline else environ
+        for variable in ("UV_LAYERS_UV", "UV"):
+            if path := environ.get(variable):
+                if found := shutil.which(path, path=environ.get("PATH")):
+                    return cls(found, variables)
+                raise errors.UvNotFoundError(f"{variable} is {path!r}, which is no executable")
+        if found := shutil.which("uv", path=environ.get("PATH")):
+            return cls(found, variables)
+        try:
+            from uv import find_uv_bin  # noqa: PLC0415 - only where PATH has none
+
+            return cls(find_uv_bin(), variables)
+        except (ImportError, FileNotFoundError):
+            raise errors.UvNotFoundError("none on PATH, and the `uv` package is not installed") from None
+
+    @cached_property
+    def version(self) -> tuple[int, ...]:
+        """The version, at least MINIMUM; raises UvTooOldError and UvNotFoundError."""
+        try:
+            done = process.run([self.path, "--version"], env=self.environ, timeout=20)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise errors.UvNotFoundError(f"{self.path} does not run ({error})") from None
+        if done.status < 0:
+            self._raise_for(done, ["--version"])
+        match = re.match(r"uv (\d+)\.(\d+)\.(\d+)", done.stdout)
+        if done.status or match is None:
+            raise errors.UvNotFoundError(f"{self.path} --version does not answer as uv does")
+        version = tuple(map(int, match.groups()))
+        if version < MINIMUM:
+            dotted = ".".join(map(str, MINIMUM))
+            raise errors.UvTooOldError(self.path, ".".join(map(str, version)), dotted)
+        return version
+
+    def export(self, argv: Sequence[str], root: Path) -> str:
+        """Return what `uv export` prints; paths in it start from `root`.
+
+        Raises RefusedError for a selection that is not in the lock, or that the lock declares to be in conflict.
+        """
+        done = self._run(argv, resolving_env(self.environ), cwd=root, check=False)
+        # uv breaks its lines at the width of a terminal.
+        reason = masked(" ".join(done.stderr.partition("error: ")[2].split("\n\n")[0].split()))
+        if done.status and any(words in reason for words in _REFUSALS):
+            raise errors.RefusedError(reason)
+        self._raise_for(done, argv)
+        return done.stdout
+
+    def check(self, argv: Sequence[str], lock: Path) -> None:
+        """Raise StaleLockError unless `lock` matches its project."""
+        done = self._run(argv, resolving_env(self.environ), check=False)
+        # uv has one exit code for a stale lock and for a resolution that fails: only the words differ.
+        if "needs to be updated" in " ".join(done.stderr.split()):
+            raise errors.StaleLockError(lock)
+        self._raise_for(done, argv)
+
+    def find_python(self, argv: Sequence[str], cwd: Path | None = None) -> str | None:
+        """Return the path of the interpreter, or None where uv finds none; paths in the request start from `cwd`."""
+        done = self._run(argv, resolving_env(self.environ), cwd=cwd, check=False)
+        return None if done.status else done.stdout.strip()
+
+    def newest_python(self, python: str) -> str:
+        """Return the newest release of a minor version of CPython that uv knows, the first of others."""
+        done = self._run(newest_python_argv(python), resolving_env(self.environ))
+        found = (release["version"] for release in json.loads(done.stdout) if release["implementation"] == "cpython")
+        return next(found, f"{python}.0")
+
+    def install(
+        self, argv: Sequence[str], *, cwd: Path, epoch: int, show: bool, settings: int, lock: Path | None = None
+    ) -> None:
+        """Run `uv pip install` in `cwd` with the open file of its `settings`; with `show`, show what uv prints.
+
+        Raises LayerLockError where uv cannot read `lock` or its settings.
+        """
+        done = self._run(argv, installing_env(self.environ, epoch), cwd=cwd, show=show, check=False, files=(settings,))
+        if lock is not None and any(words in done.stderr for words in _UNREADABLE):
+            raise errors.LayerLockError(lock, f"uv cannot read it: {done.stderr.strip().splitlines()[-1].strip()}")
+        self._raise_for(replace(done, stderr="") if show else done, argv)
+
+    def _run(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        cwd: Path | None = None,
+        show: bool = False,
+        check: bool = True,
+        files: Sequence[int] = (),
+    ) -> process.Finished:
+        _ = self.version
+        done = process.run([self.path, *argv], env=env, cwd=cwd, show=_show if show else None, files=files)
+        if check:
+            self._raise_for(done, argv)
+        return done
+
+    def _raise_for(self, done: process.Finished, argv: Sequence[str]) -> None:
+        if done.status:
+            raise errors.UvFailedError(shlex.join([self.path, *argv]), done.status, done.stderr.strip())

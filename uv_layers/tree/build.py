@@ -1,0 +1,325 @@
+"""From a layer lock to a layer tree: installed, made whole, compiled, sealed and put in place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import NoneType
+from typing import TYPE_CHECKING, Any
+
+from uv_layers import __version__, errors
+from uv_layers.system import documents, process
+from uv_layers.system.paths import DEFAULT_PREFIX, below
+from uv_layers.tree.environment import _VENV, image_interpreter, in_local_site
+from uv_layers.tree.installed import Clash, Distribution
+from uv_layers.tree.times import DEFAULT, Times, file_time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from uv_layers.lock.layer_lock import LayerLock
+    from uv_layers.project.options import Options
+    from uv_layers.system.interpreter import Target
+    from uv_layers.system.uv import Uv
+    from uv_layers.tree.folder import LayersFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A layer tree that is in place; `seconds` is the time that it took to build.
+
+    `sites` are the paths of its site folders in the tree. `built` names the packages that were built from source, whose
+    content is up to their build; `invalid` counts the sources that did not compile.
+    """
+
+    layer: str
+    path: Path
+    packages: int
+    files: int
+    size: int
+    seconds: float
+    up_to_date: bool
+    built: tuple[str, ...] = ()
+    clashes: tuple[Clash, ...] = ()
+    invalid: int = 0
+    digest: str | None = None
+    prefix: str = DEFAULT_PREFIX
+    sites: tuple[str, ...] = ()
+
+
+# What is in a record, and its form in JSON.
+_RECORD: dict[str, Any] = {
+    **dict.fromkeys(("key", "stamp"), str),
+    **dict.fromkeys(("packages", "files", "size", "invalid"), int),
+    **dict.fromkeys(("interpreter", "built", "clashes", "executable", "sites"), list),
+    "prefix": str,
+    "latest": (int, NoneType),
+    "made": dict,
+}
+
+
+def recorded(folder: LayersFolder, layer: str) -> dict[str, Any] | None:
+    """Return the record of a tree that `install` has made, or None where there is none that it can have written."""
+    record = folder.record(layer)
+    return record if record is not None and _is_whole(record) else None
+
+
+def _is_whole(record: Mapping[str, Any]) -> bool:
+    """Tell whether a record has all that `install` puts into one: others may write to the folder, too."""
+    if not all(isinstance(record.get(name), form) for name, form in _RECORD.items()):
+        return False
+    if not all(0 <= record[name] <= documents.LARGEST_NUMBER for name, form in _RECORD.items() if form is int):
+        return False
+    texts = [*record["built"], *record["executable"], *record["sites"], *record["made"].values()]
+    for clash in record["clashes"]:
+        if not (isinstance(clash, dict) and isinstance(clash.get("owners"), list)):
+            return False
+        texts += [clash.get("path"), *clash["owners"]]
+    return bool(record["interpreter"]) and all(isinstance(text, str) for text in (record["interpreter"][0], *texts))
+
+
+@dataclass(frozen=True)
+class Build:
+    """One run of `install`: where trees go, and how they are made.
+
+    `sources` and `invalidation` say what is compiled and how (`none`, or a `bytecode.Mode`); with `strict`, two
+    packages with different content for one file are an error; with `digest`, each tree gets its digest. `latest` is the
+    value of SOURCE_DATE_EPOCH, in seconds: no file of a tree is newer. `root` is
+    what paths in layer locks start from, and `access` has those settings of the project that say how indexes are
+    reached.
+    """
+
+    options: Options
+    folder: LayersFolder
+    latest: int | None = None
+    sources: str = "default"
+    invalidation: str = "timestamp"
+    strict: bool = False
+    digest: bool = False
+    show: bool = False
+    root: Path = Path()
+    access: Mapping[str, Any] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    def stamp(self, inputs: Sequence[Path]) -> str:
+        """Return a digest of all that decides what would be built, as far as it is known without starting uv."""
+        from uv_layers.tree.seal import file_content  # noqa: PLC0415
+
+        options = self.options
+        told: list[Any] = [
+            options.prefix,
+            options.python,
+            options.platform,
+            options.frozen,
+            repr(options.selection),
+            *self._how(),
+        ]
+        told += [options.packages, *(self.environ.get(name) for name in ("PATH", "VIRTUAL_ENV"))]
+        digest = hashlib.sha256(json.dumps(told).encode())
+        for path in inputs:
+            digest.update(b"\0".join((b"", os.fsencode(path), file_content(path).encode())))
+        return digest.hexdigest()
+
+    def unchanged(self, layer: str, stamp: str) -> Tree | None:
+        """Return the layer's tree when nothing that it was made from has changed."""
+        record = recorded(self.folder, layer)
+        if record is None or record["stamp"] != stamp or record["interpreter"] != _stat(record["interpreter"][0]):
+            return None
+        if self.folder.was_left(layer):
+            return None
+        return self._tree(layer, record)
+
+    def make(self, uv: Uv, lock: LayerLock, at: Target, stamp: str) -> Tree:
+        """Make the layer's tree and put it in place, or leave the one that is there when it is the same."""
+        started = time.monotonic()
+        facts: list[Any] = [lock.text, lock.prefix, at.executable, at.magic, at.build, at.abiflags]
+        facts += [at.markers["platform_machine"], *self._how()]
+        key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        stamp = "" if lock.kind == "project" else stamp
+        current = {"key": key, "stamp": stamp, "interpreter": _stat(str(at.executable))}
+        with self.folder.staging(lock.layer) as staging:
+            record = recorded(self.folder, lock.layer)
+            made = record is None or record["key"] != key or lock.kind == "project"
+            if record is None or made:
+                record = current | self._fill(uv, lock, at, staging)
+                self.folder.put(lock.layer, staging / "tree", record)
+            else:
+                record |= current
+                self.folder.rewrite_record(lock.layer, record)
+        return self._tree(lock.layer, record, time.monotonic() - started if made else None)
+
+    def _how(self) -> list[object]:
+        return [__version__, self.latest, self.sources, self.invalidation]
+
+    def _fill(self, uv: Uv, lock: LayerLock, at: Target, staging: Path) -> dict[str, Any]:
+        """Make the tree in `staging`, and return what its record says of it."""
+        from uv_layers.tree import bytecode, bytecode_cache, installed, seal  # noqa: PLC0415
+
+        tree, scratch = staging / "tree", staging / "scratch"
+        below(tree, lock.prefix).mkdir(parents=True)
+        scratch.mkdir()
+        mode = bytecode.Mode(self.sources, self.invalidation)
+        cache = bytecode_cache.Cache(staging) if self.sources == "none" else bytecode_cache.Cache.of(self.environ)
+        package_times = {name: file_time(lock.times.get(name), self.latest) for name in lock.versions}
+        compiler = bytecode.Compiler(tree, lock.prefix, mode, at, cache, package_times)
+        with ThreadPoolExecutor(1) as pool:
+            # What the cache has is written while uv copies: each waits for the disk more than it computes.
+            restored = pool.submit(compiler.restore, {} if self.sources == "none" else lock.wheels)
+            if lock.kind == "environment":
+                self._make_environment(at, below(tree, lock.prefix), lock.prefix)
+            elif lock.versions:
+                self._install(uv, lock, at, staging / "work", tree)
+        everything = installed.distributions(tree, installed.sites(tree, lock.prefix, at.python))
+        # A wheel may bring metadata of a package that is not in the lock; those files are the wheel's own.
+        found = [distribution for distribution in everything if distribution.name in lock.versions]
+        if foreign := installed.foreign_metadata(found):
+            raise errors.ForeignMetadataError(*foreign)
+        lock_file = below(tree, lock.prefix) / ".lock"
+        if not any(os.path.relpath(lock_file, tree) in distribution.files for distribution in found):
+            lock_file.unlink(missing_ok=True)  # uv's lock on the folder, and not a file of a wheel
+        shared, clashes = installed.shared(found), installed.clashes(found)
+        self._check(clashes)
+        self._settle(uv, lock, at, staging, found, clashes)
+        image = image_interpreter(lock.prefix, at)
+        if image != at.executable:
+            installed.rename_interpreter(tree, found, str(at.executable), image)
+        compiled = bytecode.Compiled()
+        if self.sources != "none":
+            compiled = compiler.finish(found, lock.wheels, shared, restored.result(), scratch)
+        # A RECORD has the hash of every file but itself.
+        records = {f"{distribution.info}/RECORD" for distribution in found}
+        if lock.kind == "environment":
+            records = {entry.path for entry in seal.walk(tree) if entry.has_content}
+        made = {path: seal.identity(tree / path) for path in records}
+        sealed = seal.seal(tree, lock.prefix, Times.of(found, lock.times, self.latest))
+        if lock.kind != "environment":
+            installed.check_complete(found, compiled.digests, sealed.paths)
+        return {
+            "packages": len(lock.versions),
+            "prefix": lock.prefix,
+            "sites": sorted({distribution.site for distribution in found}),
+            "files": len(sealed.paths),
+            "size": sealed.size,
+            "built": sorted(lock.versions.keys() - lock.wheels.keys()),
+            "clashes": [asdict(clash) for clash in clashes],
+            "invalid": compiled.invalid,
+            "latest": self.latest,
+            "executable": sealed.executable,
+            "made": made | dict(compiled.digests),
+        }
+
+    def _install(self, uv: Uv, lock: LayerLock, at: Target, work: Path, tree: Path, only: str | None = None) -> None:
+        import tomli_w  # noqa: PLC0415
+
+        from uv_layers.lock.layer_lock import file_name, placed  # noqa: PLC0415
+        from uv_layers.system.uv import install_argv, unnamed_file  # noqa: PLC0415
+        from uv_layers.tree import scheme  # noqa: PLC0415
+
+        for place in (self.root, self.folder.path):
+            if os.fsencode(place) != str(place).encode(errors="replace"):
+                raise errors.UsageError(f"{place} is no name in UTF-8, which uv needs; choose another folder")
+        work.mkdir()
+        file = work / file_name(lock.layer)
+        if not lock.folders:
+            file.write_text(placed(lock, self.root, only), encoding="utf-8")
+        # uv is given its settings, and so looks for none around the trees.
+        with unnamed_file(tomli_w.dumps({**lock.settings, **self.access})) as (settings, name):
+            argv = install_argv(
+                lock.folders or (file,),
+                below(tree, lock.prefix),
+                str(at.executable),
+                settings=name,
+                environ=self.environ,
+                platform=at.platform,
+                verbose=self.options.verbose,
+            )
+            # Build backends write no later time than this into the files that they generate.
+            epoch = DEFAULT if self.latest is None else self.latest
+            with in_local_site(tree, lock.prefix, at):
+                uv.install(argv, cwd=work, epoch=epoch, show=self.show, settings=settings, lock=lock.path)
+        scheme.arrange(tree, lock.prefix, at)
+
+    def _make_environment(self, at: Target, folder: Path, prefix: str) -> None:
+        """Make a virtual environment at `folder` that works at `prefix`."""
+        argv = [str(at.executable), "-I", "-c", _VENV, str(folder), prefix]
+        done = process.run(argv, env=self.environ)
+        if done.status:
+            said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise errors.TargetError(f"{at.executable} makes no virtual environment: {said}")
+        # What the interpreter writes there tells of the folder that it was made in.
+        home = os.path.dirname(str(at.executable))  # noqa: PTH120 - as it was said, unresolved
+        version = f"version_info = {at.markers['python_full_version']}"
+        text = f"home = {home}\ninclude-system-site-packages = false\n{version}\n"
+        (folder / "pyvenv.cfg").write_text(text, encoding="utf-8")
+        (folder / ".gitignore").unlink(missing_ok=True)
+
+    def _settle(
+        self, uv: Uv, lock: LayerLock, at: Target, staging: Path, found: list[Distribution], clashes: list[Clash]
+    ) -> None:
+        """Give each clashing file the content of its last owner, where uv, which takes any, has left another.
+
+        Whose mode a file has that several packages have is not told by their RECORDs: it gets that of its kind.
+        """
+        from uv_layers.tree import installed, seal  # noqa: PLC0415
+
+        tree = staging / "tree"
+        files = {distribution.name: distribution.files for distribution in found}
+        for owner in sorted({clash.owners[-1] for clash in clashes}):
+            paths = [c.path for c in clashes if c.owners[-1] == owner]
+            if all(files[owner][path] and installed.matches(tree / path, files[owner][path]) for path in paths):
+                continue
+            alone = staging / "alone"
+            alone.mkdir()
+            self._install(uv, lock, at, alone / "work", alone / "tree", owner)
+            for path in paths:
+                shutil.copyfile(alone / "tree" / path, tree / path)
+            shutil.rmtree(alone)
+        for path in installed.shared(found):
+            with suppress(FileNotFoundError):  # a RECORD may name what the wheel has not
+                (tree / path).chmod(seal.EXECUTABLE if installed.is_script(path) else seal.FILE)
+
+    def _check(self, clashes: Sequence[Clash]) -> None:
+        if clashes and self.strict:
+            raise errors.ClashError(clashes[0].path, clashes[0].owners)
+
+    def _tree(self, layer: str, record: Mapping[str, Any], seconds: float | None = None) -> Tree:
+        """Return the tree that a record tells of; one that took no time is up to date."""
+        from uv_layers.tree.seal import digest, hashed  # noqa: PLC0415
+
+        path, told = self.folder.tree(layer), None
+        if self.digest:
+            with self.folder.reading([layer]):
+                told = digest(hashed(path))
+        clashes = [Clash(clash["path"], tuple(clash["owners"])) for clash in record["clashes"]]
+        self._check(clashes)
+        return Tree(
+            layer,
+            path,
+            prefix=record["prefix"],
+            sites=tuple(record["sites"]),
+            packages=record["packages"],
+            files=record["files"],
+            size=record["size"],
+            seconds=seconds or 0.0,
+            up_to_date=seconds is None,
+            built=tuple(record["built"]),
+            clashes=tuple(clashes),
+            invalid=record["invalid"],
+            digest=told,
+        )
+
+
+def _stat(path: str) -> list[Any]:
+    """Return what tells one interpreter from another at the same path, cheaply."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):  # a record may name what no path can be
+        return [path]
+    return [path, status.st_mtime_ns, status.st_size]

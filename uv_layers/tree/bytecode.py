@@ -1,0 +1,295 @@
+"""Bytecode for the paths that the image will have, compiled once for each wheel.
+
+A cache entry has the bytecode of one wheel. Its key is a digest of everything that the bytecode depends on: the
+wheel's content, the exact build of the interpreter, the optimisation level, the folder in the image, the invalidation
+mode, the time of the sources where the mode compares it, and which sources are left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import posixpath
+import struct
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore, Lock
+from typing import TYPE_CHECKING
+
+from uv_layers import errors
+from uv_layers.system import process
+from uv_layers.tree.bytecode_cache import FORMAT, Cache
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from uv_layers.system.interpreter import Target
+    from uv_layers.tree.installed import Distribution
+
+
+_OPTIMISATION = 0
+
+
+#: The flags in the header of a .pyc file, by the way in which Python validates it (PEP 552).
+FLAGS = {"timestamp": 0b00, "unchecked-hash": 0b01, "checked-hash": 0b11}
+
+
+_TEST_FOLDERS = {"test", "tests"}
+
+
+# Runs in the target interpreter. It reads JSON lines, [source, path in the image, mtime], and answers each with a
+# length and the bytecode, or with -1 if the source is not valid Python. No site, no environment and a fixed hash seed
+# give the same bytes in every run.
+_WORKER = """
+import gc, json, marshal, struct, sys, warnings
+from importlib.util import MAGIC_NUMBER, source_hash
+gc.disable()
+warnings.simplefilter("ignore")
+# A string of one character is one object for all, and on Python 3.10 marshal writes whether anybody has interned it.
+for code in range(256):
+    sys.intern(chr(code))
+flags, level = int(sys.argv[1]), int(sys.argv[2])
+out = sys.stdout.buffer
+for line in sys.stdin.buffer:
+    path, name, mtime = json.loads(line)
+    try:
+        # A RECORD may name a source that is not there.
+        with open(path, "rb") as file:
+            source = file.read()
+        code = marshal.dumps(compile(source, name, "exec", dont_inherit=True, optimize=level))
+    except Exception:
+        out.write(struct.pack("<q", -1))
+    else:
+        tag = source_hash(source) if flags else struct.pack("<II", mtime & 0xFFFFFFFF, len(source) & 0xFFFFFFFF)
+        data = MAGIC_NUMBER + struct.pack("<I", flags) + tag + code
+        out.write(struct.pack("<q", len(data)))
+        out.write(data)
+    out.flush()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """How bytecode is made: `sources` is `all` or `default` (test folders are left out)."""
+
+    sources: str = "default"
+    invalidation: str = "timestamp"
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What became of some sources, sorted: the digest of each .pyc by its path in the tree, and the number of
+    sources that are no valid Python.
+    """
+
+    sources: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
+    invalid: int = 0
+
+
+@dataclass(slots=True)
+class _Unit:
+    """The sources of one wheel, as paths in the tree, their time, and their bytecode as the compiler returns it."""
+
+    key: str
+    time: int
+    codes: dict[str, bytes | None]
+    missing: int
+
+
+def sources(distribution: Distribution, mode: Mode, lost: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """Return the sources of a distribution that are compiled, as sorted paths in the tree.
+
+    They are those in its site folder, less those in a package's test folders, which no image imports, and less
+    the `lost`, whose path another distribution has.
+    """
+    site = f"{distribution.site}/"
+    found = []
+    for path in distribution.files:
+        if not path.endswith(".py") or not path.startswith(site) or path in lost:
+            continue
+        below_package = path[len(site) :].split("/")[1:-1]
+        if mode.sources == "default" and not _TEST_FOLDERS.isdisjoint(below_package):
+            continue
+        found.append(path)
+    return tuple(sorted(found))
+
+
+def bytecode_path(source: str, cache_tag: str) -> str:
+    """Return where the bytecode of a source goes (PEP 3147)."""
+    folder, name = posixpath.split(source)
+    return f"{folder}/__pycache__/{name.removesuffix('.py')}.{cache_tag}.pyc"
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """Compiles the sources of one tree for their paths in the image, below `prefix`.
+
+    `times` has the time of each package's files, in seconds since 1970.
+    """
+
+    tree: Path
+    prefix: str
+    mode: Mode
+    at: Target
+    cache: Cache
+    times: Mapping[str, int]
+
+    def restore(self, contents: Mapping[str, str]) -> dict[str, Compiled]:
+        """Write the bytecode of the wheels that the cache knows, which needs nothing of their sources to be there.
+
+        `contents` has the hash of each wheel by the distribution's name.
+        """
+        with ThreadPoolExecutor(process.cores()) as pool:
+            keys = {name: self._key(name, content) for name, content in contents.items()}
+            parts = zip(keys, pool.map(self._restore, keys.values()), strict=True)
+            return {name: part for name, part in parts if part is not None}
+
+    def finish(
+        self,
+        found: Sequence[Distribution],
+        contents: Mapping[str, str],
+        shared: Mapping[str, Sequence[Distribution]],
+        restored: Mapping[str, Compiled],
+        scratch: Path,
+    ) -> Compiled:
+        """Give every source of the distributions its bytecode, and keep in the cache what is new.
+
+        `shared` has the files that several distributions list, of which the last owns the file. `restored` is what
+        `restore` has returned. A distribution without a hash of its wheel in `contents` is
+        identified by its sources. `scratch` is an empty folder. Raises CompileError.
+        """
+        # uv may have written over what was restored: bytecode that a wheel brings, or a source that several have.
+        sharing = {distribution.name for having in shared.values() for distribution in having}
+        brought = {path for distribution in found for path in distribution.files if path.endswith(".pyc")}
+        done, open_ = [], []
+        for distribution in found:
+            lost = [path for path, having in shared.items() if distribution in having[:-1]]
+            paths = sources(distribution, self.mode, frozenset(lost))
+            part = restored.get(distribution.name)
+            if part and part.sources == paths and distribution.name not in sharing and brought.isdisjoint(part.digests):
+                done.append(part)
+                continue
+            self._take_back(part)
+            content = contents.get(distribution.name) or _content(self.tree, paths)
+            open_.append((distribution.name, paths, self._key(distribution.name, content, lost)))
+        units = []
+        for name, paths, key in open_:
+            part = self._restore(key) if paths else Compiled()
+            if part and part.sources == paths:
+                done.append(part)
+            else:
+                self._take_back(part)
+                units.append(_Unit(key, self._time(name), dict.fromkeys(paths), len(paths)))
+        if units:
+            done.append(self._compile(units, scratch))
+        digests = {path: digest for part in done for path, digest in part.digests.items()}
+        return Compiled((), digests, sum(part.invalid for part in done))
+
+    def _take_back(self, part: Compiled | None) -> None:
+        """Remove bytecode that was restored in vain, and the folders that were made for it."""
+        for place in (self.tree / path for path in part.digests) if part else ():
+            place.unlink(missing_ok=True)
+            with suppress(OSError):
+                os.removedirs(place.parent)
+
+    def _time(self, package: str) -> int:
+        return self.times[package] if self.mode.invalidation == "timestamp" else 0
+
+    def _key(self, package: str, content: str, lost: Sequence[str] = ()) -> str:
+        at, mode = self.at, self.mode
+        facts = [content, at.magic, at.cache_tag, at.build, at.abiflags, _OPTIMISATION, self.prefix, mode.sources]
+        facts += [mode.invalidation, self._time(package), at.local_site]
+        return hashlib.sha256(json.dumps([FORMAT, *facts, *sorted(lost)]).encode()).hexdigest()
+
+    def _restore(self, key: str) -> Compiled | None:
+        """Write the bytecode that the cache has of a wheel, or return None where it has none."""
+        codes = self.cache.get(key)
+        # Others may write to a shared cache: nothing from it goes anywhere but below the prefix.
+        below = f"{self.prefix.rstrip('/')}/"
+        if codes is None or any(".." in path.split("/") or not f"/{path}".startswith(below) for path in codes):
+            return None
+        digests = dict(self._write(source, code) for source, code in codes.items() if code is not None)
+        return Compiled(tuple(codes), digests, len(codes) - len(digests))
+
+    def _write(self, source: str, code: bytes) -> tuple[str, str]:
+        """Write the bytecode of a source, and return its path in the tree and its digest."""
+        path = bytecode_path(source, self.at.cache_tag)
+        place = f"{self.tree}/{path}"
+        try:
+            file = open(place, "wb")  # noqa: PTH123, SIM115 - hot
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(place), exist_ok=True)  # noqa: PTH103, PTH120
+            file = open(place, "wb")  # noqa: PTH123, SIM115
+        with file:
+            file.write(code)
+        return path, hashlib.sha256(code).hexdigest()
+
+    def _compile(self, units: Sequence[_Unit], scratch: Path) -> Compiled:
+        """Compile the sources of the units, a wheel after the other; keep the bytecode of each wheel that is done."""
+        digests: dict[str, str] = {}
+        guard = Lock()
+        jobs = iter([(unit, source) for unit in units for source in unit.codes])
+        count = sum(unit.missing for unit in units)
+
+        def work() -> None:
+            with _slots, process.worker(self._worker_argv(), env=_worker_env(), cwd=scratch) as worker:
+                while True:
+                    with guard:
+                        job = next(jobs, None)
+                    if job is None:
+                        return
+                    unit, source = job
+                    code = self._ask(worker, source, unit.time)
+                    written = None if code is None else self._write(source, code)
+                    with guard:
+                        digests.update([written] if written else [])
+                        unit.codes[source] = code
+                        unit.missing -= 1
+                        whole = not unit.missing
+                    if whole:
+                        self.cache.put(unit.key, unit.codes)
+                        unit.codes = {}
+
+        # A worker that starts for a handful of sources costs more than it saves.
+        workers = min(process.cores(), -(-count // 16))
+        with ThreadPoolExecutor(workers) as pool:
+            for done in [pool.submit(work) for _ in range(workers)]:
+                done.result()
+        return Compiled((), digests, count - len(digests))
+
+    def _worker_argv(self) -> list[str]:
+        # Not -I, under which the hash seed is not heeded, and with it the order of a frozenset on Python 3.10.
+        flags = FLAGS[self.mode.invalidation]
+        return [str(self.at.executable), "-s", "-S", "-c", _WORKER, str(flags), str(_OPTIMISATION)]
+
+    def _ask(self, worker: process.Worker, source: str, mtime: int) -> bytes | None:
+        try:
+            worker.stdin.write(json.dumps([f"{self.tree}/{source}", f"/{source}", mtime]).encode() + b"\n")
+            worker.stdin.flush()
+            (length,) = struct.unpack("<q", worker.stdout.read(8))
+            code: bytes = worker.stdout.read(max(length, 0))
+        except (BrokenPipeError, struct.error):
+            raise errors.CompileError(str(self.at.executable), source) from None
+        if len(code) < length:
+            raise errors.CompileError(str(self.at.executable), source)
+        return None if length < 0 else code
+
+
+def _content(tree: Path, sources: Sequence[str]) -> str:
+    """Return a digest of some sources. Their hashes in RECORD would not do: nothing has verified those."""
+    facts = [(path, hashlib.sha256((tree / path).read_bytes()).hexdigest()) for path in sources]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+# Layers that are made at once share the processors.
+_slots = BoundedSemaphore(process.cores())
+
+
+def _worker_env() -> dict[str, str]:
+    """Return the environment, without what changes how Python compiles."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return kept | {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -1,0 +1,63 @@
+"""A virtual environment as a layer, and where the target's Python looks for packages."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from uv_layers import errors
+from uv_layers.system.paths import below, is_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from uv_layers.system.interpreter import Target
+
+
+# Run by the target: makes the environment in the folder that is its first argument, with scripts for the second.
+_VENV = """
+import os, sys, types, venv
+
+class Builder(venv.EnvBuilder):
+    def replace_variables(self, text, context):
+        names = dict(vars(context), env_dir=sys.argv[2])
+        names["env_exe"] = os.path.join(sys.argv[2], os.path.relpath(context.env_exe, context.env_dir))
+        return super().replace_variables(text, types.SimpleNamespace(**names))
+
+Builder(symlinks=True, with_pip=False).create(sys.argv[1])
+"""
+
+
+@contextmanager
+def in_local_site(tree: Path, prefix: str, at: Target) -> Iterator[None]:
+    """Have uv put packages where Debian's own Python looks for them, which is not where uv puts them.
+
+    Raises TargetError where that is elsewhere below the prefix.
+    """
+    place = "/usr/local" if prefix == "/" else prefix
+    if is_environment(prefix) or not at.local_site.startswith(f"{place}/"):
+        yield
+        return
+    folder, _, name = at.local_site.removeprefix(f"{place}/").rpartition("/")
+    if folder != f"lib/python{at.python}":
+        raise errors.TargetError(f"{at.executable} has no place for packages in {prefix}; use the prefix /usr/local")
+    parent = below(tree, prefix) / folder
+    (parent / name).mkdir(parents=True, exist_ok=True)
+    link = parent / "site-packages"
+    link.symlink_to(name)
+    try:
+        yield
+    finally:
+        link.unlink()
+
+
+def image_interpreter(prefix: str, at: Target) -> str:
+    """Return what scripts name in the image: the interpreter that runs them there.
+
+    It is that of the virtual environment where the prefix is one; elsewhere the builder's own, as the builder and the
+    image have the same base. Of a platform that is not this one it is not known, and looked for when they run.
+    """
+    if is_environment(prefix):
+        return f"{prefix}/bin/python"
+    return f"/usr/bin/env python{at.python}" if at.platform else str(at.executable)

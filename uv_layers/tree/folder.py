@@ -1,0 +1,158 @@
+"""The layers folder: staging, records, locks, and deleting only what uv-layers wrote."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from uv_layers import errors
+from uv_layers.system import process
+from uv_layers.system.files import naming, no_link, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+
+STATE = ".uv-layers"
+
+
+# Every record that uv-layers ever wrote has one.
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise errors.NotOursError(path)
+
+
+class LayersFolder:
+    """A folder of layer trees; `.uv-layers` in it holds their records, locks and staging folders.
+
+    A tree is ours when there is a record of its name, with a key. The record has only the key while its tree is being
+    replaced. No link in the folder is followed: a checkout may bring one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._state = path / STATE
+
+    def tree(self, layer: str) -> Path:
+        return self.path / layer
+
+    def record(self, layer: str) -> dict[str, Any] | None:
+        """Return what `put` recorded of a tree that is in place, or None."""
+        if self._state.is_symlink() or not self._is_folder(layer):
+            return None
+        try:
+            with open(self._record(layer), encoding="utf-8", opener=no_link) as file:
+                record = json.load(file)
+        except (OSError, ValueError, RecursionError):
+            return None
+        return record if isinstance(record, dict) and _KEY.fullmatch(str(record.get("key"))) else None
+
+    def rewrite_record(self, layer: str, record: Mapping[str, Any]) -> None:
+        """Replace the record of a tree that stays as it is."""
+        write_atomically(self._record(layer), json.dumps(record, indent=1) + "\n")
+
+    def was_left(self, layer: str) -> bool:
+        """Tell whether there is a staging folder: that of a process that is at it, or was killed."""
+        return os.path.lexists(self._stagings(layer))
+
+    @contextmanager
+    def staging(self, layer: str) -> Iterator[Path]:
+        """Hold the layer's lock and yield an empty folder for it, beside the trees and gone afterwards.
+
+        Raises NotOursError when something that uv-layers did not make is in the place of the tree or of what goes with
+        it, UsageError for a layers folder that is a link to nothing, and Stopped.
+        """
+        self._make()
+        _refuse_link(self._lock(layer))
+        with open(self._lock(layer), "w", opener=no_link) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with process.finishing():
+                self._refuse_foreign(layer)
+                record = self._record(layer)
+                for path in (record, record.with_name(f".{record.name}.new"), self._stagings(layer)):
+                    _refuse_link(path)
+                # Whoever left one behind was killed: a live process holds the lock. The uv that it had started may
+                # still be at work there, so each has a folder of a name of its own, and one that cannot be removed
+                # now is removed by another run.
+                stagings = self._stagings(layer)
+                shutil.rmtree(stagings, ignore_errors=True)
+                staging = stagings / os.urandom(8).hex()
+                staging.mkdir(0o700, parents=True)
+                try:
+                    with naming(staging):
+                        yield staging
+                finally:
+                    shutil.rmtree(stagings, ignore_errors=True)
+
+    @contextmanager
+    def reading(self, layers: Iterable[str]) -> Iterator[None]:
+        """Keep the trees of the layers as they are, where they have locks, for as long as the `with` block takes."""
+        with ExitStack() as locks:
+            for layer in layers:
+                with suppress(OSError):
+                    lock = locks.enter_context(open(self._lock(layer), "rb", opener=no_link))
+                    fcntl.flock(lock, fcntl.LOCK_SH)
+            yield
+
+    def _make(self) -> None:
+        if self.path.is_symlink() and not self.path.exists():
+            place = self.path.readlink()
+            raise errors.UsageError(
+                f"{self.path} is a link to {place}, which is not there; make it, or choose another --layers-dir"
+            )
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            self.path.mkdir()
+            # Only into a folder of our own making: in somebody else's it would hide their files from git.
+            ignored = self.path / ".gitignore"
+            try:
+                ignored.write_text("*\n", encoding="utf-8")
+            except BaseException:
+                ignored.unlink(missing_ok=True)
+                self.path.rmdir()
+                raise
+        _refuse_link(self._state)
+        self._state.mkdir(exist_ok=True)
+
+    def _lock(self, layer: str) -> Path:
+        return self._state / f"{layer}.lock"
+
+    def _record(self, layer: str) -> Path:
+        return self._state / f"{layer}.json"
+
+    def _stagings(self, layer: str) -> Path:
+        return self._state / f"{layer}.staging"
+
+    def put(self, layer: str, made: Path, record: Mapping[str, Any]) -> None:
+        """Move the tree `made` to where the layer's old tree is.
+
+        At every moment there is the old tree, the new one or none, and a record that is true. Raises
+        IncompleteTreeError if files are missing afterwards: then another program removes the folder at this moment.
+        """
+        self.rewrite_record(layer, {"key": record["key"]})
+        tree = self.tree(layer)
+        if self._is_folder(layer):
+            tree.rename(made.with_name("replaced"))
+        made.rename(tree)
+        if sum(len(names) for _, _, names in os.walk(tree)) < record["files"]:
+            shutil.rmtree(tree, ignore_errors=True)
+            raise errors.IncompleteTreeError(str(tree), expected=True)
+        self.rewrite_record(layer, record)
+
+    def _refuse_foreign(self, layer: str) -> None:
+        tree = self.tree(layer)
+        if os.path.lexists(tree) and self.record(layer) is None:
+            raise errors.NotOursError(tree)
+
+    def _is_folder(self, layer: str) -> bool:
+        tree = self.tree(layer)
+        return tree.is_dir() and not tree.is_symlink()

@@ -1,0 +1,166 @@
+"""Holding a tree against its layer lock."""
+
+from __future__ import annotations
+
+import posixpath
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from uv_layers.tree import installed, seal
+from uv_layers.tree.times import Times
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from uv_layers.lock.layer_lock import LayerLock
+    from uv_layers.tree.installed import Distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with one path of a tree: `kind` is a stable word, `detail` says it."""
+
+    layer: str
+    kind: str
+    path: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What `install` recorded of a tree.
+
+    `digests` has the identity of each file that no RECORD has a hash of: bytecode, the RECORDs themselves, and all of a
+    virtual environment.
+    `executable` has the paths of the files that run.
+    """
+
+    digests: Mapping[str, str]
+    executable: frozenset[str]
+
+
+def problems(
+    tree: Path,
+    lock: LayerLock,
+    made: Made | None,
+    latest: int | None,
+    python: str,
+    there: Iterable[tuple[seal.Entry, str]],
+) -> list[Problem]:
+    """Return the problems of a tree, sorted by path; `there` has its entries, each with its SHA-256.
+
+    `latest` is the SOURCE_DATE_EPOCH that the tree was built with, `python` the minor version that it is for. Without a
+    record of what was `made`, in a tree from elsewhere, bytecode and the files of a virtual environment may have any
+    content, and any file may be executable. The kinds are `missing`, `added`, `altered`, `mode`, `mtime`, `no-package`,
+    `other-version`, `added-package` and `other-prefix`.
+    """
+    everything = installed.distributions(tree, installed.sites(tree, lock.prefix, python))
+    found = [distribution for distribution in everything if distribution.name in lock.versions]
+    listed = {path for distribution in found for path in distribution.files}
+    # A wheel may bring metadata of another package; then its own RECORD lists those files.
+    added = [d for d in everything if d.name not in lock.versions and f"{d.info}/RECORD" not in listed]
+    on_disk = {entry.path: _Present(entry, _identity(tree, entry, sha256)) for entry, sha256 in there}
+    digests = _bytecode([*added, *found], on_disk) if made is None else made.digests
+    if made is None and lock.kind == "environment":
+        # The least that makes a folder a virtual environment, and all that is there.
+        digests = {f"{lock.prefix.lstrip('/')}/{name}": "" for name in ("bin/python", "pyvenv.cfg")}
+        digests |= {path: present.identity for path, present in on_disk.items() if present.identity}
+    wrong = [*_packages(found, added, lock, on_disk), *_files(tree, lock.prefix, [*added, *found], digests, on_disk)]
+    times = Times.of(found, lock.times, latest)
+    executable = None if made is None else made.executable
+    wrong += [problem for present in on_disk.values() for problem in _metadata(present.entry, times, executable)]
+    return sorted((Problem(lock.layer, *fields) for fields in wrong), key=lambda p: (p.path, p.kind))
+
+
+class _Present(NamedTuple):
+    entry: seal.Entry
+    identity: str
+
+
+def _identity(tree: Path, entry: seal.Entry, sha256: str) -> str:
+    return seal.identity(tree / entry.path) if entry.is_link else sha256
+
+
+def _packages(
+    found: list[Distribution], added: list[Distribution], lock: LayerLock, on_disk: Mapping[str, _Present]
+) -> Iterator[tuple[str, str, str]]:
+    if on_disk and lock.prefix.strip("/") not in {"", *on_disk}:
+        yield "other-prefix", "", f"nothing is below {lock.prefix}, the prefix of the lock"
+    there = {distribution.name: distribution for distribution in found}
+    for name, version in lock.versions.items():
+        if name not in there:
+            yield "no-package", "", f"{name} {version} is not there"
+        # A source that is built says its version when it is built; its lock need not.
+        elif version is not None and there[name].version != version:
+            yield "other-version", there[name].info, f"{name} is {there[name].version}, the lock has {version}"
+    for distribution in added:
+        yield "added-package", distribution.info, f"the lock has no {distribution.name}"
+
+
+def _bytecode(found: list[Distribution], on_disk: Mapping[str, _Present]) -> dict[str, str]:
+    """Return the digests of the bytecode that is there of the sources in the RECORDs (PEP 3147)."""
+    known = {
+        (posixpath.dirname(path), posixpath.basename(path).removesuffix(".py"))
+        for distribution in found
+        for path in distribution.files
+        if path.endswith(".py")
+    }
+    there = {}
+    for path, present in on_disk.items():
+        folder, name = posixpath.split(path)
+        source = folder.removesuffix("/__pycache__"), name.split(".")[0]
+        if present.entry.is_file and name.endswith(".pyc") and source in known:
+            there[path] = present.identity
+    return there
+
+
+def _files(
+    tree: Path,
+    prefix: str,
+    found: list[Distribution],
+    digests: Mapping[str, str],
+    on_disk: Mapping[str, _Present],
+) -> Iterator[tuple[str, str, str]]:
+    # Bytecode that a wheel brings gives way to that which `install` makes; of a file that several have, the last by
+    # name has it, which is the order that they are found in.
+    expected = {
+        path: recorded for distribution in found for path, recorded in distribution.files.items() if path not in digests
+    }
+    wanted = {*expected, *digests}
+    for path in wanted & on_disk.keys():
+        (entry, identity), is_link = on_disk[path], digests.get(path, "").startswith("-> ")
+        if not (entry.is_link if is_link else entry.is_file):
+            yield "altered", path, f"it is no {'link' if is_link else 'file'}"
+        elif path in digests:
+            if identity != digests[path]:
+                yield "altered", path, "it is not what was made"
+        elif not installed.matches(tree / path, expected[path], identity):
+            yield "altered", path, "its hash is not that of RECORD"
+    for path in wanted - on_disk.keys():
+        yield "missing", path, "RECORD has it" if path in expected else "bytecode" if path.endswith(".pyc") else "made"
+    folders = {""}
+    # A tree without a package has the prefix alone.
+    for folder in (prefix.lstrip("/"), *map(posixpath.dirname, wanted)):
+        while folder not in folders:
+            folders.add(folder)
+            folder = posixpath.dirname(folder)  # noqa: PLW2901 - up to the top
+    for path in on_disk.keys() - wanted - folders:
+        yield "added", path, "no RECORD has it"
+
+
+def _metadata(entry: seal.Entry, times: Times, executable: frozenset[str] | None) -> Iterator[tuple[str, str, str]]:
+    path, mode, mtime = entry
+    if stat.S_ISDIR(mode):
+        sealed = seal.FOLDER
+    elif executable is None:
+        sealed = seal.file_mode(mode)
+    else:
+        sealed = seal.EXECUTABLE if path in executable else seal.FILE
+    if not entry.is_link and stat.S_IMODE(mode) != sealed:
+        yield "mode", path, f"{stat.S_IMODE(mode):o} instead of {sealed:o}"
+    expected = times.of_file(path) if entry.has_content else times.default
+    if mtime != expected:
+        yield "mtime", path, f"{mtime} instead of {expected}"
