@@ -74,6 +74,32 @@ def test_the_image_has_the_package_and_not_its_sources(backend, prefix, layers, 
     assert naming_the_builder(image, "app", prefix=prefix) == ""
 
 
+def test_a_packaged_project_is_in_the_image_without_configuration(project, web):
+    web.wheel("hello")
+    # Another Python than the image has: what the project asks for is for its developers.
+    context = project(pyproject(), {"src/app/__init__.py": MAIN, ".python-version": "3.99\n"})
+    context.write(context.dockerfile("--cmd", "app"))
+    image = context.build()
+    assert image.run() == "app says 1.0"
+    assert len(image.packages) == 2
+    before = image.layers
+    context.edit("app says", "the app says", "src/app/__init__.py")
+    image = context.build()
+    assert image.run() == "the app says 1.0"
+    assert [old == new for old, new in zip(before, image.layers, strict=True)] == [True, True, False]
+
+
+def test_the_folder_of_a_plain_project_is_copied(project, web):
+    web.wheel("hello")
+    text = "[project]\nname = 'app'\nversion = '1.0'\nrequires-python = '>=3.10'\ndependencies = ['hello']\n"
+    files = {"scripts/deep/run.py": MAIN + "\n\nmain()\n", "data/x.txt": "x"}
+    context = project(text, files)
+    context.write(context.dockerfile("--cmd", "python scripts/deep/run.py"))
+    image = context.build()
+    assert image.run() == "app says 1.0"
+    assert image.run("cat", "/app/data/x.txt") == "x"
+
+
 def test_an_edit_of_the_sources_runs_the_stage_of_the_project_alone(packaged):
     context = packaged()
     before = context.build()

@@ -334,7 +334,7 @@ def test_no_change_ends_with_0(app, run):
 def test_a_layer_that_neither_side_has(app, run):
     found = run("diff", "HEAD", "--exit-code", "--layer", "nope", cwd=app)
     assert (found.status, found.stdout) == (2, "")
-    assert found.stderr == "error[unknown-layer]: no layer or dependency group 'nope'; layers: heavy, project\n"
+    assert found.stderr == "error[unknown-layer]: no layer or dependency group 'nope'; layers: heavy, dependencies\n"
 
 
 def test_a_table_and_markdown(app, run):

@@ -160,7 +160,7 @@ def test_every_key_of_a_document_is_explained(stage, project, run, words):
     explained = set(re.findall(r"`([A-Za-z_]+)`", section))
     if command in {"plan", "export", "diff", "suggest"}:
         dependencies = '["web", "source", "tool"]'
-        app = discovery(
+        app = project(
             f'[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = {dependencies}\n'
         )
         if command == "diff":

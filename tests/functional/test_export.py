@@ -27,7 +27,7 @@ APP = """
     [tool.uv]
     default-groups = ["dev", "heavy", "light"]
 """
-LOCKS = ["pylock.heavy.toml", "pylock.light.toml", "pylock.dependencies.toml"]
+LOCKS = ["pylock.dependencies.toml", "pylock.heavy.toml", "pylock.light.toml"]
 
 
 def texts(folder):
@@ -219,7 +219,7 @@ BUMPS = {
     "a package that moves to a lower layer": (
         '"both"',
         '"both", "web"',
-        ["pylock.light.toml", "pylock.dependencies.toml"],
+        ["pylock.dependencies.toml", "pylock.light.toml"],
     ),
     "a package that is added": ('"both"', '"both", "extra-one"', ["pylock.light.toml"]),
 }

@@ -276,3 +276,75 @@ def test_a_layer_that_is_large_is_pointed_out(app, run):
     assert "split it (web 51%, shared 49%), as `uv-layers suggest` does" in hint
     assert run("plan", cwd=app(name="other")).stderr == ""
     assert "hint: layer 'packages'" in run("export", "--warn-size", "1kB", cwd=app(name="third")).stderr
+
+
+# Without configuration: what `uv sync` installs of local folders is a layer on top.
+
+
+def _planned(run, folder, *words):
+    return run("plan", "--json", *words, cwd=folder).layers
+
+
+def test_a_packaged_project_is_installed_on_top_of_its_dependencies(app, run):
+    folder = app("", scripts={"say": "app.main:main"})
+    assert _planned(run, folder) == {"dependencies": ["shared", "web"], "project": ["app"]}
+    assert run("install", "--all", cwd=folder).status == 0
+    assert _distributions(folder, "project") == ["app-1.0.dist-info"]
+    assert (_tree(folder, "project") / "usr/local/bin/say").is_file()
+    assert run("verify", cwd=folder).status == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [("", ("--no-install-project",)), ("[tool.uv]\npackage = false\n", ())],
+    ids=["option", "setting"],
+)
+def test_a_project_that_uv_does_not_install_has_no_layer(app, run, more, words):
+    folder = app(more)
+    assert _planned(run, folder, *words) == {"dependencies": ["shared", "web"]}
+    text = run("dockerfile", *words, cwd=folder).stdout
+    assert "uv-layers install project" not in text
+    assert ("uv-layers export --no-install-project\n" in text) == bool(words)
+
+
+def test_what_a_plain_project_needs_of_its_workspace_has_a_layer(project, packaged, run, tmp_path):
+    packaged(tmp_path / "shop/libs/lib", "lib", requires=["speed"])
+    packaged(tmp_path / "shop/libs/unused", "unused", requires=["helper"])
+    source = '[tool.uv.sources]\nlib = { workspace = true }\n[tool.uv.workspace]\nmembers = ["libs/*"]\n'
+    text = '[project]\nname = "shop"\nversion = "1.0"\nrequires-python = ">=3.10"\ndependencies = ["lib"]\n'
+    folder = project(text + source, name="shop")
+    assert _planned(run, folder) == {"dependencies": ["speed"], "project": ["lib"]}
+    text = run("dockerfile", cwd=folder).stdout
+    # The project itself is not a package, so its folder is copied.
+    assert text.endswith("# <<< uv-layers copies\nCOPY --link . ./\n")
+
+
+@pytest.mark.parametrize("words", [(), ("--group", "tools"), ("--extra", "more")])
+def test_a_local_package_of_a_group_or_an_extra_has_a_layer_when_that_is_chosen(
+    project, packaged, run, tmp_path, words
+):
+    packaged(tmp_path / "shop/lib", "lib", requires=["speed"])
+    text = """
+        [project]
+        name = "shop"
+        version = "1.0"
+        requires-python = ">=3.10"
+        dependencies = ["web"]
+        [project.optional-dependencies]
+        more = ["lib"]
+        [dependency-groups]
+        tools = ["lib"]
+        [tool.uv.sources]
+        lib = { path = "lib" }
+    """
+    layers = _planned(run, project(text, name="shop"), *words)
+    assert layers.get("project") == (["lib"] if words else None)
+    assert sorted(name for names in layers.values() for name in names) == sorted(
+        ["shared", "web", *(["lib", "speed"] if words else [])]
+    )
+
+
+def test_the_dockerfile_installs_a_packaged_project_and_copies_nothing(app, run):
+    text = run("dockerfile", "--cmd", "say", cwd=app("")).stdout
+    assert 'uv-layers install project --project project --layers-dir layers --frozen --python "$(command -v ' in text
+    assert text.endswith('COPY --link --from=project /build/layers/project/ /\n# <<< uv-layers copies\nCMD ["say"]\n')

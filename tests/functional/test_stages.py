@@ -57,7 +57,9 @@ def _do(words, name, stages, context, run):
                 shutil.copyfile(context / options["source"], target)
         command = words[1 + len(mounts) :]
         assert command[0] == "uv-layers"
-        outcome = run(*command[1:], cwd=folder)
+        # What the shell of the stage finds, which is the Python that runs uv-layers.
+        words = [sys.executable if word.startswith("$(command -v python3") else word for word in command[1:]]
+        outcome = run(*words, cwd=folder)
         assert outcome.status == 0, outcome.stderr
 
 

@@ -327,7 +327,7 @@ def test_what_is_changed_is_understood_as_it_is(folder):
 def _project(groups=None, *, project=None, uv=None, own=None):
     """A project that has something for a layer, and one thing that is odd."""
     tool = {"uv": uv or {}, "uv-layers": own or {}}
-    return written({"project": discovery or PYPROJECT["project"], "dependency-groups": groups or {}, "tool": tool})
+    return written({"project": project or PYPROJECT["project"], "dependency-groups": groups or {}, "tool": tool})
 
 
 @thorough

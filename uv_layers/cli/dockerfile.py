@@ -16,7 +16,6 @@ from uv_layers.cli.terminal import say
 from uv_layers.image.bake import bake_file
 from uv_layers.image.dockerfile import avoiding_names, dockerfile_blocks, updated_dockerfile, whole_dockerfile
 from uv_layers.image.recipe import in_context, recipe_of
-from uv_layers.plan.layers import image_groups
 from uv_layers.plan.resolve import check_image, find_project, image_python, layers_of
 from uv_layers.project.options import Options
 from uv_layers.system.files import read_text, write_atomically
@@ -134,10 +133,9 @@ def _recipe(options: Options, project: Project, named: Sequence[str], told: Mapp
     """Return the recipe of the project; `told`, from the command line, wins over the configuration."""
     settings = {**project.config.dockerfile, **told}
     if not settings.get("base"):
-        layers, on_top, _ = layers_of(options, project, named)
         python = image_python(options, project)
-        groups = image_groups(project, options.selection, layers)
-        check_image(options, project, [*groups, *(spec.name for spec in on_top)], python)
+        groups = layers_of(options, project, named).groups(project, options.selection)
+        check_image(options, project, groups, python)
         settings["base"] = f"python:{python}-slim-bookworm"
     return recipe_of(options, project, named, settings)
 

@@ -18,8 +18,8 @@ from uv_layers.cli.sources import source_of
 from uv_layers.cli.terminal import print_hints
 from uv_layers.project.options import Options
 from uv_layers.system.process import running_shell
-from uv_layers.tree.build import recorded
 from uv_layers.tree.installed import scripts
+from uv_layers.tree.record import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,9 +85,9 @@ def environment_of(
         raise errors.NotBuiltError(missing, source.trees.path)
     # Resolved, so that a folder has one name from wherever this is run.
     trees = {name: source.trees.tree(name).resolve() for name in source.layers}
-    sites = [(trees[name], site) for name in reversed(trees) for site in records[name]["sites"]]
+    sites = [(trees[name], site) for name in reversed(trees) for site in records[name].sites]
     programs = dict.fromkeys(tree / scripts(site) for tree, site in sites)
-    different = {record["interpreter"][0] for record in records.values()}
+    different = {record.interpreter[0] for record in records.values()}
     common = different.pop() if len(different) == 1 else None
     variables = {
         "PATH": tuple(str(folder) for folder in programs if folder.is_dir()),

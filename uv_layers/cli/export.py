@@ -71,7 +71,7 @@ def export_locks(
 ) -> tuple[list[Exported], Plan]:
     """Write the layer locks into the folder `output`, by default that of the project, unless `write` is false."""
     project = find_project(options)
-    _, _, wanted = layers_of(options, project, named)
+    wanted = layers_of(options, project, named).wanted
     plan = make_plan(options, project, named)
     folder = output or project.directory
     exported = []

@@ -70,6 +70,14 @@ ExtraOption = Annotated[
 AllExtrasOption = Annotated[
     bool, typer.Option("--all-extras", envvar=env_names("ALL_EXTRAS"), help="Include all extras.")
 ]
+NoInstallProjectOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-install-project",
+        envvar=env_names("NO_INSTALL_PROJECT"),
+        help="Leave the project itself out of the image.",
+    ),
+]
 PrefixOption = Annotated[
     str | None,
     typer.Option("--prefix", metavar="PATH", envvar=env_names("PREFIX"), help="Where packages live in the image."),
@@ -138,6 +146,7 @@ def _shared(  # noqa: PLR0913 - what they have in common is listed here once
     no_default_groups: NoDefaultGroupsOption = False,
     extra: ExtraOption = None,
     all_extras: AllExtrasOption = False,
+    no_install_project: NoInstallProjectOption = False,
     prefix: PrefixOption = None,
     python: PythonOption = None,
     platform: PlatformOption = None,
@@ -158,6 +167,7 @@ def _shared(  # noqa: PLR0913 - what they have in common is listed here once
         # uv splits this option at commas, and no other.
         extras=tuple(normalised(name) for value in extra or () for name in value.split(",")),
         all_extras=all_extras,
+        no_install_project=no_install_project,
     )
     return Options(
         directory=project,

@@ -69,7 +69,7 @@ def source_of(options: Options, named: Sequence[str], layers_dir: Path | None) -
         gather = partial(_from_folder, options, start, layers)
     else:
         project = find_project(options)
-        _, _, layers = layers_of(options, project, named)
+        layers = layers_of(options, project, named).wanted
         home, root, inputs = project.directory, project.lock_root, project.inputs
         access = index_access(project)
         gather = partial(_from_project, options, project, layers)

@@ -13,7 +13,7 @@ from uv_layers.cli.tables import verified_lines
 from uv_layers.errors import printable
 from uv_layers.project.options import Options
 from uv_layers.system.uv import Uv
-from uv_layers.tree.build import recorded
+from uv_layers.tree.record import recorded
 from uv_layers.tree.seal import digest, hashed
 from uv_layers.tree.verify import Made, Problem, problems
 
@@ -63,6 +63,6 @@ def _verified(
     if not tree.is_dir():
         return lock.layer, None, [Problem(lock.layer, "no-tree", "", f"{tree} is not there")]
     if record:
-        made, latest = Made(record["made"], frozenset(record["executable"])), record["latest"]
+        made, latest = Made(record.made, frozenset(record.executable)), record.latest
     entries = list(hashed(tree))
     return lock.layer, digest(entries), problems(tree, lock, made, latest, python, entries)

@@ -31,6 +31,8 @@ _WORK = "/build"
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 
+# The Python that the packages of an image are for: the first one on PATH, else the one that uv manages.
+_PYTHON = "$(command -v python3 || uv python find)"
 # The secret that is a file and no variable.
 NETRC = "netrc"
 
@@ -73,9 +75,11 @@ def dockerfile_blocks(recipe: Recipe) -> str:
 def whole_dockerfile(recipe: Recipe) -> str:
     """Return a whole Dockerfile: the stages and the final image."""
     lines = [f"{_copy(recipe)} {_operands(source)}" for source in recipe.sources]
+    if recipe.folder is not None:
+        lines.append(f"{_copy(recipe)} {_operands(recipe.folder, './')}")
     if recipe.command:
         lines.append(f"CMD {json.dumps(recipe.command)}")
-    _check_layers(len(recipe.layers) + len(recipe.sources) + 1)
+    _check_layers(len(recipe.layers) + len(lines) + 1)
     # What comes after a linked layer and is none itself makes BuildKit put all files of the image together first.
     top = f"FROM {_image(recipe.image)}\nWORKDIR /app\n"
     final = top + marks.marked(marks.COPIES, _copies(recipe)) + "".join(f"{line}\n" for line in lines)
@@ -130,7 +134,9 @@ def _stages(recipe: Recipe) -> str:
         else:
             # A copy and no mount: setuptools writes beside the sources, and Podman has no writable mount everywhere.
             lines.append(f"COPY . {_WORK}/{PROJECT}")
-            command = shlex.join(["uv-layers", "install", layer.layer, *layer.project])
+            # The Python of the image: the project's .python-version may name another one.
+            python = f'--python "{_PYTHON}"'
+            command = f"{shlex.join(['uv-layers', 'install', layer.layer, *layer.project])} {python}"
         stages.append([*lines, _run([*mounts, *variables, command])])
     text = "\n".join("".join(f"{line}\n" for line in stage) for stage in stages)
     return text.replace(" \\\n", f" {recipe.escape}\n")
@@ -163,7 +169,7 @@ def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:
             "echo uv | UV_TOOL_DIR=/opt UV_TOOL_BIN_DIR=/usr/local/bin",
             "uv tool install --no-cache --no-python-downloads --excludes -",
             # The packages are for the Python that uv-layers runs on. uv would prefer one that it manages.
-            f'--python "$(command -v python3 || uv python find)" {tool} &&',
+            f'--python "{_PYTHON}" {tool} &&',
         ]
     return [*lines, _run([*mounts, *steps, "uv-layers precompile"]), f"WORKDIR {_WORK}"]
 
@@ -256,12 +262,13 @@ def _run(words: Sequence[str]) -> str:
     return "RUN " + " \\\n    ".join(words)
 
 
-def _operands(source: str) -> str:
-    """Return the arguments of a COPY that puts a path of the build context at the same path in the image.
+def _operands(source: str, place: str | None = None) -> str:
+    """Return the arguments of a COPY that puts a path of the build context at `place`, by default at the same path.
 
     A `*` stands for any part of a name, and what matches goes to the same folder.
     """
-    place = f"./{source}" if "*" not in source else f"./{source.rpartition('/')[0]}/".replace(".//", "./")
+    if place is None:
+        place = f"./{source}" if "*" not in source else f"./{source.rpartition('/')[0]}/".replace(".//", "./")
     if re.fullmatch(r"[\w./*][\w./*-]*", source):
         return f"{source} {place}"
     if not source.isprintable():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from uv_layers import __version__, errors
 from uv_layers.plan import resolve
-from uv_layers.system.names import normalised
+from uv_layers.project.config import DEPENDENCIES
 from uv_layers.system.paths import ENVIRONMENT, is_environment, resolved
 
 if TYPE_CHECKING:
@@ -26,16 +26,14 @@ def recipe_of(options: Options, current: Project, named: Sequence[str], settings
 
     Raises UsageError for a file that is outside of the build context.
     """
-    specs, on_top, _ = resolve.layers_of(options, current, named)
-    own = current.config.project
-    prefix = resolve.prefix_of(options, current.config.prefix)
-    stages = [Stage(ENVIRONMENT)] * is_environment(prefix)
-    stages += [Stage(spec.name, spec.image, spec.system_packages) for spec in (*specs, *on_top)]
+    layers = resolve.layers_of(options, current, named)
+    own = layers.own
+    stages = [Stage(ENVIRONMENT)] * is_environment(layers.prefix)
+    stages += [Stage(spec.name, spec.image, spec.system_packages) for spec in (*layers.layers, *layers.on_top)]
     names = [stage.layer for stage in stages]
     arguments = _export_arguments(options, current)
     if own is not None:
         stages.append(Stage(own.name, own.image, own.system_packages, tuple(_install_arguments(options, current))))
-    sources = settings.get("copy", _sources(current) if own is None else ())
     try:
         command = tuple(shlex.split(settings.get("cmd", "")))
     except ValueError as error:
@@ -45,15 +43,16 @@ def recipe_of(options: Options, current: Project, named: Sequence[str], settings
         inputs=tuple(in_context(path, current.lock_root) for path in current.inputs),
         tool=settings.get("tool", __version__),
         image=settings["base"],
-        prefix=prefix,
+        prefix=layers.prefix,
         builder=settings.get("builder"),
         uv=settings.get("uv"),
         files=tuple(in_context(path, current.lock_root) for path in current.files),
-        export=(*arguments, *(names if on_top else ())),
+        export=(*arguments, *(names if layers.on_top else ())),
         why=f"--frozen: {current.unchecked}." if current.unchecked else "",
         secrets=tuple(settings.get("secrets", ())),
         link=settings.get("link", True),
-        sources=tuple(sources),
+        sources=tuple(settings.get("copy", ())),
+        folder=None if "copy" in settings else _folder(current),
         command=command,
     )
 
@@ -96,7 +95,11 @@ def _chosen(options: Options, current: Project, root: str) -> list[str]:
     words = [word for group in chosen.groups for word in ("--group", group)]
     words += [word for group in chosen.no_groups for word in ("--no-group", group)]
     words += [word for extra in chosen.extras for word in ("--extra", extra)]
-    flags = (("--no-default-groups", chosen.no_default_groups), ("--all-extras", chosen.all_extras))
+    flags = (
+        ("--no-default-groups", chosen.no_default_groups),
+        ("--all-extras", chosen.all_extras),
+        ("--no-install-project", chosen.no_install_project),
+    )
     words += [flag for flag, given in flags if given]
     if options.config is not None:
         words += ["--config", posixpath.normpath(f"{root}/{in_context(options.config, current.lock_root)}")]
@@ -105,15 +108,13 @@ def _chosen(options: Options, current: Project, root: str) -> list[str]:
     return words
 
 
-def _sources(current: Project) -> list[str]:
-    """Return what the final image gets of each project: `src`, else its package, else its modules."""
-    found: list[Path] = []
-    for part in current.parts:
-        names = ("src", normalised(part.name or "").replace("-", "_"))
-        folders = (part.directory / name for name in names if name and (part.directory / name).is_dir())
-        first = next(folders, None)
-        found += sorted(part.directory.glob("*.py")) if first is None else [first]
-    return [in_context(path, current.lock_root) for path in found]
+def _folder(current: Project) -> str | None:
+    """Return the folder whose content the final image gets: that of the projects that are not installed, if any."""
+    installed = current.local.get(DEPENDENCIES, frozenset())
+    folders = [part.directory for part in current.parts if part.name not in installed]
+    if not folders:
+        return None
+    return in_context(folders[0] if len(folders) == 1 else current.lock_root, current.lock_root)
 
 
 # Where the stage of the project itself has the build context, below the working folder.
@@ -160,6 +161,7 @@ class Recipe:
     secrets: tuple[str, ...] = ()
     link: bool = True
     sources: tuple[str, ...] = ()
+    folder: str | None = None
     command: tuple[str, ...] = ()
     taken: tuple[str, ...] = ()
     escape: str = "\\"

@@ -11,7 +11,7 @@ from uv_layers import errors
 from uv_layers.system import documents
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 
@@ -38,6 +38,7 @@ def locked_versions(text: str) -> dict[str, tuple[str, ...]] | None:
 _SEPARATOR = "\n[[package]]\n"
 
 
+_LOCAL = ("editable", "directory", "virtual")
 _NAME = re.compile(r'name = "([^"\n]+)"\n')
 
 
@@ -71,16 +72,46 @@ class UvLock:
         groups = {**_table(metadata.get("requires-dev")), **_table(table.get("dev-dependencies"))}
         provided = _strings(metadata.get("provides-extras"))
         extras = dict.fromkeys([*provided, *_table(table.get("optional-dependencies"))])
-        return LockedPackage(tuple(groups), tuple(extras), bool(table.get("dependencies")))
+        needs = {
+            "dependencies": {"": table.get("dependencies")},
+            "group": _table(table.get("dev-dependencies")),
+            "extra": _table(table.get("optional-dependencies")),
+        }
+        named = {(kind, name): _names(values) for kind, found in needs.items() for name, values in found.items()}
+        kind = next((kind for kind in _LOCAL if kind in _table(table.get("source"))), "")
+        return LockedPackage(tuple(groups), tuple(extras), bool(table.get("dependencies")), kind, named)
+
+    def local_packages(self, names: Iterable[str], kind: str, name: str = "") -> set[str]:
+        """Return the packages in local folders that uv installs for a claim of some packages of the workspace.
+
+        The `kind` of the claim is `dependencies`, `group` or `extra`. A package that is not built is not installed.
+        """
+        installed: set[str] = set()
+        seen: set[str] = set()
+        pending = [(package, (kind, name)) for package in names]
+        for package, needs in pending:  # grows while it is read
+            locked = self.package(package)
+            if locked.local in {"editable", "directory"} and needs[0] == "dependencies":
+                installed.add(package)
+            wanted = locked.needs.get(needs, ()) if locked.local else ()
+            pending += [(n, ("dependencies", "")) for n in wanted if n not in seen]
+            seen.update(wanted)
+        return installed
 
 
 @dataclass(frozen=True)
 class LockedPackage:
-    """The groups and extras of a package, and whether it depends on anything."""
+    """The groups and extras of a package, and whether it depends on anything.
+
+    `local` is `editable`, `directory` or `virtual` for a package in a local folder. `needs` has the names of the
+    packages that it depends on, by kind and name of the claim.
+    """
 
     groups: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     has_dependencies: bool = False
+    local: str = ""
+    needs: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
 
 def check_size(path: Path) -> None:
@@ -116,3 +147,8 @@ def _table(value: object) -> dict[str, Any]:
 
 def _strings(value: object) -> tuple[str, ...]:
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
+def _names(values: object) -> tuple[str, ...]:
+    tables = values if isinstance(values, list) else []
+    return tuple(t["name"] for t in tables if isinstance(t, dict) and isinstance(t.get("name"), str))

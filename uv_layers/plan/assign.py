@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from uv_layers import errors
 from uv_layers.lock.packages import Closure, Layer, Member, Package
-from uv_layers.plan.layers import DEPENDENCIES
 from uv_layers.project.config import LayerSpec
 from uv_layers.system.paths import ENVIRONMENT, is_environment
 
@@ -56,7 +55,7 @@ def assign(
     # uv made the image's versions agree; a closure alone may resolve to another side of a conflict.
     check_versions({"the image": [_closure_of(image)], **{s.name: [_closure_of(ps)] for s, ps in on_top}})
     # The packages of a layer of the project itself may be all that a configuration has a layer for.
-    layers = layers or ([LayerSpec(DEPENDENCIES)] if image else [])
+    layers = layers or ([LayerSpec("dependencies")] if image else [])
     owner, asking, unmatched = _owners(layers, known, closures, source)
     members: dict[str, list[Member]] = {spec.name: [] for spec in layers}
     for package in image:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from uv_layers import errors
-from uv_layers.project.config import LayerSpec, layer_name
+from uv_layers.project.config import DEPENDENCIES, Claim, LayerSpec, layer_name
 from uv_layers.system.names import normalised
 from uv_layers.system.paths import ENVIRONMENT, is_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from uv_layers.project.discovery import Project
     from uv_layers.project.options import Selection
@@ -19,7 +19,50 @@ if TYPE_CHECKING:
 
 
 # The layer of the project's own dependencies, where no table names one.
-DEPENDENCIES = "dependencies"
+_DEPENDENCIES, _PROJECT = "dependencies", "project"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSet:
+    """The layers that a project has for given options.
+
+    `layers` are those that claim packages, bottom to top, `on_top` those of groups that only the command line names.
+    `own` is that of the project itself. `names` are the names of all layers of the image, bottom to top; `wanted` are
+    those that the command line names, or all of them if it names none.
+    """
+
+    prefix: str
+    layers: tuple[LayerSpec, ...]
+    on_top: tuple[LayerSpec, ...]
+    own: LayerSpec | None
+    names: tuple[str, ...]
+    wanted: tuple[str, ...]
+
+    @classmethod
+    def of(cls, project: Project, selection: Selection, prefix: str, named: Sequence[str] = ()) -> LayerSet:
+        """Return the layers of a project; `named` are layers or groups, as the user has written them."""
+        own = own_layer(project, selection)
+        layers = layer_specs(project, selection, named)
+        below = (ENVIRONMENT,) if is_environment(prefix) else ()
+        names = (*below, *(spec.name for spec in layers), *(() if own is None else (own.name,)))
+        wanted = spelled(named, (*names, *project.groups))
+        return cls(prefix, layers, named_specs(wanted, names, project.groups), own, names, wanted or names)
+
+    def groups(self, project: Project, selection: Selection) -> list[str]:
+        """Return the dependency groups that the image, or a layer on top of it, has packages of."""
+        return [*image_groups(project, selection, self.layers), *(spec.name for spec in self.on_top)]
+
+
+def own_layer(project: Project, selection: Selection) -> LayerSpec | None:
+    """Return the layer of the project itself: the configured one, else one if `uv sync` would install local folders."""
+    if project.config.layers or project.config.project:
+        return project.config.project
+    claims = [DEPENDENCIES, *(Claim("group", group) for group in image_groups(project, selection))]
+    claims += [Claim("extra", e) for e in (project.extras if selection.all_extras else selection.extras)]
+    installed = {name for claim in claims for name in project.local.get(claim, ())}
+    if selection.no_install_project:
+        installed.discard(project.source.name or "")
+    return LayerSpec(_free_name(_PROJECT, project.groups), project=True) if installed else None
 
 
 def layer_specs(project: Project, selection: Selection, named: Sequence[str] = ()) -> tuple[LayerSpec, ...]:
@@ -40,11 +83,13 @@ def layer_specs(project: Project, selection: Selection, named: Sequence[str] = (
         # As with uv, --no-group wins over whatever names the group.
         shut = selection.no_groups
         return tuple(replace(spec, groups=tuple(g for g in spec.groups if g not in shut)) for spec in config.layers)
+    own = own_layer(project, selection)
     found = [_of_group(group) for group in image_groups(project, selection)]
     if project.has_dependencies or selection.extras or selection.all_extras:
         extras = project.extras if selection.all_extras else selection.extras
-        found.append(LayerSpec(_own_layer(project), extras=extras, dependencies=True))
-    if not found and not named and config.project is None:
+        taken = {*project.groups, *(() if own is None else (own.name,))}
+        found.append(LayerSpec(_free_name(_DEPENDENCIES, taken), extras=extras, dependencies=True))
+    if not found and not named and own is None:
         raise errors.NoLayersError(project.directory / "pyproject.toml")
     return tuple(found)
 
@@ -56,12 +101,10 @@ def image_groups(project: Project, selection: Selection, layers: Iterable[LayerS
     return [group for group in project.groups if group in wanted and group not in selection.no_groups]
 
 
-def _own_layer(project: Project) -> str:
-    """Return the name of the layer of the project's own dependencies: one that no group and no other layer has."""
-    own = project.config.project
-    taken = {*project.groups, *(() if own is None else (own.name,))}
-    names = (DEPENDENCIES, *(f"{DEPENDENCIES}-{number}" for number in range(2, len(taken) + 3)))
-    return next(name for name in names if name not in taken)
+def _free_name(name: str, taken: Collection[str]) -> str:
+    """Return the name, or the name with a number, that is not taken: a group may have any name."""
+    names = (name, *(f"{name}-{number}" for number in range(2, len(taken) + 3)))
+    return next(free for free in names if free not in taken)
 
 
 def python_limits(project: Project, groups: Iterable[str]) -> list[tuple[str, str]]:
@@ -94,13 +137,6 @@ def check_environments(markers: Sequence[str], *targets: Target) -> None:
     environments = [dict(target.markers) for target in targets]
     if not any(Marker(marker).evaluate(e, context="lock_file") for marker in markers for e in environments):
         raise errors.UnsupportedTargetError(f"{targets[0]} ({targets[0].full_python})", markers)
-
-
-def layer_names(project: Project, layers: Sequence[LayerSpec], prefix: str) -> tuple[str, ...]:
-    """Return the names of all layers, bottom to top: also those of the environment and of the project itself."""
-    below = (ENVIRONMENT,) if is_environment(prefix) else ()
-    own = project.config.project
-    return (*below, *(spec.name for spec in layers), *(() if own is None else (own.name,)))
 
 
 def spelled(named: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:

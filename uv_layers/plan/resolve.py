@@ -12,17 +12,16 @@ from uv_layers.lock import exported, layer_lock, uv_lock
 from uv_layers.lock.packages import Closure, Layer
 from uv_layers.plan import assign
 from uv_layers.plan.layers import (
+    LayerSet,
     check_environments,
     check_python,
     image_groups,
-    layer_names,
-    layer_specs,
-    named_specs,
     python_limits,
-    spelled,
 )
 from uv_layers.plan.scope import select_packages
 from uv_layers.project import config, discovery
+from uv_layers.project.config import DEPENDENCIES, Claim
+from uv_layers.project.discovery import check_source_name
 from uv_layers.system import interpreter
 from uv_layers.system.tasks import pool
 from uv_layers.system.uv import Uv, check_argv, dependencies_argv, group_argv, image_argv
@@ -62,8 +61,8 @@ def prefix_of(options: Options, configured: str) -> str:
 
 def target_elsewhere(uv: Uv, name: str, python: str) -> Target:
     """Return the target of a platform by its name; a minor version of Python is its newest patch, as in base images."""
-    at = interpreter.of_platform(name, python)
-    return at if python.count(".") > 1 else interpreter.of_platform(name, uv.newest_python(at.python))
+    target = interpreter.of_platform(name, python)
+    return target if python.count(".") > 1 else interpreter.of_platform(name, uv.newest_python(target.python))
 
 
 def _target(uv: Uv, current: Project, options: Options) -> Target:
@@ -110,21 +109,16 @@ def check_image(options: Options, current: Project, groups: Iterable[str], pytho
         check(Uv.find(options.environ, offline=options.offline).newest_python(python))
 
 
-def with_interpreter(uv: Uv, at: Target, directory: Path) -> Target:
+def with_interpreter(uv: Uv, target: Target, directory: Path) -> Target:
     """Return the target with an interpreter to install and compile with: for another platform, one like it here."""
-    if at.executable is not None:
-        return at
-    return interpreter.with_host_interpreter(at, interpreter.find_interpreter(uv, directory, chosen=at.python))
+    if target.executable is not None:
+        return target
+    return interpreter.with_host_interpreter(target, interpreter.find_interpreter(uv, directory, chosen=target.python))
 
 
-def layers_of(
-    options: Options, current: Project, named: Sequence[str]
-) -> tuple[tuple[LayerSpec, ...], tuple[LayerSpec, ...], tuple[str, ...]]:
-    """Return the layers of the project, those on top that only `named` brings, and the names of all that are wanted."""
-    layers = layer_specs(current, options.selection, named)
-    known = layer_names(current, layers, prefix_of(options, current.config.prefix))
-    wanted = spelled(named, (*known, *current.groups))
-    return layers, named_specs(wanted, known, current.groups), wanted or known
+def layers_of(options: Options, current: Project, named: Sequence[str]) -> LayerSet:
+    """Return the layers that the project has for the options, and for the layers or groups that are named."""
+    return LayerSet.of(current, options.selection, prefix_of(options, current.config.prefix), named)
 
 
 def make_plan(options: Options, current: Project, named: Sequence[str], uv: Uv | None = None) -> Plan:
@@ -132,95 +126,101 @@ def make_plan(options: Options, current: Project, named: Sequence[str], uv: Uv |
 
     Raises a LayersError: what uv says, what the configuration asks for and cannot have, two versions of one package.
     """
-    layers, on_top, _ = layers_of(options, current, named)
+    layers = layers_of(options, current, named)
     uv = uv or Uv.find(options.environ, offline=options.offline)
-    at, exports, image = _ask(uv, options, current, layers, on_top)
+    target, exports, image = _ask(uv, options, current, layers)
     settings = current.uv_settings
     everything = image.packages(settings)
-    local = [package for package in everything if "directory" in package.table]
-    own = current.config.project
-    tops = [(spec, exports[f"group {spec.name}"].packages(settings)) for spec in on_top]
+    left_out = current.source.name if options.selection.no_install_project else None
+    local = [p for p in everything if "directory" in p.table and p.name != left_out]
+    tops = [(spec, exports[spec.claims[0]].packages(settings)) for spec in layers.on_top]
     # The layer of the project has the folders that the image needs, and what a group on top needs is not of the image.
-    installed = {package.name for package in local if own is not None} | {*current.members, *current.packages}
+    installed = {package.name for package in local if layers.own is not None} | {*current.members, *current.packages}
     for package in (*local, *(package for _, packages in tops for package in packages)):
         if "directory" in package.table:
             folder = package.table["directory"]["path"]
-            discovery.check_source_name(current.lock_root / folder, package.name)
+            check_source_name(current.lock_root / folder, package.name)
             if package.name not in installed:
                 raise errors.LocalFolderError(package.name, folder)
-    made = assign.assign(
-        image=[package for package in everything if package not in local],
+    plan = assign.assign(
+        image=[package for package in everything if "directory" not in package.table],
         known=image.names - {package.name for package in local},
-        layers=layers,
-        closures=_closures(layers, exports),
-        prefix=prefix_of(options, current.config.prefix),
-        target=at,
+        layers=layers.layers,
+        closures=_closures(layers.layers, exports),
+        prefix=layers.prefix,
+        target=target,
         source=current.config.source,
         on_top=[(spec, [package for package in more if "directory" not in package.table]) for spec, more in tops],
-        own=None if own is None else (own, local),
+        own=None if layers.own is None else (layers.own, local),
     )
-    return replace(made, hints=(*made.hints, *assign.too_large(made.layers, options.warn_size)))
+    return replace(plan, hints=(*plan.hints, *assign.too_large(plan.layers, options.warn_size)))
 
 
 def _ask(
-    uv: Uv, options: Options, current: Project, layers: Sequence[LayerSpec], on_top: Sequence[LayerSpec]
-) -> tuple[Target, dict[str, exported.Export], exported.Export]:
-    """Return the target, and what uv exports for each reason of a layer and for the image: asked at once."""
+    uv: Uv, options: Options, current: Project, layers: LayerSet
+) -> tuple[Target, dict[Claim, exported.Export], exported.Export]:
+    """Return the target, and what uv exports for each claim of a layer and for the image: asked at once."""
     selection, root, packages = options.selection, current.lock_root, current.packages
-    groups = dict.fromkeys(g for spec in (*layers, *on_top) for g in spec.groups)
-    extras = dict.fromkeys([*selection.extras, *(e for spec in layers for e in spec.extras)])
-    asked = {f"group {g}": group_argv(root, packages, g) for g in groups}
-    if extras or any(spec.dependencies for spec in layers):
-        asked["dependencies"] = dependencies_argv(root, packages)
-    asked |= {f"extra {e}": dependencies_argv(root, packages, e) for spec in layers for e in spec.extras}
-    chosen = image_groups(current, selection, layers)
-    limits = python_limits(current, [*chosen, *(spec.name for spec in on_top)])
+    claims = dict.fromkeys(claim for spec in (*layers.layers, *layers.on_top) for claim in spec.claims)
+    extras = dict.fromkeys([*selection.extras, *(claim.name for claim in claims if claim.kind == "extra")])
+    if extras:
+        claims.setdefault(DEPENDENCIES)
+    limits = python_limits(current, layers.groups(current, selection))
     current = replace(current, requires_python=",".join(limit for _, limit in limits))
+    chosen = image_groups(current, selection, layers.layers)
     image = image_argv(root, packages, chosen, extras, all_extras=selection.all_extras)
     with pool(4) as workers:
-        answers = {reason: workers.submit(uv.export, argv, root) for reason, argv in asked.items()}
+        answers = {claim: workers.submit(uv.export, _argv(claim, root, packages), root) for claim in claims}
         whole = workers.submit(uv.export, image, root)
-        at = _target(uv, current, options)
-        check_python(limits, at)
+        target = _target(uv, current, options)
+        check_python(limits, target)
         if not options.frozen:
             # uv needs an interpreter of this machine, whatever the platform of the image.
-            local = at
-            if at.executable is None:
+            local = target
+            if target.executable is None:
                 local = interpreter.find_interpreter(uv, root, requires=current.requires_python)
             workers.submit(uv.check, check_argv(root, str(local.executable)), current.lock).result()
-        check_environments(current.environments, at)
-        exports = {reason: exported.Export(answer.result(), at, root) for reason, answer in answers.items()}
+        check_environments(current.environments, target)
+        exports = {claim: exported.Export(answer.result(), target, root) for claim, answer in answers.items()}
         try:
-            return at, exports, exported.Export(whole.result(), at, root)
+            return target, exports, exported.Export(whole.result(), target, root)
         except errors.RefusedError:
             # uv refuses what is in conflict by its name; the package that it is about says more.
-            closures = _closures(layers, exports)
+            closures = _closures(layers.layers, exports)
             assign.check_versions({f"layer {name!r}": needs for name, needs in closures.items()})
             raise
 
 
-def _closures(layers: Sequence[LayerSpec], exports: Mapping[str, exported.Export]) -> dict[str, list[Closure]]:
-    """Return what each layer's groups, extras and dependencies need.
+def _argv(claim: Claim, root: Path, packages: Sequence[str]) -> list[str]:
+    """Return the arguments that export what a claim needs; an extra comes with the project's dependencies."""
+    if claim.kind == "group":
+        return group_argv(root, packages, claim.name)
+    return dependencies_argv(root, packages, claim.name or None)
 
-    uv has no export of an extra alone: what an extra needs is what it adds to the project's dependencies.
+
+def _closures(layers: Sequence[LayerSpec], exports: Mapping[Claim, exported.Export]) -> dict[str, list[Closure]]:
+    """Return what each claim of each layer needs.
+
+    uv exports no extra without the project's dependencies: an extra needs what it adds to them.
     """
-    base = exports["dependencies"].closure("dependencies").versions if "dependencies" in exports else {}
+    base = exports[DEPENDENCIES].closure(str(DEPENDENCIES)).versions if DEPENDENCIES in exports else {}
     found: dict[str, list[Closure]] = {}
     for spec in layers:
-        reasons = [f"group {g}" for g in spec.groups] + ["dependencies"] * spec.dependencies
-        found[spec.name] = [exports[reason].closure(reason) for reason in reasons]
-        for extra in spec.extras:
-            whole = exports[f"extra {extra}"].closure(f"extra {extra}")
-            added = {name: version for name, version in whole.versions.items() if name not in base}
-            found[spec.name].append(Closure(whole.reason, added))
+        found[spec.name] = []
+        for claim in spec.claims:
+            closure = exports[claim].closure(str(claim))
+            if claim.kind == "extra":
+                added = {name: version for name, version in closure.versions.items() if name not in base}
+                closure = Closure(closure.reason, added)
+            found[spec.name].append(closure)
     return found
 
 
-def layer_locks(made: Plan, current: Project, wanted: Iterable[str]) -> list[LayerLock]:
+def layer_locks(plan: Plan, current: Project, wanted: Iterable[str]) -> list[LayerLock]:
     """Return the locks of the layers that are wanted, of all when none is."""
-    layers = {layer.name: layer for layer in made.layers}
+    layers = {layer.name: layer for layer in plan.layers}
     names = dict.fromkeys(wanted) or layers
-    locks = [layer_lock.layer_lock(layers[n], made.prefix, made.target, current.uv_settings) for n in names]
+    locks = [layer_lock.layer_lock(layers[n], plan.prefix, plan.target, current.uv_settings) for n in names]
     return [replace(lock, folders=_folders(layers[lock.layer], current)) for lock in locks]
 
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from uv_layers import errors
+from uv_layers.project.config import DEPENDENCIES, Claim
 from uv_layers.project.discovery import Source, load_project
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from uv_layers.lock.uv_lock import LockedPackage, UvLock
@@ -51,6 +52,7 @@ def select_packages(current: Project, names: Sequence[str], lock: UvLock, config
     home = (one or root).directory
     if home != current.directory:
         current = load_project(home, config_file, current.lock_root)
+    extras = tuple(dict.fromkeys(extra for found in known for extra in found.extras))
     return replace(
         current,
         start=start.directory,
@@ -59,10 +61,11 @@ def select_packages(current: Project, names: Sequence[str], lock: UvLock, config
         parts=tuple(chosen),
         requires_python=",".join(filter(None, dict.fromkeys([current.requires_python, lock.requires_python]))),
         group_python={g: tuple(x for s in sources for x in s.groups.get(g, ())) for g in groups},
+        local=_local(lock, [part.name for part in parts if part.name], groups, extras),
         has_dependencies=any(found.has_dependencies for found in known),
         groups=tuple(groups),
         default_groups=tuple(default),
-        extras=tuple(dict.fromkeys(extra for found in known for extra in found.extras)),
+        extras=extras,
         environments=lock.environments,
     )
 
@@ -71,3 +74,11 @@ def _check_default_groups(source: Source) -> None:
     for group in source.default_groups or ():
         if group != "dev" and group not in source.groups:
             raise errors.UnknownGroupError("pyproject.toml: tool.uv.default-groups", group, tuple(source.groups))
+
+
+def _local(
+    lock: UvLock, packages: Sequence[str], groups: Iterable[str], extras: Iterable[str]
+) -> dict[Claim, frozenset[str]]:
+    """Return the packages in local folders that uv installs for each claim."""
+    claims = [DEPENDENCIES, *(Claim("group", group) for group in groups), *(Claim("extra", extra) for extra in extras)]
+    return {claim: frozenset(lock.local_packages(packages, claim.kind, claim.name)) for claim in claims}

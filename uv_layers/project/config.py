@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """What a layer asks for: the `dependencies` of the project, or a `group` or `extra` by its name."""
+
+    kind: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}".rstrip()
+
+
+DEPENDENCIES = Claim("dependencies")
+
+
+@dataclass(frozen=True, slots=True)
 class LayerSpec:
     """A layer as it is configured: its name and what it claims, or that it is the project itself; and the image and the
     system's packages that its stage is to have.
@@ -30,6 +44,13 @@ class LayerSpec:
     project: bool = False
     image: str | None = None
     system_packages: tuple[str, ...] = ()
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What the layer asks uv for, in the order in which it claims packages."""
+        groups = (Claim("group", name) for name in self.groups)
+        extras = (Claim("extra", name) for name in self.extras)
+        return (*groups, *[DEPENDENCIES] * self.dependencies, *extras)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from uv_layers.system.paths import resolved
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from uv_layers.project.config import Claim
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -46,7 +48,8 @@ class Project:
     `pyproject.toml`, `root` that of the workspace, and `members` has every package of the workspace.
 
     The rest is what `project.select` adds: `packages` are the names that uv is given with `--package` in the workspace,
-    `parts` the members whose dependencies are in the image, `group_python` what each group demands of Python.
+    `parts` the members whose dependencies are in the image, `group_python` what each group demands of Python,
+    `local` the packages in local folders that each claim has installed.
     """
 
     directory: Path
@@ -64,6 +67,7 @@ class Project:
     start: Path = Path()
     packages: tuple[str, ...] = ()
     parts: tuple[Source, ...] = ()
+    local: Mapping[Claim, frozenset[str]] = field(default_factory=dict)
     has_dependencies: bool = False
     groups: tuple[str, ...] = ()
     group_python: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

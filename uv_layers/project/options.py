@@ -20,6 +20,7 @@ class Selection:
     no_default_groups: bool = False
     extras: tuple[str, ...] = ()
     all_extras: bool = False
+    no_install_project: bool = False
 
 
 @dataclass(frozen=True, slots=True)

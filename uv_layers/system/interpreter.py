@@ -173,10 +173,10 @@ def of_interpreter(executable: str, environ: Mapping[str, str]) -> Target:
         raise errors.TargetError(f"{executable} does not answer as a Python interpreter does") from None
 
 
-def with_host_interpreter(at: Target, host: Target) -> Target:
+def with_host_interpreter(target: Target, host: Target) -> Target:
     """Return the target of a platform that is not here with the interpreter here that installs and compiles for it."""
     names = ("executable", "cache_tag", "magic", "abiflags", "build")
-    return replace(at, **{name: getattr(host, name) for name in names})
+    return replace(target, **{name: getattr(host, name) for name in names})
 
 
 def _from(facts: Mapping[str, Any]) -> Target:

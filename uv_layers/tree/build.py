@@ -9,16 +9,16 @@ import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import __version__, errors
-from uv_layers.system import documents, process
+from uv_layers.system import process
 from uv_layers.system.paths import DEFAULT_PREFIX, below
-from uv_layers.tree.environment import _VENV, image_interpreter, in_local_site
-from uv_layers.tree.installed import Clash, Distribution
+from uv_layers.tree.environment import VENV, image_interpreter, in_local_site
+from uv_layers.tree.record import Record, recorded
+from uv_layers.tree.seal import digest, file_content, hashed
 from uv_layers.tree.times import DEFAULT, Times, file_time
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from uv_layers.system.interpreter import Target
     from uv_layers.system.uv import Uv
     from uv_layers.tree.folder import LayersFolder
+    from uv_layers.tree.installed import Clash, Distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +53,6 @@ class Tree:
     digest: str | None = None
     prefix: str = DEFAULT_PREFIX
     sites: tuple[str, ...] = ()
-
-
-# What is in a record, and its form in JSON.
-_RECORD: dict[str, Any] = {
-    **dict.fromkeys(("key", "stamp"), str),
-    **dict.fromkeys(("packages", "files", "size", "invalid"), int),
-    **dict.fromkeys(("interpreter", "built", "clashes", "executable", "sites"), list),
-    "prefix": str,
-    "latest": (int, NoneType),
-    "made": dict,
-}
-
-
-def recorded(folder: LayersFolder, layer: str) -> dict[str, Any] | None:
-    """Return the record of a tree that `install` has made, or None where there is none that it can have written."""
-    record = folder.record(layer)
-    return record if record is not None and _is_whole(record) else None
-
-
-def _is_whole(record: Mapping[str, Any]) -> bool:
-    """Tell whether a record has all that `install` puts into one: others may write to the folder, too."""
-    if not all(isinstance(record.get(name), form) for name, form in _RECORD.items()):
-        return False
-    if not all(0 <= record[name] <= documents.LARGEST_NUMBER for name, form in _RECORD.items() if form is int):
-        return False
-    texts = [*record["built"], *record["executable"], *record["sites"], *record["made"].values()]
-    for clash in record["clashes"]:
-        if not (isinstance(clash, dict) and isinstance(clash.get("owners"), list)):
-            return False
-        texts += [clash.get("path"), *clash["owners"]]
-    return bool(record["interpreter"]) and all(isinstance(text, str) for text in (record["interpreter"][0], *texts))
 
 
 @dataclass(frozen=True)
@@ -110,8 +80,6 @@ class Build:
 
     def stamp(self, inputs: Sequence[Path]) -> str:
         """Return a digest of all that decides what would be built, as far as it is known without starting uv."""
-        from uv_layers.tree.seal import file_content  # noqa: PLC0415
-
         options = self.options
         told: list[Any] = [
             options.prefix,
@@ -122,44 +90,44 @@ class Build:
             *self._how(),
         ]
         told += [options.packages, *(self.environ.get(name) for name in ("PATH", "VIRTUAL_ENV"))]
-        digest = hashlib.sha256(json.dumps(told).encode())
+        total = hashlib.sha256(json.dumps(told).encode())
         for path in inputs:
-            digest.update(b"\0".join((b"", os.fsencode(path), file_content(path).encode())))
-        return digest.hexdigest()
+            total.update(b"\0".join((b"", os.fsencode(path), file_content(path).encode())))
+        return total.hexdigest()
 
     def unchanged(self, layer: str, stamp: str) -> Tree | None:
         """Return the layer's tree when nothing that it was made from has changed."""
         record = recorded(self.folder, layer)
-        if record is None or record["stamp"] != stamp or record["interpreter"] != _stat(record["interpreter"][0]):
+        if record is None or record.stamp != stamp or record.interpreter != _stat(record.interpreter[0]):
             return None
         if self.folder.was_left(layer):
             return None
         return self._tree(layer, record)
 
-    def make(self, uv: Uv, lock: LayerLock, at: Target, stamp: str) -> Tree:
+    def make(self, uv: Uv, lock: LayerLock, target: Target, stamp: str) -> Tree:
         """Make the layer's tree and put it in place, or leave the one that is there when it is the same."""
         started = time.monotonic()
-        facts: list[Any] = [lock.text, lock.prefix, at.executable, at.magic, at.build, at.abiflags]
-        facts += [at.markers["platform_machine"], *self._how()]
+        facts: list[Any] = [lock.text, lock.prefix, target.executable, target.magic, target.build, target.abiflags]
+        facts += [target.markers["platform_machine"], *self._how()]
         key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
         stamp = "" if lock.kind == "project" else stamp
-        current = {"key": key, "stamp": stamp, "interpreter": _stat(str(at.executable))}
+        interpreter = _stat(str(target.executable))
         with self.folder.staging(lock.layer) as staging:
             record = recorded(self.folder, lock.layer)
-            made = record is None or record["key"] != key or lock.kind == "project"
-            if record is None or made:
-                record = current | self._fill(uv, lock, at, staging)
-                self.folder.put(lock.layer, staging / "tree", record)
+            stays = record is not None and record.key == key and lock.kind != "project"
+            if record is not None and stays:
+                record = replace(record, stamp=stamp, interpreter=interpreter)
+                self.folder.rewrite_record(lock.layer, record.to_json())
             else:
-                record |= current
-                self.folder.rewrite_record(lock.layer, record)
-        return self._tree(lock.layer, record, time.monotonic() - started if made else None)
+                record = replace(self._fill(uv, lock, target, staging), key=key, stamp=stamp, interpreter=interpreter)
+                self.folder.put(lock.layer, staging / "tree", record.to_json())
+        return self._tree(lock.layer, record, None if stays else time.monotonic() - started)
 
     def _how(self) -> list[object]:
         return [__version__, self.latest, self.sources, self.invalidation]
 
-    def _fill(self, uv: Uv, lock: LayerLock, at: Target, staging: Path) -> dict[str, Any]:
-        """Make the tree in `staging`, and return what its record says of it."""
+    def _fill(self, uv: Uv, lock: LayerLock, target: Target, staging: Path) -> Record:
+        """Build the tree in `staging`, and return what to record of it."""
         from uv_layers.tree import bytecode, bytecode_cache, installed, seal  # noqa: PLC0415
 
         tree, scratch = staging / "tree", staging / "scratch"
@@ -168,15 +136,15 @@ class Build:
         mode = bytecode.Mode(self.sources, self.invalidation)
         cache = bytecode_cache.Cache(staging) if self.sources == "none" else bytecode_cache.Cache.of(self.environ)
         package_times = {name: file_time(lock.times.get(name), self.latest) for name in lock.versions}
-        compiler = bytecode.Compiler(tree, lock.prefix, mode, at, cache, package_times)
+        compiler = bytecode.Compiler(tree, lock.prefix, mode, target, cache, package_times)
         with ThreadPoolExecutor(1) as pool:
             # What the cache has is written while uv copies: each waits for the disk more than it computes.
             restored = pool.submit(compiler.restore, {} if self.sources == "none" else lock.wheels)
             if lock.kind == "environment":
-                self._make_environment(at, below(tree, lock.prefix), lock.prefix)
+                self._make_environment(target, below(tree, lock.prefix), lock.prefix)
             elif lock.versions:
-                self._install(uv, lock, at, staging / "work", tree)
-        everything = installed.distributions(tree, installed.sites(tree, lock.prefix, at.python))
+                self._install(uv, lock, target, staging / "work", tree)
+        everything = installed.distributions(tree, installed.sites(tree, lock.prefix, target.python))
         # A wheel may bring metadata of a package that is not in the lock; those files are the wheel's own.
         found = [distribution for distribution in everything if distribution.name in lock.versions]
         if foreign := installed.foreign_metadata(found):
@@ -186,10 +154,10 @@ class Build:
             lock_file.unlink(missing_ok=True)  # uv's lock on the folder, and not a file of a wheel
         shared, clashes = installed.shared(found), installed.clashes(found)
         self._check(clashes)
-        self._settle(uv, lock, at, staging, found, clashes)
-        image = image_interpreter(lock.prefix, at)
-        if image != at.executable:
-            installed.rename_interpreter(tree, found, str(at.executable), image)
+        self._settle(uv, lock, target, staging, found, clashes)
+        image = image_interpreter(lock.prefix, target)
+        if image != target.executable:
+            installed.rename_interpreter(tree, found, str(target.executable), image)
         compiled = bytecode.Compiled()
         if self.sources != "none":
             compiled = compiler.finish(found, lock.wheels, shared, restored.result(), scratch)
@@ -201,21 +169,23 @@ class Build:
         sealed = seal.seal(tree, lock.prefix, Times.of(found, lock.times, self.latest))
         if lock.kind != "environment":
             installed.check_complete(found, compiled.digests, sealed.paths)
-        return {
-            "packages": len(lock.versions),
-            "prefix": lock.prefix,
-            "sites": sorted({distribution.site for distribution in found}),
-            "files": len(sealed.paths),
-            "size": sealed.size,
-            "built": sorted(lock.versions.keys() - lock.wheels.keys()),
-            "clashes": [asdict(clash) for clash in clashes],
-            "invalid": compiled.invalid,
-            "latest": self.latest,
-            "executable": sealed.executable,
-            "made": made | dict(compiled.digests),
-        }
+        return Record(
+            prefix=lock.prefix,
+            sites=sorted({distribution.site for distribution in found}),
+            packages=len(lock.versions),
+            files=len(sealed.paths),
+            size=sealed.size,
+            built=sorted(lock.versions.keys() - lock.wheels.keys()),
+            clashes=clashes,
+            invalid=compiled.invalid,
+            latest=self.latest,
+            executable=sealed.executable,
+            made=made | dict(compiled.digests),
+        )
 
-    def _install(self, uv: Uv, lock: LayerLock, at: Target, work: Path, tree: Path, only: str | None = None) -> None:
+    def _install(
+        self, uv: Uv, lock: LayerLock, target: Target, work: Path, tree: Path, only: str | None = None
+    ) -> None:
         import tomli_w  # noqa: PLC0415
 
         from uv_layers.lock.layer_lock import file_name, placed  # noqa: PLC0415
@@ -234,34 +204,34 @@ class Build:
             argv = install_argv(
                 lock.folders or (file,),
                 below(tree, lock.prefix),
-                str(at.executable),
+                str(target.executable),
                 settings=name,
                 environ=self.environ,
-                platform=at.platform,
+                platform=target.platform,
                 verbose=self.options.verbose,
             )
             # Build backends write no later time than this into the files that they generate.
             epoch = DEFAULT if self.latest is None else self.latest
-            with in_local_site(tree, lock.prefix, at):
+            with in_local_site(tree, lock.prefix, target):
                 uv.install(argv, cwd=work, epoch=epoch, show=self.show, settings=settings, lock=lock.path)
-        scheme.arrange(tree, lock.prefix, at)
+        scheme.arrange(tree, lock.prefix, target)
 
-    def _make_environment(self, at: Target, folder: Path, prefix: str) -> None:
+    def _make_environment(self, target: Target, folder: Path, prefix: str) -> None:
         """Make a virtual environment at `folder` that works at `prefix`."""
-        argv = [str(at.executable), "-I", "-c", _VENV, str(folder), prefix]
+        argv = [str(target.executable), "-I", "-c", VENV, str(folder), prefix]
         done = process.run(argv, env=self.environ)
         if done.status:
             said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise errors.TargetError(f"{at.executable} makes no virtual environment: {said}")
+            raise errors.TargetError(f"{target.executable} makes no virtual environment: {said}")
         # What the interpreter writes there tells of the folder that it was made in.
-        home = os.path.dirname(str(at.executable))  # noqa: PTH120 - as it was said, unresolved
-        version = f"version_info = {at.markers['python_full_version']}"
+        home = os.path.dirname(str(target.executable))  # noqa: PTH120 - as it was said, unresolved
+        version = f"version_info = {target.markers['python_full_version']}"
         text = f"home = {home}\ninclude-system-site-packages = false\n{version}\n"
         (folder / "pyvenv.cfg").write_text(text, encoding="utf-8")
         (folder / ".gitignore").unlink(missing_ok=True)
 
     def _settle(
-        self, uv: Uv, lock: LayerLock, at: Target, staging: Path, found: list[Distribution], clashes: list[Clash]
+        self, uv: Uv, lock: LayerLock, target: Target, staging: Path, found: list[Distribution], clashes: list[Clash]
     ) -> None:
         """Give each clashing file the content of its last owner, where uv, which takes any, has left another.
 
@@ -277,7 +247,7 @@ class Build:
                 continue
             alone = staging / "alone"
             alone.mkdir()
-            self._install(uv, lock, at, alone / "work", alone / "tree", owner)
+            self._install(uv, lock, target, alone / "work", alone / "tree", owner)
             for path in paths:
                 shutil.copyfile(alone / "tree" / path, tree / path)
             shutil.rmtree(alone)
@@ -289,30 +259,27 @@ class Build:
         if clashes and self.strict:
             raise errors.ClashError(clashes[0].path, clashes[0].owners)
 
-    def _tree(self, layer: str, record: Mapping[str, Any], seconds: float | None = None) -> Tree:
-        """Return the tree that a record tells of; one that took no time is up to date."""
-        from uv_layers.tree.seal import digest, hashed  # noqa: PLC0415
-
-        path, told = self.folder.tree(layer), None
+    def _tree(self, layer: str, record: Record, seconds: float | None = None) -> Tree:
+        """Return the tree of a record; one that took no time is up to date."""
+        path, found = self.folder.tree(layer), None
         if self.digest:
             with self.folder.reading([layer]):
-                told = digest(hashed(path))
-        clashes = [Clash(clash["path"], tuple(clash["owners"])) for clash in record["clashes"]]
-        self._check(clashes)
+                found = digest(hashed(path))
+        self._check(record.clashes)
         return Tree(
             layer,
             path,
-            prefix=record["prefix"],
-            sites=tuple(record["sites"]),
-            packages=record["packages"],
-            files=record["files"],
-            size=record["size"],
+            prefix=record.prefix,
+            sites=tuple(record.sites),
+            packages=record.packages,
+            files=record.files,
+            size=record.size,
             seconds=seconds or 0.0,
             up_to_date=seconds is None,
-            built=tuple(record["built"]),
-            clashes=tuple(clashes),
-            invalid=record["invalid"],
-            digest=told,
+            built=tuple(record.built),
+            clashes=tuple(record.clashes),
+            invalid=record.invalid,
+            digest=found,
         )
 
 

@@ -134,7 +134,7 @@ class Compiler:
     tree: Path
     prefix: str
     mode: Mode
-    at: Target
+    target: Target
     cache: Cache
     times: Mapping[str, int]
 
@@ -200,9 +200,18 @@ class Compiler:
         return self.times[package] if self.mode.invalidation == "timestamp" else 0
 
     def _key(self, package: str, content: str, lost: Sequence[str] = ()) -> str:
-        at, mode = self.at, self.mode
-        facts = [content, at.magic, at.cache_tag, at.build, at.abiflags, _OPTIMISATION, self.prefix, mode.sources]
-        facts += [mode.invalidation, self._time(package), at.local_site]
+        target, mode = self.target, self.mode
+        facts = [
+            content,
+            target.magic,
+            target.cache_tag,
+            target.build,
+            target.abiflags,
+            _OPTIMISATION,
+            self.prefix,
+            mode.sources,
+        ]
+        facts += [mode.invalidation, self._time(package), target.local_site]
         return hashlib.sha256(json.dumps([FORMAT, *facts, *sorted(lost)]).encode()).hexdigest()
 
     def _restore(self, key: str) -> Compiled | None:
@@ -217,7 +226,7 @@ class Compiler:
 
     def _write(self, source: str, code: bytes) -> tuple[str, str]:
         """Write the bytecode of a source, and return its path in the tree and its digest."""
-        path = bytecode_path(source, self.at.cache_tag)
+        path = bytecode_path(source, self.target.cache_tag)
         place = f"{self.tree}/{path}"
         try:
             file = open(place, "wb")  # noqa: PTH123, SIM115 - hot
@@ -264,7 +273,7 @@ class Compiler:
     def _worker_argv(self) -> list[str]:
         # Not -I, under which the hash seed is not heeded, and with it the order of a frozenset on Python 3.10.
         flags = FLAGS[self.mode.invalidation]
-        return [str(self.at.executable), "-s", "-S", "-c", _WORKER, str(flags), str(_OPTIMISATION)]
+        return [str(self.target.executable), "-s", "-S", "-c", _WORKER, str(flags), str(_OPTIMISATION)]
 
     def _ask(self, worker: process.Worker, source: str, mtime: int) -> bytes | None:
         try:
@@ -273,9 +282,9 @@ class Compiler:
             (length,) = struct.unpack("<q", worker.stdout.read(8))
             code: bytes = worker.stdout.read(max(length, 0))
         except (BrokenPipeError, struct.error):
-            raise errors.CompileError(str(self.at.executable), source) from None
+            raise errors.CompileError(str(self.target.executable), source) from None
         if len(code) < length:
-            raise errors.CompileError(str(self.at.executable), source)
+            raise errors.CompileError(str(self.target.executable), source)
         return None if length < 0 else code
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 # Run by the target: makes the environment in the folder that is its first argument, with scripts for the second.
-_VENV = """
+VENV = """
 import os, sys, types, venv
 
 class Builder(venv.EnvBuilder):
@@ -30,18 +30,20 @@ Builder(symlinks=True, with_pip=False).create(sys.argv[1])
 
 
 @contextmanager
-def in_local_site(tree: Path, prefix: str, at: Target) -> Iterator[None]:
+def in_local_site(tree: Path, prefix: str, target: Target) -> Iterator[None]:
     """Have uv put packages where Debian's own Python looks for them, which is not where uv puts them.
 
     Raises TargetError where that is elsewhere below the prefix.
     """
     place = "/usr/local" if prefix == "/" else prefix
-    if is_environment(prefix) or not at.local_site.startswith(f"{place}/"):
+    if is_environment(prefix) or not target.local_site.startswith(f"{place}/"):
         yield
         return
-    folder, _, name = at.local_site.removeprefix(f"{place}/").rpartition("/")
-    if folder != f"lib/python{at.python}":
-        raise errors.TargetError(f"{at.executable} has no place for packages in {prefix}; use the prefix /usr/local")
+    folder, _, name = target.local_site.removeprefix(f"{place}/").rpartition("/")
+    if folder != f"lib/python{target.python}":
+        raise errors.TargetError(
+            f"{target.executable} has no place for packages in {prefix}; use the prefix /usr/local"
+        )
     parent = below(tree, prefix) / folder
     (parent / name).mkdir(parents=True, exist_ok=True)
     link = parent / "site-packages"
@@ -52,7 +54,7 @@ def in_local_site(tree: Path, prefix: str, at: Target) -> Iterator[None]:
         link.unlink()
 
 
-def image_interpreter(prefix: str, at: Target) -> str:
+def image_interpreter(prefix: str, target: Target) -> str:
     """Return what scripts name in the image: the interpreter that runs them there.
 
     It is that of the virtual environment where the prefix is one; elsewhere the builder's own, as the builder and the
@@ -60,4 +62,4 @@ def image_interpreter(prefix: str, at: Target) -> str:
     """
     if is_environment(prefix):
         return f"{prefix}/bin/python"
-    return f"/usr/bin/env python{at.python}" if at.platform else str(at.executable)
+    return f"/usr/bin/env python{target.python}" if target.platform else str(target.executable)

@@ -310,7 +310,7 @@ def test_a_dockerfile_is_printed_without_starting_anything(run, tmp_path):
     status, out, err = run("dockerfile", "--base", "python:3.12", "--cmd", "python main.py")
     assert (status, err) == (0, "")
     assert out.splitlines()[1] == "FROM python:3.12 AS uv-layers"
-    assert out.endswith('COPY --link main.py ./main.py\nCMD ["python", "main.py"]\n')
+    assert out.endswith('COPY --link . ./\nCMD ["python", "main.py"]\n')
 
 
 def test_the_program_of_the_package_runs_nothing_when_it_is_imported(monkeypatch):

@@ -332,14 +332,14 @@ def test_why_the_lock_is_not_checked_stands_above_the_plan():
 
 
 def test_the_project_is_installed_from_a_copy_of_the_context():
-    arguments = ("--project", "project/packages/api", "--layers-dir", "layers", "--frozen", "--config", "project/a b")
+    arguments = ("--project", "project/api", "--layers-dir", "layers", "--frozen", "--config", "project/a b")
     recipe = _recipe(layers=(Stage("heavy"), Stage("app", project=arguments)), files=("vendor/a.whl",))
-    assert _stage(recipe, "app") == dedent("""\
+    python = '--python "$(command -v python3 || uv python find)"'
+    assert _stage(recipe, "app") == dedent(f"""\
         FROM uv-layers AS app
         COPY . /build/project
         RUN --mount=type=cache,target=/root/.cache \\
-            uv-layers install app --project project/packages/api --layers-dir layers --frozen --config 'project/a b'""")
-    assert whole_dockerfile(recipe).count("COPY --link --from=app /build/layers/app/ /\n") == 1
+            uv-layers install app --project project/api --layers-dir layers --frozen --config 'project/a b' {python}""")
 
 
 @pytest.mark.parametrize(

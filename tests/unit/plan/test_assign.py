@@ -21,16 +21,16 @@ from uv_layers.errors import (
 from uv_layers.lock.packages import Closure, Layer, Member, Package
 from uv_layers.plan import assign
 from uv_layers.plan.layers import (
+    LayerSet,
     check_environments,
     check_python,
     image_groups,
-    layer_names,
     layer_specs,
     named_specs,
     python_limits,
     spelled,
 )
-from uv_layers.project.config import Config, LayerSpec
+from uv_layers.project.config import DEPENDENCIES, Claim, Config, LayerSpec
 from uv_layers.project.discovery import Project, Source
 from uv_layers.project.options import Selection
 from uv_layers.system.interpreter import of_platform
@@ -509,19 +509,57 @@ def _whole(target, prefix="/usr/local", own=None, layers=()):
     )
 
 
+def _names(project, prefix="/usr/local", **selection):
+    return LayerSet.of(project, Selection(**selection), prefix).names
+
+
+LOCAL = {DEPENDENCIES: frozenset({"demo"}), Claim("group", "light"): frozenset({"tool"})}
+
+
+@pytest.mark.parametrize(
+    ("local", "selection", "names"),
+    [
+        ({}, {}, ("heavy", "light", "dependencies")),
+        (LOCAL, {}, ("heavy", "light", "dependencies", "project")),
+        (LOCAL, {"no_install_project": True}, ("heavy", "light", "dependencies", "project")),
+        (LOCAL, {"no_install_project": True, "no_groups": ("light",)}, ("heavy", "dependencies")),
+        ({Claim("extra", "web"): frozenset({"tool"})}, {}, ("heavy", "light", "dependencies")),
+        (
+            {Claim("extra", "web"): frozenset({"tool"})},
+            {"extras": ("web",)},
+            ("heavy", "light", "dependencies", "project"),
+        ),
+        (
+            {Claim("extra", "web"): frozenset({"tool"})},
+            {"all_extras": True},
+            ("heavy", "light", "dependencies", "project"),
+        ),
+    ],
+)
+def test_local_packages_that_uv_installs_have_a_layer_on_top(local, selection, names):
+    project = dataclasses.replace(_project(dependencies=True), local=local, source=Source(Path("demo"), "demo"))
+    assert _names(project, **selection) == names
+
+
+def test_the_layer_of_the_project_has_a_free_name_and_none_where_layers_are_configured():
+    project = dataclasses.replace(_project(groups=("project",), default=("project",)), local=LOCAL)
+    assert _names(project) == ("project", "project-2")
+    assert _names(dataclasses.replace(_project(LayerSpec("all")), local=LOCAL)) == ("all",)
+
+
 @pytest.mark.parametrize("prefix", ["/app/.venv", "/venv", "/opt/my-venv"])
 def test_an_environment_is_a_layer_below_all_others(target, prefix):
     made = _whole(target, prefix, layers=[LayerSpec("all")])
     assert [(layer.name, layer.kind) for layer in made.layers] == [("venv", "environment"), ("all", "packages")]
     assert made.layers[0] == Layer("venv", kind="environment")
     assert made.hints == ()
-    assert layer_names(_project(LayerSpec("all")), [LayerSpec("all")], prefix) == ("venv", "all")
+    assert _names(_project(LayerSpec("all")), prefix) == ("venv", "all")
 
 
 @pytest.mark.parametrize("prefix", ["/usr/local", "/", "/venv/lib", "/app/venvs"])
 def test_elsewhere_there_is_none(target, prefix):
     assert [layer.name for layer in _whole(target, prefix, layers=[LayerSpec("venv")]).layers] == ["venv"]
-    assert layer_names(_project(LayerSpec("all")), [LayerSpec("all")], prefix) == ("all",)
+    assert _names(_project(LayerSpec("all")), prefix) == ("all",)
 
 
 def test_a_layer_of_packages_has_not_the_name_of_the_environment(target):
@@ -542,9 +580,8 @@ def test_the_project_is_a_layer_above_all_others(target):
         ("lib", "project", ()),
     ]
     assert made.hints == ()
-    config = dataclasses.replace(_project().config, project=own[0])
-    with_own = dataclasses.replace(_project(), config=config)
-    assert layer_names(with_own, [LayerSpec("all")], "/app/.venv") == ("venv", "all", "app")
+    config = dataclasses.replace(_project(LayerSpec("all")).config, project=own[0])
+    assert _names(dataclasses.replace(_project(), config=config), "/app/.venv") == ("venv", "all", "app")
 
 
 def test_a_project_that_is_no_package_is_said_to_be_none(target):

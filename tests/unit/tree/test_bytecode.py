@@ -335,10 +335,10 @@ def test_what_is_restored_is_written_over_what_is_there(compiler):
         lambda c: dataclasses.replace(c, prefix="/app/.venv"),
         lambda c: dataclasses.replace(c, mode=Mode("all")),
         lambda c: dataclasses.replace(c, mode=Mode(invalidation="checked-hash")),
-        lambda c: dataclasses.replace(c, at=dataclasses.replace(c.at, magic="00000000")),
-        lambda c: dataclasses.replace(c, at=dataclasses.replace(c.at, cache_tag="pypy312")),
-        lambda c: dataclasses.replace(c, at=dataclasses.replace(c.at, build="3.12.4")),
-        lambda c: dataclasses.replace(c, at=dataclasses.replace(c.at, abiflags="t")),
+        lambda c: dataclasses.replace(c, target=dataclasses.replace(c.target, magic="00000000")),
+        lambda c: dataclasses.replace(c, target=dataclasses.replace(c.target, cache_tag="pypy312")),
+        lambda c: dataclasses.replace(c, target=dataclasses.replace(c.target, build="3.12.4")),
+        lambda c: dataclasses.replace(c, target=dataclasses.replace(c.target, abiflags="t")),
         lambda c: dataclasses.replace(c, times={"pkg": 315532802}),
     ],
     ids=["prefix", "sources", "invalidation", "magic", "cache tag", "patch version", "abi flags", "time"],
@@ -357,8 +357,8 @@ def test_an_entry_without_the_lost_is_another_than_the_whole(compiler):
 
 def test_neither_the_tree_nor_the_place_of_the_interpreter_is_in_the_key(compiler, tmp_path):
     _keep(compiler, "sha256:1", {f"{SITE}/a.py": b"code"})
-    at = dataclasses.replace(compiler.at, executable="elsewhere/python3.12")
-    other = dataclasses.replace(compiler, tree=tmp_path / "other", at=at)
+    other_target = dataclasses.replace(compiler.target, executable="elsewhere/python3.12")
+    other = dataclasses.replace(compiler, tree=tmp_path / "other", target=other_target)
     assert set(other.restore({"pkg": "sha256:1"})) == {"pkg"}
 
 

@@ -1,0 +1,84 @@
+"""What `install` recorded of a tree that it built: the JSON file beside the trees."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from uv_layers.system.documents import LARGEST_NUMBER
+from uv_layers.tree.installed import Clash
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from uv_layers.tree.folder import LayersFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A tree, and what it was built from.
+
+    `key` is a digest of everything that decides the tree, `stamp` one of what is known of that without starting uv, and
+    `interpreter` the path, time and size of the interpreter. `made` has the identity of each file that no RECORD has a
+    hash of, by its path; `latest` is SOURCE_DATE_EPOCH, in seconds; `size` is in bytes.
+    """
+
+    prefix: str
+    sites: list[str]
+    packages: int
+    files: int
+    size: int
+    built: list[str]
+    clashes: list[Clash]
+    invalid: int
+    latest: int | None
+    executable: list[str]
+    made: dict[str, str]
+    key: str = ""
+    stamp: str = ""
+    interpreter: list[Any] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def recorded(folder: LayersFolder, layer: str) -> Record | None:
+    """Return the record of a tree that is in place, or None if `install` cannot have written it."""
+    value = folder.record(layer)
+    return None if value is None else parsed(value)
+
+
+def parsed(value: Mapping[str, Any]) -> Record | None:
+    """Return a record from JSON, or None if it does not have the form of one: anybody may write into the folder."""
+    texts, numbers = (value.get(name) for name in ("key", "stamp", "prefix")), ("packages", "files", "size", "invalid")
+    lists = [value.get(name) for name in ("sites", "built", "executable")]
+    clashes, made, interpreter = (value.get(name) for name in ("clashes", "made", "interpreter"))
+    if not (
+        all(isinstance(text, str) for text in texts)
+        and all(_is_number(value.get(name)) for name in numbers)
+        and (value.get("latest") is None or _is_number(value["latest"]))
+        and all(map(_is_texts, lists))
+        and isinstance(made, dict)
+        and _is_texts(list(made.values()))
+        and isinstance(interpreter, list)
+        and _is_texts(interpreter[:1])
+        and interpreter
+        and isinstance(clashes, list)
+        and all(map(_is_clash, clashes))
+    ):
+        return None
+    known: dict[str, Any] = {name: value.get(name) for name in Record.__dataclass_fields__}
+    found = [Clash(clash["path"], tuple(clash["owners"])) for clash in clashes]
+    return Record(**{**known, "clashes": found})
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value <= LARGEST_NUMBER
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _is_clash(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("path"), str) and _is_texts(value.get("owners"))
