@@ -136,9 +136,9 @@ members = ["packages/*"]
 
 def test_a_folder_without_a_layer_for_it_is_an_error_that_says_how_to_have_one(app, run, packaged, tmp_path):
     packaged(tmp_path / "app/thing", "thing")
-    source = '[tool.uv.sources]\nthing = { path = "thing" }\n'
-    folder = app(source, requires=["web", "thing"])
-    for words in (("plan",), ("export",), ("install", "dependencies")):
+    layers = '[tool.uv-layers]\nlayers = [{ name = "all", dependencies = true }]\n'
+    folder = app(f'{layers}[tool.uv.sources]\nthing = {{ path = "thing" }}\n', requires=["web", "thing"])
+    for words in (("plan",), ("export",), ("install", "all")):
         outcome = run(*words, cwd=folder)
         assert (outcome.status, outcome.stdout) == (2, "")
         assert outcome.stderr == (

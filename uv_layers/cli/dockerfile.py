@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,9 @@ import typer
 
 from uv_layers import errors
 from uv_layers.cli.options import command, env_names
-from uv_layers.cli.terminal import say
+from uv_layers.cli.remembered import words_in, words_of
+from uv_layers.cli.terminal import print_hints, say
+from uv_layers.image import marks
 from uv_layers.image.bake import bake_file
 from uv_layers.image.dockerfile import avoiding_names, dockerfile_blocks, updated_dockerfile, whole_dockerfile
 from uv_layers.image.recipe import in_context, recipe_of
@@ -58,6 +61,15 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
     as_bake: Annotated[
         bool, typer.Option("--bake", envvar=env_names("BAKE"), help="Print a file for docker buildx bake.")
     ] = False,
+    context: Annotated[
+        Path | None,
+        typer.Option(
+            "--context",
+            metavar="DIR",
+            envvar=env_names("CONTEXT"),
+            help="The folder that the image is built from. [that of uv.lock]",
+        ),
+    ] = None,
     base: Annotated[
         str | None,
         typer.Option(
@@ -109,6 +121,7 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
 ) -> None:
     """Print a Dockerfile with a stage and a COPY line for each layer, or keep them up to date in one."""
     told: dict[str, object] = {
+        "context": context,
         "base": base,
         "builder": builder,
         "tool": tool,
@@ -121,12 +134,17 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
     if sum(map(bool, (snippet, write and not as_bake, check, as_bake))) > 1:
         raise errors.UsageError("--snippet, --write, --check and --bake are different things to do; give one")
     path = write or check
-    if as_bake:
+    words = words_of(options, told, groups or ())
+    if path is not None and not words and (again := _remembered(path)):
+        _run_again(again, options, check=check, write=write, as_bake=as_bake)
+    elif as_bake:
         typer.echo(bake_for(options, path or Path("Dockerfile"), groups or (), told), nl=False)
     elif path is None:
         typer.echo(dockerfile_for(options, groups or (), told, snippet=snippet), nl=False)
     else:
-        _keep(path, *kept_dockerfile(options, path, groups or (), told), options, write=check is None)
+        _keep(
+            path, *kept_dockerfile(options, path, groups or (), told), options, told, groups or (), write=check is None
+        )
 
 
 def _recipe(options: Options, project: Project, named: Sequence[str], told: Mapping[str, Any]) -> Recipe:
@@ -137,7 +155,18 @@ def _recipe(options: Options, project: Project, named: Sequence[str], told: Mapp
         groups = layers_of(options, project, named).groups(project, options.selection)
         check_image(options, project, groups, python)
         settings["base"] = f"python:{python}-slim-bookworm"
-    return recipe_of(options, project, named, settings)
+    context = _context(project, told)
+    if told.get("context"):
+        # From wherever the command is run again, the folder of uv.lock is the same.
+        told = {**told, "context": os.path.relpath(context, resolved(project.lock_root))}
+    return recipe_of(options, project, named, settings, context, words_of(options, told, named))
+
+
+def _context(project: Project, told: Mapping[str, Any]) -> Path:
+    """Return the build context: from the command line, else from the configuration, else the folder of uv.lock."""
+    configured = project.config.dockerfile.get("context")
+    folder = project.lock_root if configured is None else project.directory / configured
+    return resolved(told.get("context") or folder)
 
 
 def dockerfile_for(
@@ -166,16 +195,41 @@ def kept_dockerfile(
     return text, updated_dockerfile(text, recipe, str(path))
 
 
+def _remembered(path: Path) -> list[str]:
+    """Return the options that the blocks of a Dockerfile were written with."""
+    return words_in(marks.remembered(read_text(path)), str(path)) if path.exists() else []
+
+
+def _run_again(
+    words: Sequence[str], options: Options, *, check: Path | None, write: Path | None, as_bake: bool
+) -> None:
+    """Run the command with the options that a Dockerfile remembers, and those that are not remembered."""
+    given: list[tuple[str, Any]] = [
+        ("--project", options.directory),
+        ("--config", options.config),
+        ("--check", check),
+        ("--write", write),
+    ]
+    if "--context" in words:
+        value = words.index("--context") + 1
+        words = [*words[:value], str(find_project(options).lock_root / words[value]), *words[value + 1 :]]
+    more = [word for name, value in given if value is not None for word in (name, str(value))]
+    more += [flag for flag, on in (("--bake", as_bake), ("--quiet", options.quiet)) if on]
+    raise typer.Exit(dockerfile.main([*more, *words], prog_name="uv-layers dockerfile", standalone_mode=False) or 0)
+
+
 def bake_for(options: Options, path: Path, named: Sequence[str] = (), told: Mapping[str, Any] | None = None) -> str:
     """Return a file for `docker buildx bake` that goes with the Dockerfile at `path`."""
     current = find_project(options)
     # A folder may have a name that no image can have.
     name = re.sub(r"[^a-z0-9]+", "-", normalised(current.source.name or current.directory.name)).strip("-") or "image"
     recipe = avoiding_names(_recipe(options, current, named, told or {}), read_text(path) if path.exists() else "")
-    return bake_file(recipe, name, in_context(path, current.lock_root))
+    return bake_file(recipe, name, in_context(path, _context(current, told or {})))
 
 
-def _keep(path: Path, old: str, new: str, options: Options, *, write: bool) -> None:
+def _keep(
+    path: Path, old: str, new: str, options: Options, told: Mapping[str, Any], groups: Sequence[str], *, write: bool
+) -> None:
     """Write the new text of a file, or exit with 1 and the difference to the old."""
     if old == new:
         say(f"{path}: up to date", options)
@@ -184,11 +238,16 @@ def _keep(path: Path, old: str, new: str, options: Options, *, write: bool) -> N
         place.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(place, new)
         say(f"{path}: written", options)
+        context = _context(find_project(options), told)
+        if resolved(path.parent) in context.parents:
+            words = shlex.join(["docker", "build", "--file", str(path), os.path.relpath(context)])
+            print_hints([f"build from the folder {context.name}, e.g. `{words}`, or give another --context"], options)
     else:
         before, after = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (old, new))
         lines = unified_diff(before, after, f"{path}", f"{path} (as it should be)")
         whole = (li if li.endswith("\n") else f"{li}\n\\ No newline at end of file\n" for li in lines)
         # As bytes: a path may be none of the encoding that the terminal has.
         typer.echo(os.fsencode("".join(whole)), nl=False)
-        say(f"{path} is stale; run `uv-layers dockerfile --write {path}`", options)
+        words = shlex.join(["uv-layers", "dockerfile", *words_of(options, told, groups), "--write", str(path)])
+        say(f"{path} is stale; run `{words}`", options)
         raise typer.Exit(1)

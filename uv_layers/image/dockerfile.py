@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import shlex
 from dataclasses import replace
@@ -69,7 +70,8 @@ _IMAGE_NAME = re.compile(
 def dockerfile_blocks(recipe: Recipe) -> str:
     """Return the stages, then the `COPY` lines for the end of the final stage, each between comments that mark them."""
     note = "# In the final stage, after what changes less often than the dependencies:\n"
-    return f"{marks.marked(marks.STAGES, _stages(recipe))}\n{note}{marks.marked(marks.COPIES, _copies(recipe))}"
+    stages = marks.marked(marks.STAGES, _stages(recipe), recipe.remembered)
+    return f"{stages}\n{note}{marks.marked(marks.COPIES, _copies(recipe))}"
 
 
 def whole_dockerfile(recipe: Recipe) -> str:
@@ -83,7 +85,13 @@ def whole_dockerfile(recipe: Recipe) -> str:
     # What comes after a linked layer and is none itself makes BuildKit put all files of the image together first.
     top = f"FROM {_image(recipe.image)}\nWORKDIR /app\n"
     final = top + marks.marked(marks.COPIES, _copies(recipe)) + "".join(f"{line}\n" for line in lines)
-    return f"{marks.marked(marks.STAGES, _stages(recipe))}\n{final}"
+    return f"{marks.marked(marks.STAGES, _stages(recipe), recipe.remembered)}\n{final}"
+
+
+def _python_of(image: str) -> str | None:
+    """Return the minor version of Python in the name of an official image."""
+    match = re.search(r"(?:^|/)python:(\d+\.\d+)", image)
+    return match and match[1]
 
 
 def avoiding_names(recipe: Recipe, text: str) -> Recipe:
@@ -98,14 +106,20 @@ def updated_dockerfile(text: str, recipe: Recipe, path: str) -> str:
     Raises MarksError unless each mark is there once.
     """
     recipe = avoiding_names(recipe, text)
-    return marks.replaced(text, {marks.STAGES: _stages(recipe), marks.COPIES: _copies(recipe)}, path)
+    final, base = (_python_of(image) for image in (marks.final_image(text) or "", recipe.image))
+    if final and base and final != base:
+        raise errors.UsageError(
+            f"the last stage of {path} has Python {final}, and its layers are for Python {base}; "
+            f"write them with --python {final}, or change FROM"
+        )
+    return marks.replaced(text, {marks.STAGES: _stages(recipe), marks.COPIES: _copies(recipe)}, path, recipe.remembered)
 
 
 def _stages(recipe: Recipe) -> str:
     tool, plan_stage, *layer_stages = stage_names(recipe)
     builder = _builder(recipe, recipe.builder or recipe.image, tool)
     # Podman 4 wants absolute targets.
-    files = [_mount("bind", source=path, target=f"{_WORK}/{path}") for path in recipe.files]
+    files = [_mount("bind", source=path, target=posixpath.normpath(f"{_WORK}/{place}")) for path, place in recipe.files]
     mounts = [_mount("bind", source=path, target=f"{_WORK}/{path}") for path in recipe.inputs] + files
     command = shlex.join(["uv-layers", "export", *recipe.export])
     plan = [

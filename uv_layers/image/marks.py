@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 STAGES, COPIES = "stages", "copies"
+_WITH = " with: "
 
 
 _FLAGS = re.DOTALL | re.MULTILINE
@@ -23,17 +24,35 @@ _MARKED = {
 }
 
 
-def marked(name: str, text: str) -> str:
-    """Return the block of a name with the marks around its text."""
-    return f"{_mark(name)}, kept by `uv-layers dockerfile --write`\n{text}# <<< uv-layers {name}\n"
+def marked(name: str, text: str, remembered: str = "") -> str:
+    """Return the block of a name with the marks around its text; the first mark has the options to remember."""
+    options = f"{_WITH}{remembered}" if remembered else ""
+    return f"{_mark(name)}, kept by `uv-layers dockerfile --write`{options}\n{text}# <<< uv-layers {name}\n"
 
 
-def replaced(text: str, blocks: Mapping[str, str], path: str) -> str:
+def remembered(text: str) -> str:
+    """Return the options that the block of stages in a Dockerfile was written with, empty if it has none."""
+    block = _MARKED[STAGES].search(text)
+    return "" if block is None else block[0].splitlines()[0].partition(_WITH)[2]
+
+
+def final_image(text: str) -> str | None:
+    """Return the image of the last stage of a Dockerfile, through the names of its stages, or None."""
+    stages: dict[str, str] = {}
+    image = None
+    for name, arguments in _instructions(text, escape(text)):
+        if name == "FROM" and (match := re.match(r"(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", arguments, re.IGNORECASE)):
+            image = stages.get(match[1].lower(), match[1])
+            stages[(match[2] or "").lower()] = image
+    return image
+
+
+def replaced(text: str, blocks: Mapping[str, str], path: str, remembered: str = "") -> str:
     """Return the text of the Dockerfile `path` with new blocks; raises MarksError unless each mark is there once."""
     for name, block in blocks.items():
         if len(found := list(_MARKED[name].finditer(text))) != 1:
             raise errors.MarksError(path, len(found), _mark(name))
-        new = marked(name, block)
+        new = marked(name, block, remembered if name == STAGES else "")
         if "\r\n" in found[0][0]:
             new = new.replace("\n", "\r\n")
         text = text[: found[0].start()] + new + text[found[0].end() :]

@@ -21,67 +21,78 @@ if TYPE_CHECKING:
     from uv_layers.project.options import Options
 
 
-def recipe_of(options: Options, current: Project, named: Sequence[str], settings: Mapping[str, Any]) -> Recipe:
+def recipe_of(
+    options: Options,
+    current: Project,
+    named: Sequence[str],
+    settings: Mapping[str, Any],
+    context: Path,
+    remembered: Sequence[str] = (),
+) -> Recipe:
     """Return what the Dockerfile of the project says; `settings` are those of `[tool.uv-layers.dockerfile]`.
 
-    Raises UsageError for a file that is outside of the build context.
+    `context` is the folder that the image is built from. Raises UsageError for a file outside of it.
     """
     layers = resolve.layers_of(options, current, named)
     own = layers.own
     stages = [Stage(ENVIRONMENT)] * is_environment(layers.prefix)
     stages += [Stage(spec.name, spec.image, spec.system_packages) for spec in (*layers.layers, *layers.on_top)]
     names = [stage.layer for stage in stages]
-    arguments = _export_arguments(options, current)
+    arguments = _export_arguments(options, current, context)
     if own is not None:
-        stages.append(Stage(own.name, own.image, own.system_packages, tuple(_install_arguments(options, current))))
+        stages.append(
+            Stage(own.name, own.image, own.system_packages, tuple(_install_arguments(options, current, context)))
+        )
     try:
         command = tuple(shlex.split(settings.get("cmd", "")))
     except ValueError as error:
         raise errors.UsageError(f"the command {errors.shown(settings['cmd'])} is none: {error}") from None
     return Recipe(
         layers=tuple(stages),
-        inputs=tuple(in_context(path, current.lock_root) for path in current.inputs),
+        inputs=tuple(in_context(path, context) for path in current.inputs),
         tool=settings.get("tool", __version__),
         image=settings["base"],
         prefix=layers.prefix,
         builder=settings.get("builder"),
         uv=settings.get("uv"),
-        files=tuple(in_context(path, current.lock_root) for path in current.files),
+        files=tuple((in_context(path, context), os.path.relpath(path, current.lock_root)) for path in current.files),
         export=(*arguments, *(names if layers.on_top else ())),
         why=f"--frozen: {current.unchecked}." if current.unchecked else "",
         secrets=tuple(settings.get("secrets", ())),
         link=settings.get("link", True),
         sources=tuple(settings.get("copy", ())),
-        folder=None if "copy" in settings else _folder(current),
+        folder=None if "copy" in settings else _folder(current, context),
+        remembered=shlex.join(remembered),
         command=command,
     )
 
 
-def in_context(path: Path, root: Path) -> str:
-    """Return a path as the build context has it; the context is the folder of uv.lock."""
-    place, top = str(resolved(path)), os.path.join(resolved(root), "")  # noqa: PTH118
+def in_context(path: Path, context: Path) -> str:
+    """Return a path as the build context has it; raises UsageError for a path outside of the context."""
+    place, top = str(resolved(path)), os.path.join(resolved(context), "")  # noqa: PTH118
     if not f"{place}/".startswith(top):
-        raise errors.UsageError(f"{path} is outside of the build context {root}; move it there")
+        above = os.path.commonpath([place, top])
+        raise errors.UsageError(f"{path} is outside of the build context {context}; build from {above} with --context")
     return place[len(top) :] or "."
 
 
-def _export_arguments(options: Options, current: Project) -> list[str]:
+def _export_arguments(options: Options, current: Project, context: Path) -> list[str]:
     """Return the arguments that make `uv-layers export` in the builder choose what is chosen here."""
-    words = _chosen(options, current, ".")
+    words = _chosen(options, context, ".")
     words += ["--frozen"] if options.frozen or current.unchecked else []
     packages = _packages(options, current)
     folder = current.start if packages else current.directory
-    if folder != current.lock_root:
-        words += ["--project", in_context(folder, current.lock_root), "--output", "."]
+    if resolved(folder) != resolved(context):
+        words += ["--project", in_context(folder, context), "--output", "."]
     return words + packages
 
 
-def _install_arguments(options: Options, current: Project) -> list[str]:
+def _install_arguments(options: Options, current: Project, context: Path) -> list[str]:
     """Return the arguments that make `uv-layers install` install the project, whose sources are in a folder there."""
     packages = _packages(options, current)
-    where = in_context(current.start if packages else current.directory, current.lock_root)
+    where = in_context(current.start if packages else current.directory, context)
     words = ["--project", posixpath.normpath(f"{PROJECT}/{where}"), "--layers-dir", "layers", "--frozen"]
-    return [*words, *packages, *_chosen(options, current, PROJECT)]
+    return [*words, *packages, *_chosen(options, context, PROJECT)]
 
 
 def _packages(options: Options, current: Project) -> list[str]:
@@ -90,7 +101,7 @@ def _packages(options: Options, current: Project) -> list[str]:
     return [] if one else [word for name in options.packages for word in ("--package", name)]
 
 
-def _chosen(options: Options, current: Project, root: str) -> list[str]:
+def _chosen(options: Options, context: Path, root: str) -> list[str]:
     chosen = options.selection
     words = [word for group in chosen.groups for word in ("--group", group)]
     words += [word for group in chosen.no_groups for word in ("--no-group", group)]
@@ -102,19 +113,19 @@ def _chosen(options: Options, current: Project, root: str) -> list[str]:
     )
     words += [flag for flag, given in flags if given]
     if options.config is not None:
-        words += ["--config", posixpath.normpath(f"{root}/{in_context(options.config, current.lock_root)}")]
+        words += ["--config", posixpath.normpath(f"{root}/{in_context(options.config, context)}")]
     if options.prefix is not None:
         words += ["--prefix", options.prefix]
     return words
 
 
-def _folder(current: Project) -> str | None:
+def _folder(current: Project, context: Path) -> str | None:
     """Return the folder whose content the final image gets: that of the projects that are not installed, if any."""
     installed = current.local.get(DEPENDENCIES, frozenset())
     folders = [part.directory for part in current.parts if part.name not in installed]
     if not folders:
         return None
-    return in_context(folders[0] if len(folders) == 1 else current.lock_root, current.lock_root)
+    return in_context(folders[0] if len(folders) == 1 else current.lock_root, context)
 
 
 # Where the stage of the project itself has the build context, below the working folder.
@@ -152,7 +163,7 @@ class Recipe:
     inputs: tuple[str, ...]
     tool: str
     image: str
-    files: tuple[str, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
     prefix: str = "/usr/local"
     builder: str | None = None
     uv: str | None = None
@@ -162,6 +173,7 @@ class Recipe:
     link: bool = True
     sources: tuple[str, ...] = ()
     folder: str | None = None
+    remembered: str = ""
     command: tuple[str, ...] = ()
     taken: tuple[str, ...] = ()
     escape: str = "\\"

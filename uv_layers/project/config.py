@@ -90,7 +90,7 @@ CLAIMS = ("packages", "groups", "extras")
 _LAYER_KEYS = {"name", "dependencies", "project", "image", "system-packages", *CLAIMS}
 
 
-_DOCKERFILE_STRINGS, _DOCKERFILE_LISTS = {"base", "builder", "cmd", "tool", "uv"}, {"copy", "secrets"}
+_DOCKERFILE_STRINGS, _DOCKERFILE_LISTS = {"base", "builder", "cmd", "context", "tool", "uv"}, {"copy", "secrets"}
 
 
 def load_config(directory: Path, document: Mapping[str, Any], config_file: Path | None) -> Config:

@@ -319,7 +319,7 @@ def test_the_variables_of_an_environment_are_quoted(prefix):
 
 
 def test_a_file_of_the_project_is_mounted_where_its_lock_looks_for_it():
-    recipe = _recipe(layers=(Stage("heavy"),), files=("vendor/a-1-py3-none-any.whl",))
+    recipe = _recipe(layers=(Stage("heavy"),), files=(("vendor/a-1-py3-none-any.whl", "vendor/a-1-py3-none-any.whl"),))
     mount = "    --mount=type=bind,source=vendor/a-1-py3-none-any.whl,target=/build/vendor/a-1-py3-none-any.whl \\"
     assert _stage(recipe, "plan").splitlines()[-2:] == [mount, "    uv-layers export"]
     assert _stage(recipe, "heavy").splitlines()[-2:] == [mount, "    uv-layers install heavy"]
@@ -333,7 +333,9 @@ def test_why_the_lock_is_not_checked_stands_above_the_plan():
 
 def test_the_project_is_installed_from_a_copy_of_the_context():
     arguments = ("--project", "project/api", "--layers-dir", "layers", "--frozen", "--config", "project/a b")
-    recipe = _recipe(layers=(Stage("heavy"), Stage("app", project=arguments)), files=("vendor/a.whl",))
+    recipe = _recipe(
+        layers=(Stage("heavy"), Stage("app", project=arguments)), files=(("vendor/a.whl", "vendor/a.whl"),)
+    )
     python = '--python "$(command -v python3 || uv python find)"'
     assert _stage(recipe, "app") == dedent(f"""\
         FROM uv-layers AS app
@@ -446,7 +448,9 @@ def test_secrets_reach_the_stages_of_layers_as_variables_and_never_as_arguments(
 
 @pytest.mark.parametrize(("prefix", "given"), [("/app/.venv", False), ("/usr/local", True)])
 def test_the_stage_of_an_environment_is_given_neither_secrets_nor_files(prefix, given):
-    recipe = _recipe(layers=(Stage("venv"),), prefix=prefix, secrets=("netrc",), files=("vendor/hello.whl",))
+    recipe = _recipe(
+        layers=(Stage("venv"),), prefix=prefix, secrets=("netrc",), files=(("vendor/hello.whl", "vendor/hello.whl"),)
+    )
     stage = _stage(recipe, "venv")
     assert ("netrc" in stage, "vendor" in stage) == (given, given)
 

@@ -1,0 +1,79 @@
+"""The options that the marked blocks of a Dockerfile were written with, which `--write` and `--check` use again."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from uv_layers import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from uv_layers.project.options import Options
+
+# A Dockerfile may be somebody else's: it chooses no interpreter by its path, and no file to read or write.
+_PYTHON = re.compile(r"[\w.@+]+")
+_TAKEN = {
+    *("--package", "--group", "--no-group", "--no-default-groups", "--extra", "--all-extras", "--no-install-project"),
+    *(
+        "--prefix",
+        "--python",
+        "--frozen",
+        "--context",
+        "--base",
+        "--builder",
+        "--tool",
+        "--uv",
+        "--secret",
+        "--no-link",
+    ),
+    *("--copy", "--cmd"),
+}
+
+
+def words_of(options: Options, told: Mapping[str, Any], groups: Sequence[str]) -> list[str]:
+    """Return the command-line words that stand for some options of `uv-layers dockerfile`, in a fixed order."""
+    chosen = options.selection
+    values: list[tuple[str, Any]] = [
+        ("package", options.packages),
+        ("group", chosen.groups),
+        ("no-group", chosen.no_groups),
+        ("no-default-groups", chosen.no_default_groups),
+        ("extra", chosen.extras),
+        ("all-extras", chosen.all_extras),
+        ("no-install-project", chosen.no_install_project),
+        ("prefix", options.prefix),
+        ("python", options.python),
+        ("frozen", options.frozen),
+        *((key, told.get(key)) for key in ("context", "base", "builder", "tool", "uv")),
+        ("secret", told.get("secrets")),
+        ("no-link", told.get("link") is False),
+        ("copy", told.get("copy")),
+        ("cmd", told.get("cmd")),
+    ]
+    words: list[str] = []
+    for name, value in values:
+        several = value if isinstance(value, (list, tuple)) else [value] if value else []
+        for item in several:
+            words += [f"--{name}"] if item is True else [f"--{name}", str(item)]
+    return [*words, *groups]
+
+
+def words_in(remembered: str, path: str) -> list[str]:
+    """Return the words that a mark of the Dockerfile `path` remembers; raises UsageError for others than we write."""
+    try:
+        words = shlex.split(remembered)
+    except ValueError:
+        words = ["--"]
+    refused = [word for word in words if word.startswith("-") and word not in _TAKEN]
+    pythons = [value for word, value in pairwise(words) if word == "--python"]
+    refused += [value for value in pythons if not _PYTHON.fullmatch(value)]
+    if refused:
+        raise errors.UsageError(
+            f"{path}: its mark remembers {errors.shown(refused[0])}, which is not an option to remember; "
+            "give the options on the command line"
+        )
+    return words
