@@ -580,13 +580,13 @@ def project(tmp_path: Path, web: Web, wheel: Path, uv_image: str, names: Callabl
 
 @pytest.fixture(scope="module")
 def project_of(
-    wheel: Path, builder: str, names: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
+    wheel: Path, names: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Context]:
     """Return a function that makes a locked project with packages of PyPI, and with some files and wheels."""
 
     def make(text: str, files: Mapping[str, str] | None = None, wheels: Iterable[Path] = ()) -> Context:
         folder = tmp_path_factory.mktemp("project")
-        made = Context(folder, names(), ("--python", PYTHON, "--tool", wheel.name, "--builder", builder))
+        made = Context(folder, names(), ("--python", PYTHON, "--tool", wheel.name))
         for file, content in {"pyproject.toml": text, **(files or {})}.items():
             made.write(dedent(content), file)
         for file in (wheel, *wheels):

@@ -3,96 +3,103 @@
 from __future__ import annotations
 
 import json
-import re
+from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
-import tomli
-
-from uv_layers import errors
-from uv_layers.project.config import CLAIMS, Config, LayerSpec
 from uv_layers.project.fields import read_toml
 from uv_layers.system.paths import DEFAULT_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from uv_layers.project.config import Config, LayerSpec
 
 # The longest list of names that is written on one line.
 _LINE = 90
 
 
 def with_layers(path: Path, layers: Sequence[LayerSpec], config: Config) -> str:
-    """Return the text of the file `path` with these layers in the place of its own, below that of the project itself.
+    """Return the text of the file `path` with these layers in place of its own, below the layer of the project itself.
 
-    A new file has all else that `config` has. Raises ConfigError where the file's layers stand in a way that cannot be
-    replaced alone.
+    Everything else in the file stays, with its comments and those of the layers that stay. A new file has everything
+    that `config` has.
     """
-    entries = [_entry(spec) for spec in layers]
-    entries[-1] += "  # and whatever no layer claims"
-    entries += [] if config.project is None else [_entry(config.project)]
-    made = "layers = [                                # bottom to top\n" + "".join(f"  {e}\n" for e in entries) + "]\n"
+    import tomlkit  # noqa: PLC0415 - 50 ms
+    from tomlkit.items import Array  # noqa: PLC0415
+
+    specs = (*layers, *([config.project] if config.project else []))
     if not path.is_file():
-        import tomli_w  # noqa: PLC0415
-
-        before = "" if config.prefix == DEFAULT_PREFIX else f"prefix = {_quoted(config.prefix)}\n"
-        return before + made + ("\n" + tomli_w.dumps({"dockerfile": config.dockerfile}) if config.dockerfile else "")
-    rest = {key: value for key, value in read_toml(path).items() if key != "layers"}
+        prefix = "" if config.prefix == DEFAULT_PREFIX else tomlkit.dumps({"prefix": config.prefix})
+        dockerfile = tomlkit.dumps({"dockerfile": config.dockerfile}) if config.dockerfile else ""
+        return prefix + _array(specs, len(layers)) + (f"\n{dockerfile}" if dockerfile else "")
+    read_toml(path)  # within limits
     text = path.read_bytes().decode()
-    made = made.replace("\n", "\r\n" if "\r\n" in text else "\n")
-    start = re.search(r"^layers\s*=", text, re.MULTILINE)
-    if start is None:
-        changed = made + ("\n" if text else "") + text
+    document = tomlkit.parse(text)
+    old = document.get("layers")
+    if not isinstance(old, Array):
+        document.pop("layers", None)
+        rest = document.as_string()
+        changed = _array(specs, len(layers)) + ("\n" if rest else "") + rest
     else:
-        changed = text[: start.start()] + made + text[_end(text, start.end()) :]
-    # All else is to be as it was, and that is for a parser of TOML to say.
-    if _says(changed, {**rest, "layers": tomli.loads(made)["layers"]}):
-        return changed
-    problem = "cannot be replaced alone; write them as `layers = [` on a line of its own, or remove them"
-    raise errors.ConfigError(str(path), "layers", problem)
+        if not _update(old, specs):
+            document["layers"] = tomlkit.parse(_array(specs, len(layers)))["layers"]
+        changed = document.as_string()
+    return changed.replace("\r\n", "\n").replace("\n", "\r\n") if "\r\n" in text else changed
 
 
-_TOKEN = re.compile(
-    r""""{3}(?:\\.|[^\\])*?"{3}|\'{3}.*?\'{3}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|\#[^\n]*|[][]""", re.DOTALL
-)
+def _update(array: Any, specs: Sequence[LayerSpec]) -> bool:
+    """Make the layers of an array others, in place; return False where those that stay would change their order."""
+    import tomlkit  # noqa: PLC0415
 
-
-def _end(text: str, start: int) -> int:
-    """Return where the line ends on which the array from `start` ends."""
-    depth = 0
-    for token in _TOKEN.finditer(text, start):
-        depth += {"[": 1, "]": -1}.get(token[0], 0)
-        if token[0] == "]" and depth <= 0:
-            return text.find("\n", token.end()) + 1 or len(text)
-    return len(text)
-
-
-def _says(text: str, document: Mapping[str, Any]) -> bool:
-    try:
-        return tomli.loads(text) == document
-    except tomli.TOMLDecodeError:
+    names = [layer.get("name") if isinstance(layer, dict) else None for layer in array]
+    kept = [spec.name for spec in specs if spec.name in names]
+    if not kept or [name for name in names if name in kept] != kept:
         return False
+    for index in reversed(range(len(names))):
+        if names[index] not in kept:
+            del array[index]
+    for index, spec in enumerate(specs):
+        entry = tomlkit.value(_entry(spec))
+        if index == len(array) or array[index].get("name") != spec.name:
+            array.insert(index, entry)
+        elif array[index].unwrap() != entry.unwrap():
+            array[index] = entry
+    return True
+
+
+def _array(specs: Sequence[LayerSpec], count: int) -> str:
+    """Return the text of the key `layers`; the last of the first `count` layers has what no layer claims."""
+    lines = [f"  {_entry(spec)}," for spec in specs]
+    lines[count - 1] += "  # and whatever no layer claims"
+    return "".join(f"{line}\n" for line in ("layers = [                                # bottom to top", *lines, "]"))
 
 
 def _entry(spec: LayerSpec) -> str:
-    """Return a layer as an inline table; a list that is too long for a line stands on lines of its own."""
-    parts = [f"name = {_quoted(spec.name)}"]
-    for key in (*CLAIMS, "system-packages"):
-        if values := [_quoted(value) for value in getattr(spec, key.replace("-", "_"))]:
-            joined = ", ".join(values)
-            if len(joined) > _LINE:
-                lines = [""]
-                for value in values:
-                    if lines[-1] and len(lines[-1]) + len(value) > _LINE:
-                        lines.append("")
-                    lines[-1] += f"{value}, "
-                joined = "\n" + "".join(f"      {line.rstrip(' ')}\n" for line in lines) + "  "
-            parts.append(f"{key} = [{joined}]")
-    parts += [f"{key} = true" for key in ("dependencies", "project") if getattr(spec, key)]
-    parts += [f"image = {_quoted(spec.image)}"] if spec.image else []
-    return f"{{ {', '.join(parts)} }},"
+    """Return a layer as an inline table, without the keys that have their default."""
+    parts = []
+    for field in fields(spec):
+        value = getattr(spec, field.name)
+        if field.default is MISSING or value != field.default:
+            parts.append(f"{field.name.replace('_', '-')} = {_value(value)}")
+    return f"{{ {', '.join(parts)} }}"
 
 
-def _quoted(value: str) -> str:
-    # The one control character that TOML wants escaped, and JSON does not.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+def _value(value: object) -> str:
+    """Return a value as TOML; a list that is too long for a line has lines of its own."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_value(key)} = {_value(item)}' for key, item in value.items())} }}"
+    if not isinstance(value, tuple):
+        # The one control character that TOML wants escaped, and JSON does not.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    values = [_value(item) for item in value]
+    if len(joined := ", ".join(values)) <= _LINE:
+        return f"[{joined}]"
+    lines = [""]
+    for text in values:
+        if lines[-1] and len(lines[-1]) + len(text) > _LINE:
+            lines.append("")
+        lines[-1] += f"{text}, "
+    return "[\n" + "".join(f"      {line.rstrip(' ')}\n" for line in lines) + "  ]"

@@ -327,7 +327,7 @@ def test_a_file_that_is_named_wins_over_both(tmp_path):
         ("dockerfile = 1", "dockerfile: must be a table"),
         (
             "dockerfile.bas = 'a'",
-            "dockerfile.bas: unknown setting; known: base, builder, cmd, copy, link, secrets, tool, uv",
+            "dockerfile.bas: unknown setting; known: base, builder, cmd, context, copy, link, secrets, tool, uv",
         ),
         ("dockerfile.base = 1", "dockerfile.base: must be a string, not 1"),
         ("dockerfile.cmd = ['a']", "dockerfile.cmd: must be a string, not ['a']"),
@@ -640,10 +640,10 @@ def test_a_new_file_has_the_layers_and_the_prefix_where_it_is_not_the_usual_one(
     [
         ("", WRITTEN),
         ("layers = []\n", WRITTEN),
-        ("layers=[]", WRITTEN),
+        ("layers=[]", WRITTEN.replace(" = [  ", "=[  ", 1).rstrip()),
         ('prefix = "/opt"  # ours\n', f'{WRITTEN}\nprefix = "/opt"  # ours\n'),
         ("# only words", f"{WRITTEN}\n# only words"),
-        ('# ü\nprefix = "/opt"\n\nlayers = [{name = "a"}] # x\n', f'# ü\nprefix = "/opt"\n\n{WRITTEN}'),
+        ('# ü\nprefix = "/opt"\n\nlayers = [{name = "a"}] # x\n', f'# ü\nprefix = "/opt"\n\n{WRITTEN[:-1]} # x\n'),
         (
             'layers = [\n  {name = "]"},  # ]\n  # x = 1\n]\n\n# kept\nprefix = "/"\n',
             f'{WRITTEN}\n# kept\nprefix = "/"\n',
@@ -670,20 +670,41 @@ def test_the_ends_of_lines_are_those_of_the_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("before", "rest"),
     [
-        '[[layers]]\nname = "a"\n',
-        'prefix = "/opt"\n\n[[layers]]\nname = "a"\n',
-        '"layers" = [{ name = "a" }]\n',
-        ' layers = [{ name = "a" }]\n',
+        ('[[layers]]\nname = "a"\n', ""),
+        ('prefix = "/opt"\n\n[[layers]]\nname = "a"\n', 'prefix = "/opt"'),
+        ('"layers" = [{ name = "a" }]\n', ""),
+        (' layers = [{ name = "a" }]\n', ""),
+        ("layers = 1  # no array\n", ""),
     ],
 )
-def test_layers_that_cannot_be_replaced_alone_are_refused(tmp_path, text):
+def test_layers_are_replaced_however_they_are_written(tmp_path, before, rest):
     path = tmp_path / "uv-layers.toml"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"uv-layers\.toml: layers: cannot be replaced alone; write them as"):
-        edit.with_layers(path, MADE, Config("", "/usr/local"))
-    assert path.read_text(encoding="utf-8") == text
+    path.write_text(before, encoding="utf-8")
+    text = edit.with_layers(path, MADE, Config("", "/usr/local"))
+    assert rest in text
+    assert _read_back(path, text).layers == MADE
+
+
+def test_layers_that_stay_keep_their_comments_and_their_format(tmp_path):
+    path = tmp_path / "uv-layers.toml"
+    path.write_text(
+        "layers = [\n"
+        "  # torch and all of CUDA\n"
+        '  { packages = ["nvidia-*", "torch"], name = "cuda" },  # 3 GB\n'
+        '  { name = "gone" },\n'
+        "  # what changes\n"
+        '  { name = "top", groups = ["api"], dependencies = true },\n'
+        "]\n",
+        encoding="utf-8",
+    )
+    text = edit.with_layers(path, MADE, Config("", "/usr/local"))
+    assert "  # torch and all of CUDA\n" in text
+    assert '  { packages = ["nvidia-*", "torch"], name = "cuda" },  # 3 GB\n' in text
+    assert "  # what changes\n" in text
+    assert "gone" not in text
+    assert _read_back(path, text).layers == MADE
 
 
 def test_a_long_list_is_on_lines_of_its_own_that_can_be_read(tmp_path):
@@ -1012,24 +1033,31 @@ def test_the_root_of_a_workspace_may_name_itself(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "end"),
     [
-        "layers = [ # ]\n  { name = ']' },\n] # [\n",
-        'layers = [{ name = "]\\"]" }, {a = \'\'\'\n]\'\'\', b = """\n]\\""""}]\n',
-        "layers = [\n[[]],\n]",
+        ("layers = [ # ]\n  { name = ']' },\n] # [\n", " # [\n"),
+        ('layers = [{ name = "]\\"]" }, {a = \'\'\'\n]\'\'\', b = """\n]\\""""}]\n', "\n"),
+        ("layers = [\n[[]],\n]", ""),
     ],
 )
-def test_where_layers_end_is_told_by_their_brackets(tmp_path, text):
+def test_where_layers_end_is_told_by_their_brackets(tmp_path, text, end):
     path = tmp_path / "uv-layers.toml"
     path.write_text(f"# first\n{text}", encoding="utf-8")
-    assert edit.with_layers(path, MADE, Config("", "/usr/local")) == f"# first\n{WRITTEN}"
+    assert edit.with_layers(path, MADE, Config("", "/usr/local")) == f"# first\n{WRITTEN[:-1]}{end}"
 
 
-def test_layers_without_end_are_refused(tmp_path):
+def test_a_file_that_is_no_toml_is_not_replaced(tmp_path):
+    path = tmp_path / "uv-layers.toml"
+    path.write_text("layers = [\n", encoding="utf-8")
+    with pytest.raises(UnreadableFileError, match=r"uv-layers\.toml: "):
+        edit.with_layers(path, MADE, Config("", "/usr/local"))
+
+
+def test_text_that_looks_like_layers_is_text(tmp_path):
     path = tmp_path / "uv-layers.toml"
     path.write_text("a = '''\nlayers = [\n'''\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match="cannot be replaced alone"):
-        edit.with_layers(path, MADE, Config("", "/usr/local"))
+    text = edit.with_layers(path, MADE, Config("", "/usr/local"))
+    assert text == f"{WRITTEN}\na = '''\nlayers = [\n'''\n"
 
 
 def test_a_control_character_is_written_as_toml_has_it(tmp_path):
