@@ -26,8 +26,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uv_layers.history import optimise
-from uv_layers.history.optimise import Update, expected_bytes, learned, proposed
+from uv_layers.history.model import Update, expected_bytes, learned, updates_of
+from uv_layers.history.optimise import proposed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -148,7 +148,7 @@ def replayed(history: Sequence[Revision], options: argparse.Namespace) -> tuple[
     now, later = history[half - 1], history[half - 1 :: options.every]
     started = time.perf_counter()
     learn = history[:half]
-    seen = optimise.updates([r.locked for r in learn], now.sizes) if options.as_suggest else updates(learn)
+    seen = updates_of([r.locked for r in learn], now.sizes) if options.as_suggest else updates(learn)
     model = learned(now.sizes, seen)
     layers = greedy(now.sizes, seen, options.budget) if options.greedy else proposed(model, options.budget)
     seconds = time.perf_counter() - started

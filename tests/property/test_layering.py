@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uv_layers.history import optimise
-from uv_layers.history.optimise import Update, expected_bytes, floor_bytes, learned, probability, proposed
+from uv_layers.history.model import Update, expected_bytes, floor_bytes, learned, probability
+from uv_layers.history.optimise import proposed
 
 NAMES = st.sampled_from([f"p{number}" for number in range(12)])
 sizes = st.dictionaries(NAMES, st.none() | st.integers(0, 10**9), min_size=1)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uv_layers.history import optimise, suggest
-from uv_layers.history.optimise import NEWCOMERS, Model, Update, expected_bytes, kept, learned, patterns
+from uv_layers.history.model import Model, Update, expected_bytes, learned, updates_of
+from uv_layers.history.optimise import NEWCOMERS, kept, patterns
 from uv_layers.lock.packages import Closure, Package
 from uv_layers.plan import assign
 from uv_layers.project import discovery, edit
@@ -186,7 +187,7 @@ def test_of_layers_that_were_kept_nothing_moves(given_):
 @settings(deadline=None)
 def test_patterns_stand_for_the_packages_of_the_layer_and_no_others(layer, history):
     others = set(NAMES) - layer
-    written = patterns(layer, others, optimise.updates(history, NAMES))
+    written = patterns(layer, others, updates_of(history, NAMES))
     spec = LayerSpec("layer", tuple(written))
     made = planned([Package(name, "1") for name in NAMES], [spec, LayerSpec("top")], {})
     assert {m.package.name for m in made.layers[0].members} == layer

@@ -1,99 +1,38 @@
-"""From the sizes of packages and the history of their changes to layers. Pure: no process, no file, no clock.
-
-The model. The next update of the image resembles one of the N that were seen, each as likely as the others. If it is
-like update u, in which m_u packages changed, then
-
-* each package that changed in u stays as it is with the probability `STAYS`, and
-* other packages change too: about √m_u draws from all packages of the image, package i drawn with its share q_i.
-
-So a package i escapes an update like u with the probability
-
-    v_i(u) = STAYS^[i changed in u] · exp(-√m_u · q_i)
-
-and a layer, of which every member has to, with the product of its members' v. With b_i the bytes of package i:
-
-    P(layer)       = 1 - 1/N · Σ_u Π_{i in layer} v_i(u)                  the layer changes in an update
-    cost(layering) = Σ_layers (Σ_{i in layer} b_i) · P(layer) / P(image)  expected bytes of an update of the image
-
-The shares are what the history has, shrunk: a package has 1/m_u for each update u that changed it, to which `PRIOR`
-times the mean of 1/m over the updates is added; then they are divided by their sum. Packages that are yet to come are
-one package of `NEWCOMERS` of the image's bytes, which is where the top layer is. It has changed when a package
-came that no update before had, and in `PRIOR` of one update more: v(u) = (1 - PRIOR/(N+1)) · STAYS^[one came in u].
-"""
+"""Layers of few expected bytes, from a model of the image's updates. Pure: no process, no file, no clock."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import combinations, pairwise
-from math import exp, sqrt
 from operator import mul, truediv
-from statistics import fmean, median_low
 from sys import float_info
 from typing import TYPE_CHECKING
 
+from uv_layers.history.model import chance, probability
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-
-# The probability that a package does not change when an update comes that is like one in which it did. At 1 the history
-# would not be believed at all, at 0 to the letter. From 0.2 to 0.8 the replay hardly differs.
-STAYS = 0.5
-
-
-# The changes that a package is believed to have had before the history began. Without it, packages that never changed
-# would be free to merge with everything, and of the shared histories' packages two in five had not changed by the half
-# of them. Half of one is the usual choice.
-PRIOR = 0.5
-
+    from uv_layers.history.model import Model, Update
 
 # The bytes of packages yet to come, as a part of the image's. Claimed by no layer, they join the top one and are pulled
 # whenever it changes: reason enough not to have on top what changes daily.
 NEWCOMERS = 0.05
 
-
 # The updates in which moving packages between layers that are there has to earn what the move itself makes clients
 # pull. In the replay 5, 10 and 20 come to the same over 20 updates; more than that loses to leaving things as they are.
 PAYBACK = 10
 
-
 # A move has to save more than this part of the image: sums of the same numbers in another order differ by less.
 LEAST_GAIN = 1e-9
-
 
 # The layers of which every two are compared, which takes time and memory with their square. No project of the replay
 # has as many packages.
 GATHERED = 500
 
-
 # The members that a pattern is worth writing for, and how much oftener than one of them all of them may have moved.
 FAMILY, TOGETHER = 3, 2
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """The packages of the image that changed their version, came or went in one update; `added` are those that came."""
-
-    changed: frozenset[str]
-    added: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """What the history says about each package of the image: see `learned`.
-
-    `sizes` are bytes by name, in the order of the names; `escapes` has a package's v, one number for each update seen;
-    `newcomers` is the same v for the packages that are yet to come, which are one package here.
-    """
-
-    sizes: Mapping[str, int]
-    escapes: Mapping[str, Sequence[float]]
-    newcomers: Sequence[float]
-
-    @property
-    def total(self) -> int:
-        """Bytes of the image."""
-        return sum(self.sizes.values())
 
 
 @dataclass(slots=True)
@@ -104,76 +43,6 @@ class _Layer:
     escape: list[float]
     cost: float
     members: set[int]
-
-
-def updates(states: Iterable[Mapping[str, object]], image: Collection[str]) -> list[Update]:
-    """Return what changed from each state of a lock to the next, in the packages of the image alone.
-
-    A state has what tells versions apart by name. Updates that change nothing of the image are among them.
-    """
-    return [
-        Update(
-            frozenset(name for name in image if old.get(name) != new.get(name)),
-            frozenset(name for name in image if name in new and name not in old),
-        )
-        for old, new in pairwise(states)
-    ]
-
-
-def learned(sizes: Mapping[str, int | None], updates: Iterable[Update]) -> Model:
-    """Return the model of an image from its packages' download bytes and its updates, oldest first.
-
-    A size that is not known is taken for the median of the others. Updates may name packages that are gone, which
-    count for m_u. Those that change nothing are left out. With none left, every package is as likely to change.
-    """
-    seen = [update for update in updates if update.changed]
-    known = [size for size in sizes.values() if size is not None]
-    default = median_low(known) if known else 1
-    counted = {name: default if size is None else size for name, size in sorted(sizes.items())}
-    history = seen or [Update(frozenset())]
-    numbers = [len(update.changed) or 1 for update in history]
-    roots = [sqrt(number) for number in numbers]
-    prior = PRIOR * fmean(1 / number for number in numbers)
-
-    def attention(hits: Sequence[bool]) -> float:
-        return prior + sum(1 / number for number, hit in zip(numbers, hits, strict=True) if hit)
-
-    hits = {name: [name in update.changed for update in history] for name in counted}
-    whole = sum(map(attention, hits.values())) or 1.0
-
-    def escape(hits: Sequence[bool]) -> list[float]:
-        share = attention(hits) / whole
-        return [(STAYS if hit else 1.0) * exp(-root * share) for root, hit in zip(roots, hits, strict=True)]
-
-    arrivals = []
-    known_before: set[str] = set()
-    for update in history:
-        arrivals.append(bool(update.added - known_before))
-        known_before |= update.changed
-    no_arrival = 1 - PRIOR / (len(history) + 1)
-    newcomers = [no_arrival * (STAYS if arrived else 1.0) for arrived in arrivals]
-    return Model(counted, {name: escape(found) for name, found in hits.items()}, newcomers)
-
-
-def probability(model: Model, layer: Iterable[str]) -> float:
-    """Return the probability that an update which changes something in the image changes something in a layer."""
-    some = _changes(model, model.sizes)
-    return _changes(model, sorted(layer)) / some if some else 0.0
-
-
-def expected_bytes(model: Model, layers: Iterable[Iterable[str]]) -> float:
-    """Return the bytes that a client is expected to pull after an update that changes something in the image.
-
-    One layer of everything gives all bytes of the image; one layer for each package the least that there is.
-    """
-    fixed = [sorted(layer) for layer in layers]
-    each = sum(sum(model.sizes[name] for name in layer) * _changes(model, layer) for layer in fixed)
-    return each / _changes(model, model.sizes) if each else 0.0
-
-
-def floor_bytes(model: Model) -> float:
-    """Return the expected bytes of an update if every package were a layer of its own."""
-    return expected_bytes(model, ([name] for name in model.sizes))
 
 
 def proposed(model: Model, budget: int) -> list[tuple[str, ...]]:
@@ -244,7 +113,7 @@ def kept(model: Model, layers: Sequence[Iterable[str]], budget: int) -> list[tup
     ]
     _add(state[-1], newcomers, sizes, escapes)
     before = [layer.members.copy() for layer, same in zip(state, as_they_were, strict=True) if same]
-    worth = PAYBACK / (_changes(model, names) or 1.0)
+    worth = PAYBACK / (chance(model, names) or 1.0)
 
     def price(layer: _Layer) -> float:
         """Return what clients pull once for the first change of a layer, in bytes."""
@@ -317,14 +186,6 @@ def _starts(name: str) -> list[tuple[str, ...]]:
     """Return the words that a name starts with: one, two and so on, but not all."""
     words = name.split("-")
     return [tuple(words[:n]) for n in range(1, len(words))]
-
-
-def _changes(model: Model, names: Iterable[str]) -> float:
-    """Return the probability that one of some packages changes in an update, be it one of packages that are gone."""
-    escape = [1.0] * len(model.newcomers)
-    for name in names:
-        escape = list(map(mul, escape, model.escapes[name]))
-    return 1 - fmean(escape)
 
 
 def _cost(size: float, escape: Sequence[float]) -> float:

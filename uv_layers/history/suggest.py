@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from uv_layers import errors
 from uv_layers.history import optimise
 from uv_layers.history.git import Repository
+from uv_layers.history.model import expected_bytes, floor_bytes, learned, updates_of
 from uv_layers.lock import uv_lock
 from uv_layers.plan import assign
 from uv_layers.project.config import LayerSpec
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from uv_layers.history.optimise import Update
+    from uv_layers.history.model import Update
     from uv_layers.lock.packages import Layer, Package
 
 
@@ -135,8 +136,8 @@ def suggest_layers(
     image = {m.package.name: m.package for layer in layers for m in layer.members}
     where = {m.package.name: layer.name for layer in layers for m in layer.members}
     before = [tuple(sorted(m.package.name for m in layer.members)) for layer in layers]
-    seen = optimise.updates(history.states, image)
-    model = optimise.learned({name: package.size for name, package in image.items()}, seen)
+    seen = updates_of(history.states, image)
+    model = learned({name: package.size for name, package in image.items()}, seen)
     if keep:
         known = {spec.name: spec for spec in specs}
         places = optimise.kept(model, before, budget)
@@ -155,9 +156,9 @@ def suggest_layers(
         unreadable=history.unreadable,
         updates=updates,
         one_layer=model.total,
-        today=round(optimise.expected_bytes(model, before)),
-        expected=round(optimise.expected_bytes(model, chosen)),
-        floor=round(optimise.floor_bytes(model)),
+        today=round(expected_bytes(model, before)),
+        expected=round(expected_bytes(model, chosen)),
+        floor=round(floor_bytes(model)),
         once=sum(model.sizes[name] for names in chosen if names not in before for name in names),
         moves=tuple(sorted((m for m in moves if m.old != m.new), key=lambda m: m.package)) if keep else (),
         hints=_hints(history, updates),

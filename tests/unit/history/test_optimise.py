@@ -6,17 +6,8 @@ from random import Random
 import pytest
 
 from uv_layers.history import optimise
-from uv_layers.history.optimise import (
-    PAYBACK,
-    Update,
-    expected_bytes,
-    floor_bytes,
-    kept,
-    learned,
-    patterns,
-    probability,
-    proposed,
-)
+from uv_layers.history.model import Update, expected_bytes, floor_bytes, learned, probability
+from uv_layers.history.optimise import PAYBACK, kept, patterns, proposed
 
 
 def update(*changed: str, added: str = "") -> Update:
@@ -137,7 +128,7 @@ def test_packages_that_are_gathered_first_cost_little_more(monkeypatch):
 
 def test_packages_leave_a_layer_though_its_product_has_no_digits_left(monkeypatch):
     # As with a thousand packages that all changed in one update.
-    monkeypatch.setattr(optimise, "STAYS", 1e-200)
+    monkeypatch.setattr("uv_layers.history.model.STAYS", 1e-200)
     model = learned(SIZES, HISTORY)
     assert layers_of(kept(model, [["torch", "fastapi", "starlette", "uvicorn"], ["cudnn", "numpy"]], 2)) == [
         ("fastapi", "numpy", "starlette", "uvicorn"),

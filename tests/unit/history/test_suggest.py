@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from uv_layers.history import optimise, suggest
+from uv_layers.history import suggest
+from uv_layers.history.model import Update, updates_of
 from uv_layers.history.suggest import History, Move
 from uv_layers.lock.packages import Layer, Member, Package
 from uv_layers.project.config import LayerSpec
@@ -158,11 +159,11 @@ def test_a_proposal_is_the_same_in_whatever_order_the_image_comes():
 
 def test_the_model_sees_the_packages_of_the_image_alone():
     old, new = {"a": "1", "gone": "1"}, {"a": "2", "b": "1"}
-    assert optimise.updates([old, new, new], {"a", "b"}) == [
-        optimise.Update(frozenset({"a", "b"}), frozenset({"b"})),
-        optimise.Update(frozenset()),
+    assert updates_of([old, new, new], {"a", "b"}) == [
+        Update(frozenset({"a", "b"}), frozenset({"b"})),
+        Update(frozenset()),
     ]
-    assert optimise.updates([old], {"a"}) == optimise.updates([], {"a"}) == []
+    assert updates_of([old], {"a"}) == updates_of([], {"a"}) == []
 
 
 def test_what_builds_need_goes_to_every_layer_that_builds():
