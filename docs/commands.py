@@ -65,7 +65,7 @@ def _row(option: Any) -> str:
         default = _code(str(getattr(option.default, "value", option.default)))
     variables = [option.envvar] if isinstance(option.envvar, str) else option.envvar
     several = " Can be given several times." if option.multiple else ""
-    cells = [names, _cell(meaning + several), _cell(default or ""), ", ".join(map(_code, variables))]
+    cells = [names, _cell(meaning + several), _cell(default or ""), ", ".join(map(_code, variables or ()))]
     return f"| {' | '.join(cells)} |"
 
 

@@ -116,8 +116,6 @@ def test_the_interpreter_of_the_image_uses_it(stage, run, cold, tmp_path, any_pr
         (("--compile", "default"), {"__init__", "mod", "test"}),
         (("--compile", "all"), {"__init__", "mod", "test", "test_mod"}),
         (("--compile", "none"), set()),
-        (("--no-compile-bytecode",), set()),
-        (("--no-compile-bytecode", "--compile", "all"), set()),
     ],
 )
 def test_what_is_compiled(stage, run, cold, words, compiled):

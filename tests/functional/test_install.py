@@ -104,8 +104,8 @@ def test_layer_locks_are_enough(project, run, tmp_path):
     stage = tmp_path / "stage"
     stage.mkdir()
     shutil.copy(folder / "pylock.heavy.toml", stage)
-    assert run("install", "heavy", "--no-compile-bytecode", cwd=stage).status == 0
-    run("install", "heavy", "--no-compile-bytecode", cwd=folder)
+    assert run("install", "heavy", "--compile", "none", cwd=stage).status == 0
+    run("install", "heavy", "--compile", "none", cwd=folder)
     assert facts(stage / "layers/heavy") == facts(tree(folder, "heavy"))
 
 
@@ -221,10 +221,10 @@ def test_modes_are_those_of_an_image_under_any_umask(project, run, umask):
 
 def test_a_tree_is_the_same_from_another_folder_cache_and_umask(project, run, tmp_path):
     one, other = project(APP), project(APP, name="a/deeper/place")
-    run("install", "--all", "--no-compile-bytecode", cwd=one)
+    run("install", "--all", "--compile", "none", cwd=one)
     before = os.umask(0o027)
     try:
-        run("install", "--all", "--no-compile-bytecode", cwd=other, UV_CACHE_DIR=str(tmp_path / "cold"))
+        run("install", "--all", "--compile", "none", cwd=other, UV_CACHE_DIR=str(tmp_path / "cold"))
     finally:
         os.umask(before)
     for layer in ("heavy", "light", "dependencies"):
@@ -259,10 +259,10 @@ HOSTILE = {
 def test_no_variable_of_uv_changes_what_a_layer_lock_fixes(project, run, tmp_path):
     folder = project(APP)
     run("export", "light", "-o", tmp_path / "stage", cwd=folder)
-    assert run("install", "light", "--no-compile-bytecode", cwd=tmp_path / "stage").status == 0
+    assert run("install", "light", "--compile", "none", cwd=tmp_path / "stage").status == 0
     plain = facts(tmp_path / "stage/layers/light")
     shutil.rmtree(tmp_path / "stage/layers")
-    assert run("install", "light", "--no-compile-bytecode", cwd=tmp_path / "stage", **HOSTILE).status == 0
+    assert run("install", "light", "--compile", "none", cwd=tmp_path / "stage", **HOSTILE).status == 0
     assert facts(tmp_path / "stage/layers/light") == plain
 
 
@@ -710,7 +710,7 @@ def test_one_line_a_layer_says_what_became_of_it(project, run):
 
 def test_json_says_what_was_made(project, run):
     folder = project(APP)
-    first = run("install", "light", "--json", "--no-compile-bytecode", cwd=folder)
+    first = run("install", "light", "--json", "--compile", "none", cwd=folder)
     [made] = first.result["layers"]
     files = [p for p in paths(tree(folder, "light")) if p.is_file()]
     assert (made["name"], made["path"], made["packages"]) == ("light", str(tree(folder, "light")), 1)
@@ -719,7 +719,7 @@ def test_json_says_what_was_made(project, run):
     assert made["seconds"] > 0
     assert made["up_to_date"] is False
     assert first.stderr == ""
-    [again] = run("install", "light", "--json", "--no-compile-bytecode", cwd=folder).result["layers"]
+    [again] = run("install", "light", "--json", "--compile", "none", cwd=folder).result["layers"]
     assert again["up_to_date"] is True
     assert {k: v for k, v in again.items() if k not in {"seconds", "up_to_date"}} == {
         k: v for k, v in made.items() if k not in {"seconds", "up_to_date"}

@@ -55,13 +55,9 @@ def diff(
     ] = None,
     layer: Annotated[
         list[str] | None,
-        typer.Option(
-            "--layer", metavar="NAME", envvar=env_names("LAYER"), help="With --exit-code: look at this layer alone."
-        ),
+        typer.Option("--layer", metavar="NAME", help="With --exit-code: look at this layer alone."),
     ] = None,
-    exit_code: Annotated[
-        bool, typer.Option("--exit-code", envvar=env_names("EXIT_CODE"), help="Exit with 1 when a layer changes.")
-    ] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when a layer changes.")] = False,
     form: Annotated[
         Format, typer.Option("--format", envvar=env_names("FORMAT"), help="How to write it.")
     ] = Format.TABLE,

@@ -57,18 +57,12 @@ def install(
         list[str] | None,
         typer.Argument(metavar="[LAYER]...", help="Layers, or dependency groups.", show_default=False),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", envvar=env_names("ALL"), help="Install every layer.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Install every layer.")] = False,
     layers_dir: LayersDirOption = None,
     sources: Annotated[
         Sources,
         typer.Option("--compile", envvar=env_names("COMPILE"), help="Compile all, all but test folders, or none."),
     ] = Sources.DEFAULT,
-    no_compile_bytecode: Annotated[
-        bool,
-        typer.Option(
-            "--no-compile-bytecode", envvar=env_names("NO_COMPILE_BYTECODE"), help="The same as --compile none."
-        ),
-    ] = False,
     invalidation: Annotated[
         Invalidation,
         typer.Option(
@@ -92,7 +86,7 @@ def install(
         layers or (),
         everything=everything,
         layers_dir=layers_dir,
-        sources="none" if no_compile_bytecode else sources.value,
+        sources=sources.value,
         invalidation=invalidation.value,
         strict=strict,
         digest=digest,

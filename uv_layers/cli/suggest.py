@@ -50,12 +50,8 @@ def suggest(
             help="Learn from the last N revisions.",
         ),
     ] = None,
-    keep: Annotated[
-        bool, typer.Option("--keep", envvar=env_names("KEEP"), help="Start from today's layers; move only what pays.")
-    ] = False,
-    write: Annotated[
-        bool, typer.Option("--write", envvar=env_names("WRITE"), help="Put the layers in uv-layers.toml.")
-    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Start from today's layers; move only what pays.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Put the layers in uv-layers.toml.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Propose layers, from the sizes of packages and from the history of uv.lock."""
