@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from uv_layers import errors
 from uv_layers.image import marks
 from uv_layers.image.recipe import PROJECT, Recipe
-from uv_layers.system.paths import ENVIRONMENT, is_environment
+from uv_layers.system.paths import ENVIRONMENT, TOOL_FOLDER, is_environment
 from uv_layers.system.uv import MINOR
 
 if TYPE_CHECKING:
@@ -46,9 +46,6 @@ _RELEASE = re.compile(r"\d+(\.\d+)*")
 
 
 _PIP = re.compile(rf"pip(?::({_RELEASE.pattern}))?")
-
-
-_TOOL_FOLDER = "/opt/uv-layers"
 
 
 _VARIABLE = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*(?::[-+][\w./:@-]*)?\})", re.ASCII)
@@ -150,9 +147,9 @@ def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:
     if pip := _PIP.fullmatch(uv or ""):
         also = f" uv=={pip[1]}" if pip[1] else ""
         steps = [
-            f"python3 -m venv {_TOOL_FOLDER} &&",
-            f"{_TOOL_FOLDER}/bin/pip install --no-cache-dir {tool}{also} &&",
-            f"ln -sf {_TOOL_FOLDER}/bin/uv-layers {_TOOL_FOLDER}/bin/uv /usr/local/bin/ &&",
+            f"python3 -m venv {TOOL_FOLDER} &&",
+            f"{TOOL_FOLDER}/bin/pip install --no-cache-dir {tool}{also} &&",
+            f"ln -sf {TOOL_FOLDER}/bin/uv-layers {TOOL_FOLDER}/bin/uv /usr/local/bin/ &&",
         ]
     else:
         if uv is not None:
