@@ -267,11 +267,19 @@ def test_a_layer_may_have_its_image_and_packages_of_the_system(project, run):
     builder = text.partition("AS uv-layers\n")[2].partition("\n\n")[0].splitlines()
     assert "COPY --from=registry.example/astral/uv:0.9 /uv /uvx /usr/local/bin/" in builder
     assert stage[: len(builder)] == builder
-    assert stage[len(builder) :][:3] == [
-        "RUN apt-get update && \\",
-        "    apt-get install --yes --no-install-recommends g++ && \\",
-        "    rm -rf /var/lib/apt/lists/*",
-    ]
+    assert stage[len(builder)] == "RUN packages=g++; \\"
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_layer_may_have_build_arguments_and_variables(project, run, own):
+    settings = 'args = ["VERSION"], env = { FLAGS = "-O2" }'
+    layers = f'{{ name = "a", groups = ["heavy"], {"" if own else settings} }}, {{ name = "b" }}'
+    layers += f', {{ name = "own", project = true, {settings} }}' if own else ""
+    folder = project(f"{APP}[tool.uv-layers]\nlayers = [{layers}]\n".replace(",  }", " }"))
+    text = run("dockerfile", *BASE, cwd=folder).stdout
+    stage = text.partition(f"FROM uv-layers AS {'own' if own else 'a'}\n")[2].partition("\n\n")[0].splitlines()
+    assert stage[:2] == ["ARG VERSION", 'ENV FLAGS="-O2"']
+    assert text.count("VERSION") == text.count("FLAGS") == 1
 
 
 @pytest.mark.parametrize(

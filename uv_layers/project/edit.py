@@ -77,7 +77,7 @@ def _says(text: str, document: Mapping[str, Any]) -> bool:
 def _entry(spec: LayerSpec) -> str:
     """Return a layer as an inline table; a list that is too long for a line stands on lines of its own."""
     parts = [f"name = {_quoted(spec.name)}"]
-    for key in (*CLAIMS, "system-packages"):
+    for key in (*CLAIMS, "system-packages", "args"):
         if values := [_quoted(value) for value in getattr(spec, key.replace("-", "_"))]:
             joined = ", ".join(values)
             if len(joined) > _LINE:
@@ -90,6 +90,8 @@ def _entry(spec: LayerSpec) -> str:
             parts.append(f"{key} = [{joined}]")
     parts += [f"{key} = true" for key in ("dependencies", "project") if getattr(spec, key)]
     parts += [f"image = {_quoted(spec.image)}"] if spec.image else []
+    variables = ", ".join(f"{name} = {_quoted(value)}" for name, value in spec.env)
+    parts += [f"env = {{ {variables} }}"] if variables else []
     return f"{{ {', '.join(parts)} }},"
 
 
