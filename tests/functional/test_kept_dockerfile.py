@@ -270,6 +270,20 @@ def test_a_layer_may_have_its_image_and_packages_of_the_system(project, run):
     assert stage[len(builder)] == "RUN packages=g++; \\"
 
 
+@pytest.mark.parametrize(("base", "lines"), [("debian:12", 3), ("python:3.12", 0)])
+def test_a_base_without_python_is_pointed_out_with_the_lines_that_add_it(project, run, base, lines):
+    ended = run("dockerfile", "--python", "3.12", "--base", base, cwd=project(APP))
+    assert ended.status == 0
+    assert (
+        ended.stderr.splitlines()
+        == [
+            f"hint: {base} has no Python; add it at the top of the Dockerfile, and use --base base:",
+            f"FROM {base} AS base",
+            "RUN apt-get update && apt-get install --yes --no-install-recommends python3",
+        ][:lines]
+    )
+
+
 @pytest.mark.parametrize("own", [False, True])
 def test_a_layer_may_have_build_arguments_and_variables(project, run, own):
     settings = 'args = ["VERSION"], env = { FLAGS = "-O2" }'

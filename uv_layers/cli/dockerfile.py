@@ -14,6 +14,7 @@ from uv_layers import errors
 from uv_layers.cli.options import command, env_names
 from uv_layers.cli.terminal import say
 from uv_layers.image.bake import bake_file
+from uv_layers.image.bases import lines_for_python
 from uv_layers.image.dockerfile import avoiding_names, dockerfile_blocks, updated_dockerfile, whole_dockerfile
 from uv_layers.image.recipe import in_context, recipe_of
 from uv_layers.plan.layers import image_groups
@@ -139,6 +140,10 @@ def _recipe(options: Options, project: Project, named: Sequence[str], told: Mapp
         groups = image_groups(project, options.selection, layers)
         check_image(options, project, [*groups, *(spec.name for spec in on_top)], python)
         settings["base"] = f"python:{python}-slim-bookworm"
+    if lines := lines_for_python(settings["base"]):
+        hint = f"hint: {settings['base']} has no Python; add it at the top of the Dockerfile, and use --base base:"
+        for line in (hint, *lines):
+            say(line, options)
     return recipe_of(options, project, named, settings)
 
 

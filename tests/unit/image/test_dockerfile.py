@@ -852,3 +852,10 @@ def test_bake_names_the_stages_that_the_dockerfile_has():
         "layer-heavy": "layer-heavy",
         "light": "light",
     }
+
+
+def test_bake_passes_build_arguments_that_the_environment_has():
+    stages = (Stage("heavy", args=("A", "B")), Stage("light", args=("B",)), Stage("rest"))
+    made = json.loads(bake_file(_recipe(layers=stages), "demo", "Dockerfile"))
+    assert made["variable"] == {"A": {"default": None}, "B": {"default": None}, "IMAGE": {"default": "demo"}}
+    assert made["target"]["image"]["args"] == {"A": "${A}", "B": "${B}"}
