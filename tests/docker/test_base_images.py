@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from dataclasses import replace
 from importlib.metadata import version
 
@@ -104,6 +105,100 @@ def test_a_base_with_a_user_of_its_own(build, told):
     ]
     assert image.run("sh", "-c", f"find {SITE}/hello* ! -perm -o+r; find /usr/local -user app") == ""
     assert image.run("sh", "-c", "ls /usr/local/bin/uv* /opt/uv-layers 2>/dev/null; true") == ""
+
+
+# As images of Lambda have their Python, and bases of other teams.
+MOVED = """
+FROM debian:bookworm-slim
+RUN --mount=type=bind,from=python:3.12-slim-bookworm,source=/usr/local,target=/mnt \\
+    mkdir -p {0} && cp -a /mnt/. {0} && ldconfig {0}/lib && rm -f /usr/local/bin/python*
+ENV PATH={0}/bin:$PATH
+"""
+# As images of UBI have it: a virtual environment of another user, which each bash activates.
+ACTIVATED = """
+FROM python:3.12-slim-bookworm
+RUN python3 -m venv --without-pip /opt/app-root && chown -R 1001:0 /opt/app-root && chmod -R g=u /opt/app-root && \\
+    printf '#!/bin/bash\\nexec "$@"\\n' > /usr/bin/container-entrypoint && chmod +x /usr/bin/container-entrypoint
+ENV BASH_ENV=/opt/app-root/bin/activate PATH=/opt/app-root/bin:$PATH
+USER 1001
+ENTRYPOINT ["container-entrypoint"]
+"""
+
+
+@pytest.mark.parametrize("prefix", ["/opt/app-root", "/var/lang"])
+def test_a_python_elsewhere_needs_its_own_prefix(build, prefix):
+    message = f"error.base-image.: {prefix}/bin/python3.12 does not look for packages in {SITE}, so .*"
+    with pytest.raises(AssertionError, match=f'{message}set prefix = "{prefix}", use a virtual environment'):
+        build(MOVED.format(prefix), "3.12")
+    image = build(MOVED.format(prefix), "3.12", prefix)
+    assert image.run("python3", "-c", WHERE) == f"{prefix}/lib/python3.12/site-packages/hello.py"
+    assert image.run("hello") == "hello 1.0"
+
+
+def test_a_virtual_environment_of_the_base_does_not_look_into_usr_local(build):
+    with pytest.raises(AssertionError, match="/opt/app-root/bin/python3 does not look for packages in /usr/local/"):
+        build(ACTIVATED, "3.12")
+    image = build(ACTIVATED, "3.12", "/app/.venv")
+    assert image.run("hello") == "hello 1.0"
+    # What the entrypoint activates comes before it, unless that is switched off.
+    assert image.run("python", "-c", "import sys; print(sys.prefix)") == "/opt/app-root"
+    argv = ("docker", "run", "--rm", "--env", "BASH_ENV=", image.tag, "python", "-c", WHERE)
+    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "/app/.venv/lib/python3.12/site-packages/hello.py"
+
+
+def test_a_folder_on_pythonpath_is_a_prefix_too(build):
+    site = "/opt/x/lib/python3.12/site-packages"
+    image = build(f"FROM python:3.12-slim-bookworm\nENV PYTHONPATH={site}\n", "3.12", "/opt/x")
+    assert image.run("python", "-c", WHERE) == f"{site}/hello.py"
+
+
+def test_the_lines_that_are_printed_give_python_to_a_base_without(project, web):
+    web.wheel("hello", script=True)
+    context = project(PROJECT)
+    words = (sys.executable, "-m", "uv_layers", "dockerfile", *context.options, "--python", "3.11")
+    bare = subprocess.run(
+        [*words, "--base", "debian:bookworm-slim"], cwd=context.path, capture_output=True, text=True, check=True
+    )
+    hint, *lines = bare.stderr.splitlines()
+    assert "use --base base" in hint
+    context.write("\n".join([*lines, "", context.dockerfile("--python", "3.11", "--base", "base")]))
+    assert context.build(base="debian:bookworm-slim").run("hello") == "hello 1.0"
+
+
+# With neither apt-get nor apk, and a script for what images of UBI and Amazon Linux have.
+OTHER_MANAGER = """
+FROM python:3.12-slim-bookworm
+RUN rm /usr/bin/apt-get && echo 'echo $0 "$@" >> /installed' > /usr/bin/{0} && chmod +x /usr/bin/{0}
+"""
+
+
+@pytest.mark.parametrize("manager", ["microdnf", "dnf", "yum", "apk"])
+def test_packages_of_the_system_are_installed_by_the_manager_of_the_image(project, web, image_of, manager):
+    web.wheel("hello")
+    context = project(PROJECT)
+    layers = '[{ name = "own", dependencies = true, system-packages = ["gcc", "libpq-devel"] }]'
+    context.edit("[[tool.uv.index]]", f"[tool.uv-layers]\nlayers = {layers}\n\n[[tool.uv.index]]")
+    context.write(context.dockerfile("--base", image_of(OTHER_MANAGER.format(manager))))
+    words = "add --no-cache" if manager == "apk" else "install -y"
+    said = context.build("--target", "own").run("cat", "/installed")
+    assert said == f"/usr/bin/{manager} {words} gcc libpq-devel"
+
+
+def test_files_are_for_every_user_and_chown_takes_numbers(project, web):
+    web.wheel("hello", script=True)
+    context = project(PROJECT, {"main.py": "import hello\n\nprint(open('data').read(), hello.VERSION)\n", "data": "d"})
+    text = context.dockerfile("--cmd", "python main.py")
+    text = text.replace("COPY --link main.py ./main.py\n", "")
+    copy = "COPY --link --chown={0}:{0} main.py data ./\nUSER 1234:1234\n"
+    context.write(text.replace("CMD ", copy.format(1234) + "CMD "))
+    image = context.build()
+    assert image.run() == "d 1.0"
+    assert image.run("stat", "-c", "%u:%g", "main.py", f"{SITE}/hello.py") == "1234:1234\n0:0"
+    assert image.run("hello") == "hello 1.0"
+    context.write(text.replace("CMD ", copy.format("www-data") + "CMD "))
+    with pytest.raises(AssertionError, match=r"(?i)user"):
+        context.build()
 
 
 def test_a_base_without_pip(build):

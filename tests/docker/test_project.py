@@ -199,3 +199,42 @@ def test_dependencies_that_a_file_tells_are_taken_from_the_lock_as_it_is(package
     context.write(text := context.dockerfile("--cmd", "app"))
     assert "# --frozen: the dependencies of app are dynamic, and only its sources tell them.\n" in text
     assert context.build().run() == "app says 1.0"
+
+
+SCM = """
+    [build-system]
+    requires = ["setuptools", "setuptools-scm"]
+    build-backend = "setuptools.build_meta"
+
+    [project]
+    name = "app"
+    dynamic = ["version"]
+    requires-python = ">=3.10"
+    dependencies = ["hello"]
+
+    [tool.setuptools_scm]
+
+    [tool.uv-layers]
+    layers = [
+      { name = "below", dependencies = true },
+      { name = "app", project = true, args = ["SETUPTOOLS_SCM_PRETEND_VERSION"], env = { FLAGS = "a 'b' $c" } },
+    ]
+"""
+
+
+def test_a_build_argument_of_the_projects_stage_reruns_no_other(project, web, monkeypatch):
+    web.wheel("hello")
+    monkeypatch.setenv("SETUPTOOLS_SCM_PRETEND_VERSION", "0")  # to lock
+    context = project(SCM, {"src/app/__init__.py": MAIN})
+    context.write(context.dockerfile())
+    ask = ("python", "-c", "from importlib.metadata import version; print(version('app'))")
+    old, new = (context.build("--build-arg", f"SETUPTOOLS_SCM_PRETEND_VERSION={v}") for v in ("1.2", "1.3"))
+    assert (old.run(*ask), new.run(*ask)) == ("1.2", "1.3")
+    assert [new.cached(f"uv-layers {step}") for step in ("export", "install below", "install app")] == [
+        True,
+        True,
+        False,
+    ]
+    assert (new.packages[0] == old.packages[0], new.packages[1] == old.packages[1]) == (True, False)
+    stage = context.build("--target", "app")
+    assert stage.run("sh", "-c", 'echo "$FLAGS"') == "a 'b' $c"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,13 @@ from uv_layers.tree import base
 if TYPE_CHECKING:
     from pathlib import Path
 
+PROJECT = """
+    [project]
+    name = "app"
+    version = "1"
+    requires-python = ">=3.10"
+    dependencies = ["web"]
+"""
 WAYS_OUT = 'use a virtual environment (prefix = "/app/.venv"), or a base image without pkg'
 
 
@@ -66,6 +74,36 @@ def test_outside_of_a_stage_this_machine_is_not_the_base_image(image, stage, run
     stage.lock("some", stage.wheel("other", files={"{data}/data/etc/other.conf": "x"}))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert run("install", "some", cwd=stage).status == 0
+
+
+@pytest.mark.parametrize(("words", "stderr"), [((), "refused"), (("--platform", "linux/riscv64"), "")])
+def test_a_prefix_that_python_does_not_look_into_is_refused_in_a_stage_of_root(
+    stage, run, monkeypatch, any_prefix, words, stderr
+):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    stage.lock("some", stage.wheel("pkg"), prefix="/opt/x")
+    ended = run("install", "some", *words, cwd=stage)
+    assert ended.status == (2 if stderr else 0)
+    if stderr:
+        assert ended.stderr.startswith("error[base-image]: ")
+        assert f'; set prefix = "{sys.base_prefix}", use a virtual environment' in ended.stderr
+        assert not (stage / "layers/some").exists()
+
+
+@pytest.mark.parametrize("way", ["PYTHONPATH", "prefix", "user"])
+def test_a_prefix_that_python_looks_into_is_accepted(stage, run, monkeypatch, any_prefix, site, way):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000 if way == "user" else 0)
+    monkeypatch.setenv("PATH", os.environ["PATH"] if way == "user" else f"{sys.base_prefix}/bin")
+    stage.lock("some", stage.wheel("pkg"), prefix=sys.base_prefix if way == "prefix" else "/opt/x")
+    environ = {"PYTHONPATH": f"/opt/x/{site}"} if way == "PYTHONPATH" else {}
+    ended = run("install", "some", cwd=stage, **environ)
+    assert (ended.status, "look for packages" in ended.stderr) == (0, False)
+
+
+def test_the_project_itself_goes_to_any_prefix(project, run, monkeypatch, any_prefix):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    app = project(PROJECT)
+    assert run("install", "--all", "--prefix", "/opt/x", cwd=app).status == 0
 
 
 def test_manual_pages_go_where_the_link_of_the_base_leads_and_headers_where_compilers_look(stage, run, site):

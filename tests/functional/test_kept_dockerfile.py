@@ -251,9 +251,8 @@ def test_the_table_says_what_no_option_says(project, run):
 
 
 def test_variables_stand_for_its_options(run, folder):
-    environ = {"UV_LAYERS_WRITE_FILE": "Dockerfile", "UV_LAYERS_BUILDER_UV": "0.9.9", "UV_LAYERS_SECRET": "A B"}
-    assert run("dockerfile", *BASE, cwd=folder, **environ, UV_LAYERS_NO_LINK="1").stderr == "Dockerfile: written\n"
-    text = (folder / "Dockerfile").read_text(encoding="utf-8")
+    environ = {"UV_LAYERS_BUILDER_UV": "0.9.9", "UV_LAYERS_SECRET": "A B"}
+    text = run("dockerfile", *BASE, cwd=folder, **environ, UV_LAYERS_NO_LINK="1").stdout
     assert "COPY --from=ghcr.io/astral-sh/uv:0.9.9 " in text
     assert [text.count(f"id={name},") for name in "AB"] == [2, 2]
     assert "--link" not in text
@@ -267,11 +266,33 @@ def test_a_layer_may_have_its_image_and_packages_of_the_system(project, run):
     builder = text.partition("AS uv-layers\n")[2].partition("\n\n")[0].splitlines()
     assert "COPY --from=registry.example/astral/uv:0.9 /uv /uvx /usr/local/bin/" in builder
     assert stage[: len(builder)] == builder
-    assert stage[len(builder) :][:3] == [
-        "RUN apt-get update && \\",
-        "    apt-get install --yes --no-install-recommends g++ && \\",
-        "    rm -rf /var/lib/apt/lists/*",
-    ]
+    assert stage[len(builder)] == "RUN packages=g++; \\"
+
+
+@pytest.mark.parametrize(("base", "lines"), [("debian:12", 3), ("python:3.12", 0)])
+def test_a_base_without_python_is_pointed_out_with_the_lines_that_add_it(project, run, base, lines):
+    ended = run("dockerfile", "--python", "3.12", "--base", base, cwd=project(APP))
+    assert ended.status == 0
+    assert (
+        ended.stderr.splitlines()
+        == [
+            f"hint: {base} has no Python; add it at the top of the Dockerfile, and use --base base:",
+            f"FROM {base} AS base",
+            "RUN apt-get update && apt-get install --yes --no-install-recommends python3",
+        ][:lines]
+    )
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_layer_may_have_build_arguments_and_variables(project, run, own):
+    settings = 'args = ["VERSION"], env = { FLAGS = "-O2" }'
+    layers = f'{{ name = "a", groups = ["heavy"], {"" if own else settings} }}, {{ name = "b" }}'
+    layers += f', {{ name = "own", project = true, {settings} }}' if own else ""
+    folder = project(f"{APP}[tool.uv-layers]\nlayers = [{layers}]\n".replace(",  }", " }"))
+    text = run("dockerfile", *BASE, cwd=folder).stdout
+    stage = text.partition(f"FROM uv-layers AS {'own' if own else 'a'}\n")[2].partition("\n\n")[0].splitlines()
+    assert stage[:2] == ["ARG VERSION", 'ENV FLAGS="-O2"']
+    assert text.count("VERSION") == text.count("FLAGS") == 1
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,8 @@ CONFIG = {
     "prefix": "/app/.venv",
     "layers": [
         {"name": "heavy", "packages": ["numpy", "nvidia-*"], "groups": ["heavy"], "image": "debian"},
-        {"name": "light", "extras": ["web"], "dependencies": True, "system-packages": ["git"]},
-        {"name": "app", "project": True},
+        {"name": "light", "extras": ["web"], "dependencies": True, "system-packages": ["git"], "args": ["VERSION"]},
+        {"name": "app", "project": True, "env": {"FLAGS": "-O2"}},
     ],
     "dockerfile": {
         "base": "python:3.12",

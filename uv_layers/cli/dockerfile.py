@@ -17,6 +17,7 @@ from uv_layers.cli.remembered import words_in, words_of
 from uv_layers.cli.terminal import print_hints, say
 from uv_layers.image import marks
 from uv_layers.image.bake import bake_file
+from uv_layers.image.bases import lines_for_python
 from uv_layers.image.dockerfile import avoiding_names, dockerfile_blocks, updated_dockerfile, whole_dockerfile
 from uv_layers.image.recipe import in_context, recipe_of
 from uv_layers.plan.resolve import check_image, find_project, image_python, layers_of
@@ -43,24 +44,16 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
         list[str] | None,
         typer.Argument(metavar="[GROUP]...", help="Dependency groups to add as layers on top.", show_default=False),
     ] = None,
-    snippet: Annotated[
-        bool, typer.Option("--snippet", envvar=env_names("SNIPPET"), help="The stages and the COPY lines alone.")
-    ] = False,
+    snippet: Annotated[bool, typer.Option("--snippet", help="The stages and the COPY lines alone.")] = False,
     write: Annotated[
         Path | None,
-        typer.Option(
-            "--write", metavar="FILE", envvar=env_names("WRITE_FILE"), help="Keep the marked blocks of a Dockerfile."
-        ),
+        typer.Option("--write", metavar="FILE", help="Keep the marked blocks of a Dockerfile."),
     ] = None,
     check: Annotated[
         Path | None,
-        typer.Option(
-            "--check", metavar="FILE", envvar=env_names("CHECK"), help="Exit 1, with a diff, where they are stale."
-        ),
+        typer.Option("--check", metavar="FILE", help="Exit 1, with a diff, where they are stale."),
     ] = None,
-    as_bake: Annotated[
-        bool, typer.Option("--bake", envvar=env_names("BAKE"), help="Print a file for docker buildx bake.")
-    ] = False,
+    as_bake: Annotated[bool, typer.Option("--bake", help="Print a file for docker buildx bake.")] = False,
     context: Annotated[
         Path | None,
         typer.Option(
@@ -155,6 +148,10 @@ def _recipe(options: Options, project: Project, named: Sequence[str], told: Mapp
         groups = layers_of(options, project, named).groups(project, options.selection)
         check_image(options, project, groups, python)
         settings["base"] = f"python:{python}-slim-bookworm"
+    if lines := lines_for_python(settings["base"]):
+        hint = f"hint: {settings['base']} has no Python; add it at the top of the Dockerfile, and use --base base:"
+        for line in (hint, *lines):
+            say(line, options)
     context = _context(project, told)
     if told.get("context"):
         # From wherever the command is run again, the folder of uv.lock is the same.

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from uv_layers.cli.sources import Source
+    from uv_layers.lock.layer_lock import LayerLock
+    from uv_layers.system.interpreter import Target
     from uv_layers.tree.build import Tree
     from uv_layers.tree.folder import LayersFolder
 
@@ -142,6 +144,8 @@ def install_layers(
     locks, target, hints = source.gather(uv)
     if options.platform is not None:
         check_wheels(locks, target)
+    elif _is_base_image(source):
+        _check_prefixes(locks, target, options)
     # uv's progress bars are for one uv at a time.
     workers = 1 if show_progress else cores()
     trees = parallel([partial(build.make, uv, lock, target, stamp) for lock in locks], workers)
@@ -175,14 +179,27 @@ def _clashes_between(folder: LayersFolder, trees: Sequence[Tree], *, strict: boo
     )
 
 
+def _is_base_image(source: Source) -> bool:
+    """Tell whether this machine is the base image: in a stage that runs as root it is."""
+    return source.stage and os.geteuid() == 0
+
+
+def _check_prefixes(locks: Sequence[LayerLock], target: Target, options: Options) -> None:
+    """Raise BaseImageError if the Python of the base image does not look for packages in the prefix of a layer."""
+    from uv_layers.tree import base  # noqa: PLC0415
+
+    for message in base.unsearched((lock.prefix for lock in locks), target, options.environ):
+        raise errors.BaseImageError(message)
+
+
 def _base_image(source: Source, trees: Sequence[Tree], *, strict: bool = True) -> tuple[str, ...]:
     """Return a line for each package that the base image has in another version; raises BaseImageError.
 
-    In a stage that runs as root, this machine is the base image, and trees must not replace its links and folders.
+    Trees must not replace links and folders of the base image.
     """
     from uv_layers.tree import base  # noqa: PLC0415
 
-    if source.stage and os.geteuid() == 0:
+    if _is_base_image(source):
         for damage in (damage for tree in trees for damage in base.damages(tree)):
             raise errors.BaseImageError(damage)
     overlaps = tuple(line for tree in trees for line in base.overlaps(tree))

@@ -187,6 +187,8 @@ def _specs(
     """
     taken = {spec.name for spec in old if spec}
     system = tuple(dict.fromkeys(package for spec in specs for package in spec.system_packages))
+    args = tuple(dict.fromkeys(name for spec in specs for name in spec.args))
+    env = tuple({name: value for spec in specs for name, value in spec.env}.items())
     builder = next((spec.image for spec in specs if spec.image), None)
     made = []
     for names, spec in zip(chosen, old, strict=True):
@@ -198,7 +200,7 @@ def _specs(
             spec = LayerSpec(_free(_largest_first(names, image), taken))  # noqa: PLW2901
             taken.add(spec.name)
         if any(image[name].built for name in names):
-            spec = replace(spec, image=builder, system_packages=system)  # noqa: PLW2901
+            spec = replace(spec, image=builder, system_packages=system, args=args, env=env)  # noqa: PLW2901
         made.append(replace(spec, packages=claims))
     top = made[-1]
     if not any(old):

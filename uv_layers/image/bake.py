@@ -23,11 +23,16 @@ def bake_file(recipe: Recipe, name: str, dockerfile: str) -> str:
         image["secret"] = [
             "type=file,id=netrc,src=${NETRC}" if name == NETRC else f"type=env,id={name}" for name in secrets(recipe)
         ]
+    # Without a value, a variable of the environment's that is not set leaves the argument out.
+    args = dict.fromkeys(arg for layer in recipe.layers for arg in layer.args)
+    if args:
+        image["args"] = {arg: f"${{{arg}}}" for arg in args}
     free = replace(recipe, taken=(*recipe.taken, _IMAGE, _DEFAULT, _LAYERS))
     names = zip(stage_names(free)[2:], stage_names(recipe)[2:], strict=True)
     stages = {name: {"inherits": [_IMAGE], "target": stage, "tags": []} for name, stage in names}
     document = {
         "variable": {
+            **{arg: {"default": None} for arg in args},
             "IMAGE": {"default": name},
             # A variable of the environment's is the value of one here; nothing else makes a path of `~`.
             **({"HOME": {}, "NETRC": {"default": "${HOME}/.netrc"}} if NETRC in recipe.secrets else {}),

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from uv_layers import errors
 from uv_layers.image import marks
 from uv_layers.image.recipe import PROJECT, Recipe
-from uv_layers.system.paths import ENVIRONMENT, is_environment
+from uv_layers.image.stage import install_system_packages, quoted, set_variables
+from uv_layers.system.paths import ENVIRONMENT, TOOL_FOLDER, is_environment
 from uv_layers.system.uv import MINOR
 
 if TYPE_CHECKING:
@@ -49,9 +50,6 @@ _RELEASE = re.compile(r"\d+(\.\d+)*")
 
 
 _PIP = re.compile(rf"pip(?::({_RELEASE.pattern}))?")
-
-
-_TOOL_FOLDER = "/opt/uv-layers"
 
 
 _VARIABLE = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*(?::[-+][\w./:@-]*)?\})", re.ASCII)
@@ -130,8 +128,8 @@ def _stages(recipe: Recipe) -> str:
     stages = [builder, plan]
     for layer, stage in zip(recipe.layers, layer_stages, strict=True):
         lines = [f"FROM {tool} AS {stage}"] if layer.image is None else _builder(recipe, layer.image, stage)
-        if layer.system_packages:
-            lines.append(_system(layer.image or recipe.builder or recipe.image, layer.system_packages))
+        lines += install_system_packages(layer.system_packages)
+        lines += set_variables(layer.args, dict(layer.env), recipe.escape)
         mounts = [_mount("cache", target="/root/.cache")]
         variables = []
         # An environment is made of what the builder has.
@@ -170,9 +168,9 @@ def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:
     if pip := _PIP.fullmatch(uv or ""):
         also = f" uv=={pip[1]}" if pip[1] else ""
         steps = [
-            f"python3 -m venv {_TOOL_FOLDER} &&",
-            f"{_TOOL_FOLDER}/bin/pip install --no-cache-dir {tool}{also} &&",
-            f"ln -sf {_TOOL_FOLDER}/bin/uv-layers {_TOOL_FOLDER}/bin/uv /usr/local/bin/ &&",
+            f"python3 -m venv {TOOL_FOLDER} &&",
+            f"{TOOL_FOLDER}/bin/pip install --no-cache-dir {tool}{also} &&",
+            f"ln -sf {TOOL_FOLDER}/bin/uv-layers {TOOL_FOLDER}/bin/uv /usr/local/bin/ &&",
         ]
     else:
         if uv is not None:
@@ -188,22 +186,6 @@ def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:
     return [*lines, _run([*mounts, *steps, "uv-layers precompile"]), f"WORKDIR {_WORK}"]
 
 
-def _system(image: str, packages: Sequence[str]) -> str:
-    for package in packages:
-        if not re.fullmatch(r"[A-Za-z0-9][\w+.:=~<>@-]*", package, re.ASCII):
-            raise errors.UsageError(f"{package!r} is no package of a system")
-    names = shlex.join(packages)
-    if "alpine" in image.rpartition("/")[2]:
-        return f"RUN apk add --no-cache {names}"
-    return _run(
-        [
-            "apt-get update &&",
-            f"apt-get install --yes --no-install-recommends {names} &&",
-            "rm -rf /var/lib/apt/lists/*",
-        ]
-    )
-
-
 def _copies(recipe: Recipe) -> str:
     _check_layers(len(recipe.layers))
     # A flat tree (prefix "/") is copied to where the interpreter of the official images looks.
@@ -211,9 +193,8 @@ def _copies(recipe: Recipe) -> str:
     pairs = zip(recipe.layers, stage_names(recipe)[2:], strict=True)
     lines = [f"{_copy(recipe)} --from={stage} {_WORK}/layers/{layer.layer}/ {place}" for layer, stage in pairs]
     if is_environment(recipe.prefix):
-        # Within double quotes an instruction reads these three as more than themselves.
-        prefix = re.sub(rf'["${re.escape(recipe.escape)}]', lambda found: recipe.escape + found[0], recipe.prefix)
-        lines.append(f'ENV VIRTUAL_ENV="{prefix}" PATH="{prefix}/bin:$PATH"')
+        prefix = quoted(recipe.prefix, recipe.escape)
+        lines.append(f'ENV VIRTUAL_ENV={prefix} PATH={prefix[:-1]}/bin:$PATH"')
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import __version__, errors
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from uv_layers.project.config import LayerSpec
     from uv_layers.project.discovery import Project
     from uv_layers.project.options import Options
 
@@ -36,13 +37,11 @@ def recipe_of(
     layers = resolve.layers_of(options, current, named)
     own = layers.own
     stages = [Stage(ENVIRONMENT)] * is_environment(layers.prefix)
-    stages += [Stage(spec.name, spec.image, spec.system_packages) for spec in (*layers.layers, *layers.on_top)]
+    stages += [_stage(spec) for spec in (*layers.layers, *layers.on_top)]
     names = [stage.layer for stage in stages]
     arguments = _export_arguments(options, current, context)
     if own is not None:
-        stages.append(
-            Stage(own.name, own.image, own.system_packages, tuple(_install_arguments(options, current, context)))
-        )
+        stages.append(replace(_stage(own), project=tuple(_install_arguments(options, current, context))))
     try:
         command = tuple(shlex.split(settings.get("cmd", "")))
     except ValueError as error:
@@ -65,6 +64,10 @@ def recipe_of(
         remembered=shlex.join(remembered),
         command=command,
     )
+
+
+def _stage(spec: LayerSpec) -> Stage:
+    return Stage(spec.name, spec.image, spec.system_packages, args=spec.args, env=spec.env)
 
 
 def in_context(path: Path, context: Path) -> str:
@@ -136,14 +139,17 @@ PROJECT = "project"
 class Stage:
     """The stage that makes a layer.
 
-    It may have an image of its own instead of the builder's, and packages of the image's system to build with. One that
-    installs the project itself has the arguments of `uv-layers install` for that, and the sources of the project.
+    It may have an image of its own instead of the builder's, packages of the image's system to build with, build
+    arguments, and variables with their values. One that installs the project itself has the arguments of `uv-layers
+    install` for that, and the sources of the project.
     """
 
     layer: str
     image: str | None = None
     system_packages: tuple[str, ...] = ()
     project: tuple[str, ...] | None = None
+    args: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from uv_layers.system.names import normalised
 from uv_layers.system.paths import DEFAULT_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 
@@ -32,8 +32,8 @@ DEPENDENCIES = Claim("dependencies")
 
 @dataclass(frozen=True, slots=True)
 class LayerSpec:
-    """A layer as it is configured: its name and what it claims, or that it is the project itself; and the image and the
-    system's packages that its stage is to have.
+    """A layer as it is configured: its name and what it claims, or that it is the project itself; and for its stage the
+    image, the system's packages, the build arguments, and the variables with their values.
     """
 
     name: str
@@ -44,6 +44,8 @@ class LayerSpec:
     project: bool = False
     image: str | None = None
     system_packages: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -87,7 +89,10 @@ _CONFIG_KEYS = {"prefix", "layers", "dockerfile"}
 CLAIMS = ("packages", "groups", "extras")
 
 
-_LAYER_KEYS = {"name", "dependencies", "project", "image", "system-packages", *CLAIMS}
+_LAYER_KEYS = {"name", "dependencies", "project", "image", "system-packages", "args", "env", *CLAIMS}
+
+
+_VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 _DOCKERFILE_STRINGS, _DOCKERFILE_LISTS = {"base", "builder", "cmd", "context", "tool", "uv"}, {"copy", "secrets"}
@@ -189,4 +194,22 @@ def _layer(table: Mapping[str, Any], source: str, where: str) -> LayerSpec:
         project=flags["project"],
         image=get_text(table["image"], source, f"{where}.image") if "image" in table else None,
         system_packages=tuple(get_strings(table.get("system-packages", []), source, f"{where}.system-packages")),
+        args=_variables(get_strings(table.get("args", []), source, f"{where}.args"), source, f"{where}.args"),
+        env=_env(table.get("env", {}), source, f"{where}.env"),
     )
+
+
+def _env(table: object, source: str, where: str) -> tuple[tuple[str, str], ...]:
+    if not isinstance(table, dict):
+        raise errors.ConfigError(
+            source, where, f'must be a table such as {{ NAME = "value" }}, not {errors.shown(table)}'
+        )
+    names = _variables(table, source, where)
+    return tuple((name, get_text(table[name], source, f"{where}.{name}")) for name in names)
+
+
+def _variables(names: Iterable[str], source: str, where: str) -> tuple[str, ...]:
+    for name in names:
+        if not _VARIABLE.fullmatch(name):
+            raise errors.ConfigError(source, where, f"{errors.shown(name)} is not the name of a variable")
+    return tuple(names)

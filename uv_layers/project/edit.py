@@ -81,7 +81,7 @@ def _entry(spec: LayerSpec) -> str:
     for field in fields(spec):
         value = getattr(spec, field.name)
         if field.default is MISSING or value != field.default:
-            parts.append(f"{field.name.replace('_', '-')} = {_value(value)}")
+            parts.append(f"{field.name.replace('_', '-')} = {_value(dict(value) if field.name == 'env' else value)}")
     return f"{{ {', '.join(parts)} }}"
 
 
@@ -90,7 +90,7 @@ def _value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return f"{{ {', '.join(f'{_value(key)} = {_value(item)}' for key, item in value.items())} }}"
+        return f"{{ {', '.join(f'{key} = {_value(item)}' for key, item in value.items())} }}"
     if not isinstance(value, tuple):
         # The one control character that TOML wants escaped, and JSON does not.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

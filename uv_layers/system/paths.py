@@ -12,6 +12,10 @@ DEFAULT_PREFIX = "/usr/local"
 ENVIRONMENT = "venv"
 
 
+# Where the builder stage of a Dockerfile has uv-layers: a virtual environment of its own.
+TOOL_FOLDER = "/opt/uv-layers"
+
+
 def is_environment(prefix: str) -> bool:
     """Tell whether a prefix is a virtual environment, by its last name: `.venv`, `venv`, or one that ends so."""
     return prefix.rpartition("/")[2].endswith("venv")

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import shutil
 import stat
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from uv_layers import errors
+from uv_layers.project.config import checked_prefix
+from uv_layers.system import process
 from uv_layers.system.names import normalised
+from uv_layers.system.paths import TOOL_FOLDER, is_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from uv_layers.system.interpreter import Target
     from uv_layers.tree.build import Tree
 
 
@@ -55,6 +64,88 @@ def damages(tree: Tree) -> Iterator[str]:
             status = _status(ROOT / path / name)
             if status is not None and stat.S_ISDIR(status.st_mode):
                 yield f"the base image has a folder at /{path}/{name}, where this layer has a file; {_PREFIX}"
+
+
+def unsearched(prefixes: Iterable[str], target: Target, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield a message for each prefix in which the Python of the base image does not look for packages.
+
+    A virtual environment has a Python of its own, which looks there.
+    """
+    wanted = [prefix for prefix in dict.fromkeys(prefixes) if not is_environment(prefix)]
+    pythons = _pythons(target, environ) if wanted else []
+    for prefix in wanted:
+        site = _site(prefix, target)
+        blind = next((python for python in pythons if not python.searches(site)), None)
+        if blind is not None:
+            fitting = [f'set prefix = "{p}", ' for p in (blind.prefix, "/usr/local") if _fits(p, pythons, target)]
+            yield (
+                f"{blind.executable} does not look for packages in {site}, so the image could not import them; "
+                f'{"".join(fitting[:1])}use a virtual environment (prefix = "/app/.venv"), '
+                f"or name that folder in PYTHONPATH in the base image"
+            )
+
+
+@dataclass(frozen=True)
+class _Python:
+    """A Python of the base image: its path, its prefix and the folders where it looks for packages."""
+
+    executable: str
+    prefix: str
+    folders: frozenset[str]
+
+    def searches(self, site: str) -> bool:
+        return os.path.realpath(site) in self.folders
+
+
+# Lists the site folders even if they do not exist yet. It imports only what Python has already imported: the working
+# folder is on the search path.
+_SEARCH = """
+import site, sys
+print(ascii(("%d.%d" % sys.version_info[:2], sys.prefix, sys.path + site.getsitepackages())))
+"""
+
+
+def _pythons(target: Target, environ: Mapping[str, str]) -> list[_Python]:
+    """Return the Python that scripts of a layer start, and the first `python3` on PATH if it has the same version.
+
+    The second one may be that of a virtual environment in the base image. A Python in a home folder is that of a user's
+    machine, unless uv-layers is where a Dockerfile installs it.
+    """
+    found = []
+    for executable in dict.fromkeys([target.executable, shutil.which("python3", path=environ.get("PATH"))]):
+        if executable is None or not Path(executable).is_absolute():
+            continue
+        try:
+            done = process.run([executable, "-c", _SEARCH], env=environ)
+            version, prefix, folders = ast.literal_eval(done.stdout)
+        except (OSError, ValueError, SyntaxError):  # it does not start, or prints something else
+            continue
+        if version == target.python and (_is_prefix(prefix) or sys.prefix == TOOL_FOLDER):
+            found.append(_Python(executable, prefix, frozenset(map(os.path.realpath, folders))))
+    return found
+
+
+def _site(prefix: str, target: Target) -> str:
+    """Return the folder in the image that packages of a prefix go to."""
+    top = "/" + _in_image(prefix.strip("/"), prefix)
+    threads = "t" if "t" in target.abiflags else ""
+    folder = f"{top}/lib/python{target.python}{threads}"
+    return target.local_site if target.local_site.startswith(f"{folder}/") else f"{folder}/site-packages"
+
+
+def _fits(prefix: str, pythons: Iterable[_Python], target: Target) -> bool:
+    """Tell whether a prefix can be recommended: all Pythons of the base image look for packages there."""
+    site = _site(prefix, target)
+    return _is_prefix(prefix) and (is_environment(prefix) or all(python.searches(site) for python in pythons))
+
+
+def _is_prefix(path: str) -> bool:
+    """Tell whether a path can be the prefix of layers; in a home folder, for example, it cannot."""
+    try:
+        checked_prefix(path, "", "")
+    except errors.ConfigError:
+        return False
+    return True
 
 
 def _in_image(path: str, prefix: str) -> str:

@@ -127,15 +127,20 @@ def test_the_help_of_a_command_ends_with_an_example_of_it(run, words):
     assert f"{out.splitlines()[-1].strip()} ".startswith(f"Example: uv-layers {' '.join(words)} ")
 
 
-# Two variables have another name: that of suggest's flag is no file, and UV_LAYERS_UV is the path of the uv here.
-OTHERS = {("dockerfile", "--write"): "WRITE_FILE", ("dockerfile", "--uv"): "BUILDER_UV"}
+# One variable has another name: UV_LAYERS_UV is the path of the uv here.
+OTHERS = {("dockerfile", "--uv"): "BUILDER_UV"}
+# What is asked for once, rather than set for a team or a pipeline.
+ONCE = {"--all", "--layer", "--exit-code", "--keep", "--write", "--check", "--snippet", "--bake"}
 OPTIONS = [(" ".join(words), option) for words, command in COMMANDS.items() for option in _options(command)]
 
 
 @pytest.mark.parametrize(("name", "option"), OPTIONS)
-def test_every_option_has_a_variable_and_a_help_text(name, option):
+def test_every_option_has_a_help_text_and_a_variable_where_it_is_set_for_long(name, option):
     parameter = _options(COMMANDS[tuple(name.split())])[option]
     assert parameter.help
+    if option in ONCE:
+        assert not parameter.envvar
+        return
     own = OTHERS.get((name, option), option.lstrip("-").upper().replace("-", "_"))
     assert parameter.envvar[0] == f"UV_LAYERS_{own}"
     assert own not in {variable for other, variable in OTHERS.items() if other != (name, option)}

@@ -169,11 +169,9 @@ def test_the_model_sees_the_packages_of_the_image_alone():
 def test_what_builds_need_goes_to_every_layer_that_builds():
     built = [Member(Package(name, "1", 5, built=True), "") for name in ("a", "b")]
     layers = [Layer("x", (*built, Member(Package("c", "1", 5), "")))]
-    specs = (LayerSpec("x", image="builder", system_packages=("gcc",)), LayerSpec("y", system_packages=("git", "gcc")))
+    first = LayerSpec("x", image="builder", system_packages=("gcc",), args=("A",), env=(("B", "b"), ("C", "old")))
+    specs = (first, LayerSpec("y", system_packages=("git", "gcc"), args=("A", "D"), env=(("C", "new"),)))
     found = {layer.packages: layer.spec for layer in suggest.suggest_layers(layers, specs, History(), 3).layers}
-    settings = {names: (spec.image, spec.system_packages) for names, spec in found.items()}
-    assert settings == {
-        ("a",): ("builder", ("gcc", "git")),
-        ("b",): ("builder", ("gcc", "git")),
-        ("c",): (None, ()),
-    }
+    settings = {names: (spec.image, spec.system_packages, spec.args, spec.env) for names, spec in found.items()}
+    builds = "builder", ("gcc", "git"), ("A", "D"), (("B", "b"), ("C", "new"))
+    assert settings == {("a",): builds, ("b",): builds, ("c",): (None, (), (), ())}

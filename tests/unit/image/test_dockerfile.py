@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shlex
+from dataclasses import replace
 from textwrap import dedent
 
 import pytest
@@ -344,34 +345,42 @@ def test_the_project_is_installed_from_a_copy_of_the_context():
             uv-layers install app --project project/api --layers-dir layers --frozen --config 'project/a b' {python}""")
 
 
-@pytest.mark.parametrize(
-    ("image", "lines"),
-    [
-        (
-            "python:3.12",
-            [
-                "RUN apt-get update && \\",
-                "    apt-get install --yes --no-install-recommends libpq-dev g++ gcc=4:12.2.0-3 && \\",
-                "    rm -rf /var/lib/apt/lists/*",
-            ],
-        ),
-        ("registry.alpine.example/python:3.12", None),
-        ("python:3.12-alpine", ["RUN apk add --no-cache libpq-dev g++ gcc=4:12.2.0-3"]),
-        ("registry.example:5000/alpine@sha256:0", ["RUN apk add --no-cache libpq-dev g++ gcc=4:12.2.0-3"]),
-    ],
-)
-@pytest.mark.parametrize("whose", ["the image's", "the builder's", "the layer's"])
-def test_packages_of_the_system_are_installed_as_the_image_of_the_stage_does_it(image, lines, whose):
+def test_packages_of_the_system_are_installed_by_the_manager_that_the_image_has():
     packages = ("libpq-dev", "g++", "gcc=4:12.2.0-3")
-    stage = Stage("heavy", image if whose == "the layer's" else None, packages)
-    images = {"the image's": {"image": image}, "the builder's": {"image": "alpine", "builder": image}}.get(whose, {})
-    before, _, after = _stage(_recipe(layers=(stage,), uv="0.9.1", **images), "heavy").partition("COPY --from=plan ")
+    before, _, after = _stage(_recipe(layers=(Stage("heavy", None, packages),)), "heavy").partition("COPY --from=plan ")
     assert after.startswith("/build/pylock.heavy.toml ./\n")
-    if lines is None:
-        assert "apk" not in before
-        assert "apt-get install" in before
-    else:
-        assert before.splitlines()[-len(lines) :] == lines
+    assert before == dedent("""\
+        FROM uv-layers AS heavy
+        RUN packages='libpq-dev g++ gcc=4:12.2.0-3'; \\
+            if command -v apt-get; then apt-get update && apt-get install --yes --no-install-recommends $packages; \\
+            elif command -v apk; then apk add --no-cache $packages; \\
+            else $(command -v microdnf || command -v dnf || echo yum) install -y $packages; fi
+        """)
+
+
+def test_build_arguments_and_variables_are_those_of_one_stage():
+    env = (("CARGO_HOME", "/root/.cache/cargo"), ("FLAGS", 'a "b" $c \\ `d`'))
+    heavy = Stage("heavy", None, ("gcc",), args=("VERSION", "FLAG"), env=env)
+    recipe = _recipe(layers=(heavy, Stage("light")))
+    lines = _stage(recipe, "heavy").splitlines()
+    start = lines.index("ARG VERSION")
+    assert lines[start - 1].endswith("; fi")
+    assert lines[start:][:5] == [
+        "ARG VERSION",
+        "ARG FLAG",
+        'ENV CARGO_HOME="/root/.cache/cargo"',
+        r'ENV FLAGS="a \"b\" \$c \\ `d`"',
+        "COPY --from=plan /build/pylock.heavy.toml ./",
+    ]
+    assert dockerfile_blocks(recipe).count("VERSION") == 1
+    other = _stage(replace(recipe, escape="`"), "heavy")
+    assert 'ENV FLAGS="a `"b`" `$c \\ ``d``"\n' in other
+
+
+def test_a_variable_that_would_be_an_instruction_is_refused():
+    with pytest.raises(UsageError) as caught:
+        dockerfile_blocks(_recipe(layers=(Stage("heavy", env=(("A", "x\nRUN evil"),)),)))
+    assert str(caught.value) == r"'x\nRUN evil' cannot stand in a Dockerfile"
 
 
 @pytest.mark.parametrize(
@@ -484,10 +493,9 @@ WORDS = [
 
 
 @pytest.mark.parametrize("package", [word for word in WORDS if word != "a>b"])
-@pytest.mark.parametrize("image", ["debian", "alpine"])
-def test_a_package_of_the_system_is_a_name(package, image):
+def test_a_package_of_the_system_is_a_name(package):
     with pytest.raises(UsageError) as caught:
-        dockerfile_blocks(_recipe(layers=(Stage("heavy", None, ("libpq-dev", package)),), image=image))
+        dockerfile_blocks(_recipe(layers=(Stage("heavy", None, ("libpq-dev", package)),)))
     assert str(caught.value).endswith(" is no package of a system")
     assert "\n" not in str(caught.value)
 
@@ -497,8 +505,8 @@ def test_a_package_of_the_system_is_a_name(package, image):
     [("gcc=4:12-2", "gcc=4:12-2"), ("a~b", "'a~b'"), ("musl-dev<2", "'musl-dev<2'"), ("a>b", "'a>b'"), ("R", "R")],
 )
 def test_a_version_of_a_package_of_the_system_is_quoted_for_the_shell(package, written):
-    text = dockerfile_blocks(_recipe(layers=(Stage("heavy", None, (package,)),), image="alpine"))
-    assert f"RUN apk add --no-cache {written}\n" in text
+    text = dockerfile_blocks(_recipe(layers=(Stage("heavy", None, (package,)),)))
+    assert f"RUN packages={written}; \\\n" in text
 
 
 @pytest.mark.parametrize("name", [*WORDS, "a-b", "a.b", "A=B", "1A", "A,src=/etc/shadow", "../A"])
@@ -848,3 +856,10 @@ def test_bake_names_the_stages_that_the_dockerfile_has():
         "layer-heavy": "layer-heavy",
         "light": "light",
     }
+
+
+def test_bake_passes_build_arguments_that_the_environment_has():
+    stages = (Stage("heavy", args=("A", "B")), Stage("light", args=("B",)), Stage("rest"))
+    made = json.loads(bake_file(_recipe(layers=stages), "demo", "Dockerfile"))
+    assert made["variable"] == {"A": {"default": None}, "B": {"default": None}, "IMAGE": {"default": "demo"}}
+    assert made["target"]["image"]["args"] == {"A": "${A}", "B": "${B}"}

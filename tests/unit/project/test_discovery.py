@@ -295,7 +295,7 @@ def test_a_file_that_is_named_wins_over_both(tmp_path):
             "layers = [{name='a'}, {name='b', group=[]}]",
             (
                 "layers[1].group: unknown setting; "
-                "known: dependencies, extras, groups, image, name, packages, project, system-packages"
+                "known: args, dependencies, env, extras, groups, image, name, packages, project, system-packages"
             ),
         ),
         ("layers = [{name='a', groups='x'}]", "layers[0].groups: must be a list of strings, not 'x'"),
@@ -324,6 +324,11 @@ def test_a_file_that_is_named_wins_over_both(tmp_path):
             "layers = [{name='a', system-packages='g++'}]",
             "layers[0].system-packages: must be a list of strings, not 'g++'",
         ),
+        ("layers = [{name='a', args='A'}]", "layers[0].args: must be a list of strings, not 'A'"),
+        ("layers = [{name='a', args=['A B']}]", "layers[0].args: 'A B' is not the name of a variable"),
+        ("layers = [{name='a', env=['A']}]", "layers[0].env: must be a table such as { NAME = \"value\" }, not ['A']"),
+        ("layers = [{name='a', env={A=1}}]", "layers[0].env.A: must be a string, not 1"),
+        ("layers = [{name='a', env={'1A'='x'}}]", "layers[0].env: '1A' is not the name of a variable"),
         ("dockerfile = 1", "dockerfile: must be a table"),
         (
             "dockerfile.bas = 'a'",
@@ -728,7 +733,8 @@ def test_a_line_of_the_longest_length_stays_one(tmp_path):
 
 
 def test_a_new_file_has_all_else_that_pyproject_has_and_the_project_stays_on_top(tmp_path):
-    own = LayerSpec("app", project=True, system_packages=("git",))
+    env = (("FLAGS", 'a "b" $c \\'), ("B", ""))
+    own = LayerSpec("app", project=True, system_packages=("git",), args=("VERSION", "A"), env=env)
     config = Config("pyproject.toml", "/app/.venv", MADE, own, {"base": "debian", "secrets": ["netrc"], "link": False})
     path = tmp_path / "uv-layers.toml"
     path.write_text(edit.with_layers(path, MADE, config), encoding="utf-8")
@@ -743,12 +749,14 @@ def test_a_new_file_has_all_else_that_pyproject_has_and_the_project_stays_on_top
 
 @pytest.mark.parametrize("own_file", [True, False])
 def test_the_layer_of_the_project_is_apart_from_those_of_packages(tmp_path, own_file):
-    layers = "layers = [{name='all', image='cuda', system-packages=['g++', 'Make']}, {name='app', project=true}]\n"
+    stage = "image='cuda', system-packages=['g++', 'Make'], args=['A'], env={B='c'}"
+    layers = f"layers = [{{name='all', {stage}}}, {{name='app', project=true}}]\n"
     if own_file:
         found = _load(tmp_path, "", uv__layers_toml=layers).config
     else:
         found = _load(tmp_path, f"[tool.uv-layers]\n{layers}").config
-    assert found.layers == (LayerSpec("all", image="cuda", system_packages=("g++", "Make")),)
+    spec = LayerSpec("all", image="cuda", system_packages=("g++", "Make"), args=("A",), env=(("B", "c"),))
+    assert found.layers == (spec,)
     assert found.project == LayerSpec("app", project=True)
     assert found.dockerfile == {}
 

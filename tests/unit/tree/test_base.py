@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+from uv_layers.system.interpreter import Target
+from uv_layers.system.process import Finished
 from uv_layers.tree import base
 from uv_layers.tree.build import Tree
 
@@ -107,3 +110,124 @@ def test_an_owner_or_mode_of_a_parent_that_would_change_is_reported(image, tree,
 def test_what_the_base_does_not_have_is_no_damage(image, tree, as_root):
     _owned(image)
     assert list(base.damages(tree(f"app/.venv/{SITE}/x.py", prefix="/app/.venv"))) == []
+
+
+SLIM = "/usr/local/bin/python3.12"
+LAMBDA = "/var/lang/bin/python3.12"
+UBI, UBI_VENV = "/usr/bin/python3.12", "/opt/app-root/bin/python3"
+LAYOUTS = {
+    # The executable, its prefix, and the folders where it looks for packages.
+    SLIM: ("/usr/local", ["/usr/local/lib/python3.12/site-packages"]),
+    "/usr/bin/python3.11": ("/usr", ["/usr/local/lib/python3.11/dist-packages", "/usr/lib/python3/dist-packages"]),
+    LAMBDA: ("/var/lang", ["/var/lang/lib/python3.12/site-packages"]),
+    UBI: ("/usr", ["/usr/local/lib64/python3.12/site-packages", "/usr/local/lib/python3.12/site-packages"]),
+    UBI_VENV: ("/opt/app-root", ["/opt/app-root/lib64/python3.12/site-packages"]),
+    "/opt/venv/bin/python3": ("/opt/venv", ["/opt/venv/lib/python3.12/site-packages"]),
+    "/opt/conda/bin/python3.12": ("/opt/conda", ["/opt/conda/lib/python3.12/site-packages"]),
+    "/root/.pyenv/bin/python3.12": ("/root/.pyenv", ["/root/.pyenv/lib/python3.12/site-packages"]),
+    "/opt/free/bin/python3.14t": ("/opt/free", ["/opt/free/lib/python3.14t/site-packages"]),
+}
+
+
+@pytest.fixture
+def messages(monkeypatch):
+    """Return a function that returns what is reported for a prefix, a target and the first python3 on PATH."""
+
+    def version(python: str) -> str:
+        return next((part for part in ("3.11", "3.14") if part in python), "3.12")
+
+    def run(argv, *, env):
+        executable = argv[0]
+        if executable not in LAYOUTS:
+            raise FileNotFoundError(executable)
+        prefix, folders = LAYOUTS[executable]
+        paths = [*env.get("PYTHONPATH", "").split(os.pathsep), *folders]
+        return Finished(0, ascii((version(executable), prefix, paths)))
+
+    def call(prefix, executable, on_path=None, **environ):
+        debian = executable == "/usr/bin/python3.11"
+        target = Target(
+            {"python_version": version(executable)},
+            {},
+            executable=executable,
+            abiflags="t" if executable.endswith("t") else "",
+            local_site="/usr/local/lib/python3.11/dist-packages" if debian else "",
+        )
+        monkeypatch.setattr(base.shutil, "which", lambda *_, **__: on_path)
+        monkeypatch.setattr(base.process, "run", run)
+        return list(base.unsearched([prefix, prefix], target, environ))
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("prefix", "python"),
+    [
+        ("/usr/local", SLIM),
+        ("/", SLIM),
+        ("/usr/local", "/usr/bin/python3.11"),
+        ("/", "/usr/bin/python3.11"),
+        ("/usr/local", UBI),
+        ("/var/lang", LAMBDA),
+        ("/opt/conda", "/opt/conda/bin/python3.12"),
+        ("/opt/free", "/opt/free/bin/python3.14t"),
+        ("/app/.venv", LAMBDA),
+        # A Python in a home folder is that of a user's machine.
+        ("/usr/local", "/root/.pyenv/bin/python3.12"),
+        ("/usr/local", "/nothing/bin/python3.12"),
+    ],
+)
+def test_a_prefix_where_python_looks_is_not_reported(messages, prefix, python):
+    assert messages(prefix, python) == []
+
+
+@pytest.mark.parametrize(
+    ("prefix", "python", "folder", "fitting"),
+    [
+        ("/opt/x", SLIM, "/opt/x/lib/python3.12/site-packages", "/usr/local"),
+        ("/opt/x", "/usr/bin/python3.11", "/opt/x/lib/python3.11/site-packages", "/usr/local"),
+        ("/usr", "/usr/bin/python3.11", "/usr/lib/python3.11/site-packages", "/usr/local"),
+        ("/usr/local", LAMBDA, "/usr/local/lib/python3.12/site-packages", "/var/lang"),
+        ("/", LAMBDA, "/usr/local/lib/python3.12/site-packages", "/var/lang"),
+        ("/opt/x", UBI, "/opt/x/lib/python3.12/site-packages", "/usr/local"),
+        ("/usr/local", "/opt/conda/bin/python3.12", "/usr/local/lib/python3.12/site-packages", "/opt/conda"),
+        ("/usr/local", "/opt/free/bin/python3.14t", "/usr/local/lib/python3.14t/site-packages", "/opt/free"),
+    ],
+)
+def test_a_prefix_where_python_does_not_look_is_reported_with_one_that_fits(messages, prefix, python, folder, fitting):
+    [message] = messages(prefix, python)
+    assert message == (
+        f"{python} does not look for packages in {folder}, so the image could not import them; "
+        f'set prefix = "{fitting}", use a virtual environment (prefix = "/app/.venv"), '
+        "or name that folder in PYTHONPATH in the base image"
+    )
+
+
+def test_a_folder_on_pythonpath_is_looked_into(messages):
+    folder = "/opt/x/lib/python3.12/site-packages"
+    assert messages("/opt/x", SLIM, PYTHONPATH=f"/y{os.pathsep}{folder}") == []
+
+
+@pytest.mark.parametrize(
+    ("prefix", "python", "on_path", "blind", "fitting"),
+    [
+        ("/usr/local", SLIM, "/opt/venv/bin/python3", "/opt/venv/bin/python3", 'set prefix = "/opt/venv", '),
+        # No prefix is for both, and no name of a virtual environment.
+        ("/usr/local", UBI, UBI_VENV, UBI_VENV, ""),
+        ("/opt/app-root", UBI, UBI_VENV, UBI, ""),
+        ("/opt/venv", SLIM, "/opt/venv/bin/python3", None, ""),
+        # Another version, and what is not an absolute path, do not count.
+        ("/usr/local", SLIM, "/usr/bin/python3.11", None, ""),
+        ("/usr/local", SLIM, "bin/python3", None, ""),
+    ],
+)
+def test_the_first_python_on_path_has_to_look_there_too(messages, prefix, python, on_path, blind, fitting):
+    found = messages(prefix, python, on_path)
+    assert [m.split()[0] for m in found] == ([blind] if blind else [])
+    assert all(f"; {fitting}use a virtual environment" in m for m in found)
+
+
+def test_a_python_in_a_home_folder_counts_where_a_dockerfile_installed_this(messages, monkeypatch):
+    monkeypatch.setattr(sys, "prefix", "/opt/uv-layers")
+    [message] = messages("/usr/local", "/root/.pyenv/bin/python3.12")
+    assert "import them; use a virtual environment" in message
