@@ -14,13 +14,13 @@ HEAD = '[project]\nname = "{name}"\nversion = "1.0"\nrequires-python = ">=3.10"\
 
 
 def synced(folder, *words):
-    """Return what `uv sync --frozen --dry-run` would install of the index, or its exit code where it refuses."""
+    """Return what `uv sync --frozen --dry-run` would install, or its exit code where it refuses."""
     environ = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(folder / "none"), "UV_PYTHON_DOWNLOADS": "never"}
     argv = [uv.find_uv_bin(), "sync", "--frozen", "--dry-run", "--no-dev", *words]
     done = subprocess.run(argv, cwd=folder, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
         return done.returncode
-    return sorted(re.findall(r"^ \+ (\S+)==", done.stderr, re.MULTILINE))
+    return sorted(re.findall(r"^ \+ (\S+?)(?:==| @ )", done.stderr, re.MULTILINE))
 
 
 def planned(run, folder, *words):
@@ -119,9 +119,13 @@ def test_a_member_may_need_the_root(project, packaged, run, tmp_path, folder, wo
     packaged(tmp_path / "app/api", "api", requires=["core", "speed"], more=core)
     members = '[tool.uv.workspace]\nmembers = ["api"]\n'
     project(f'{HEAD.format(name="core")}dependencies = ["numbers"]\n{build}{members}')
-    assert (
-        planned(run, tmp_path / folder, *words) == synced(tmp_path / folder, *words) == ["numbers", "shared", "speed"]
-    )
+    installed = ["api", "core", "numbers", "shared", "speed"]
+    assert planned(run, tmp_path / folder, *words) == synced(tmp_path / folder, *words) == installed
+    layers = {"dependencies": ["numbers", "shared", "speed"], "project": ["api", "core"]}
+    assert run("plan", "--json", *words, cwd=tmp_path / folder).layers == layers
+    # uv, too, leaves out the project of the folder, or of --package, and nothing else.
+    words = (*words, "--no-install-project")
+    assert planned(run, tmp_path / folder, *words) == synced(tmp_path / folder, *words)
 
 
 @pytest.mark.parametrize("between", ["plain", ""])

@@ -91,32 +91,51 @@ def test_a_member_of_a_workspace_is_built_from_the_root(project, run, tmp_path):
     member.mkdir(parents=True)
     text = '[project]\nname = "api"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["speed"]\n'
     (member / "pyproject.toml").write_text(text, encoding="utf-8")
-    (member / "api").mkdir()
     root.lock()
     for number, (words, cwd) in enumerate(((("--package", "api"), root), ((), member))):
         outcome = run("dockerfile", *words, cwd=cwd)
         assert (outcome.status, outcome.stderr) == (0, "")
-        assert outcome.stdout.endswith("COPY --link packages/api/api ./packages/api/api\n")
+        assert outcome.stdout.endswith("copies\nCOPY --link packages/api ./\n")
         locks = _built(outcome.stdout, root.path, tmp_path / f"plan-{number}", run)
         assert _packages(locks) == {"dependencies": ["speed"]}
 
 
 @pytest.mark.parametrize(
-    ("files", "copied"),
+    ("cwd", "words", "copied"),
     [
-        (("src/my_app/__init__.py", "my_app/__init__.py", "main.py"), ["src ./src"]),
-        (("my_app/__init__.py", "main.py"), ["my_app ./my_app"]),
-        (("main.py", "cli.py", "notes.txt"), ["cli.py ./cli.py", "main.py ./main.py"]),
-        ((), []),
+        (".", (), ["COPY --link . ./"]),
+        ("packages/api", (), ["COPY --link packages/api ./"]),
+        (".", ("--package", "api"), ["COPY --link packages/api ./"]),
+        # The folder that has both.
+        (".", ("--package", "api", "--package", "my-app"), ["COPY --link . ./"]),
+        (".", ("--package", "lib"), []),
+        (".", ("--package", "api", "--package", "lib"), ["COPY --link packages/api ./"]),
+        ("packages/api", ("--copy", "main.py"), ["COPY --link main.py ./main.py"]),
     ],
+    ids=str,
 )
-def test_the_project_itself_is_copied_last(project, run, files, copied):
+def test_the_folder_of_a_project_that_is_no_package_is_copied(project, run, packaged, cwd, words, copied):
+    root = project(MEMBER, locked=False)
+    packaged(root / "packages/lib", "lib")
+    (root / "packages/api").mkdir()
+    api = '[project]\nname = "api"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["web"]\n'
+    (root / "packages/api/pyproject.toml").write_text(api, encoding="utf-8")
+    root.lock()
+    outcome = run("dockerfile", *words, cwd=root / cwd)
+    assert (outcome.status, outcome.stderr) == (0, "")
+    assert outcome.stdout.rpartition("copies\n")[2].splitlines() == copied
+    installs = "COPY --link --from=project /build/layers/project/ /" in outcome.stdout.splitlines()
+    assert installs is ("lib" in words)
+
+
+@pytest.mark.parametrize("files", [("src/my_app/__init__.py", "main.py"), ("scripts/deep/run.py",), ()], ids=str)
+def test_the_project_itself_is_copied_last_and_whole(project, run, files):
     app = project(APP)
     for name in files:
         (app / name).parent.mkdir(parents=True, exist_ok=True)
         (app / name).touch()
     text = run("dockerfile", cwd=app).stdout
-    assert text.rpartition("copies\n")[2].splitlines() == [f"COPY --link {line}" for line in copied]
+    assert text.rpartition("copies\n")[2].splitlines() == ["COPY --link . ./"]
 
 
 @pytest.mark.parametrize("request_", ["3.11", "3.11.4", "cpython@3.11", "cpython3.11"])

@@ -334,7 +334,8 @@ CASES = {
         "local-folder",
         2,
         ("local-thing comes from the folder thing, which no lock pins", '{ name = "app", project = true }'),
-        f'{HEAD}dependencies = ["local-thing"]\n[tool.uv.sources]\nlocal-thing = {{ path = "thing" }}\n',
+        f'{HEAD}dependencies = ["local-thing"]\n[tool.uv.sources]\nlocal-thing = {{ path = "thing" }}\n'
+        '[tool.uv-layers]\nlayers = [{ name = "all", dependencies = true }]\n',
     ),
     "a local folder of a group on top": Case(
         "local-folder",

@@ -66,10 +66,14 @@ def test_a_check_says_what_would_change_and_changes_nothing(run, folder, own):
     text = own.read_text(encoding="utf-8")
     outcome = run("dockerfile", "--base", "python:3.12", "--tool", "1.2.4", "--check", "Dockerfile", cwd=folder)
     assert outcome.status == 1
-    assert outcome.stderr == "Dockerfile is stale; run `uv-layers dockerfile --write Dockerfile`\n"
+    remedy = "uv-layers dockerfile --base python:3.12 --tool 1.2.4 --write Dockerfile"
+    assert outcome.stderr == f"Dockerfile is stale; run `{remedy}`\n"
     assert outcome.stdout.splitlines()[:2] == ["--- Dockerfile", "+++ Dockerfile (as it should be)"]
     changed = [line for line in outcome.stdout.splitlines()[2:] if line[:1] in {"-", "+"}]
+    mark = "# >>> uv-layers stages, kept by `uv-layers dockerfile --write` with: --base python:3.12 --tool"
     assert changed == [
+        f"-{mark} 1.2.3",
+        f"+{mark} 1.2.4",
         f"-{INSTALL}1.2.3 && \\",
         f"+{INSTALL}1.2.4 && \\",
     ]
@@ -86,7 +90,8 @@ def test_a_check_of_what_is_not_there_shows_all_of_it(run, folder):
 
 
 def test_the_difference_is_a_patch_that_makes_it_right(run, folder, own):
-    own.write_text(own.read_text(encoding="utf-8").partition("USER nobody")[0].strip(), encoding="utf-8")
+    text = own.read_text(encoding="utf-8").replace("FROM python:3.12 AS final", "FROM python:3.13 AS final")
+    own.write_text(text.partition("USER nobody")[0].strip(), encoding="utf-8")
     words = ("dockerfile", "--base", "python:3.13", "--check", "Dockerfile")
     patch = run(*words, cwd=folder)
     assert patch.status == 1
@@ -109,7 +114,10 @@ def test_line_ends_of_windows_stay(run, folder, own):
     own.write_bytes(text.replace("\n", "\r\n").encode())
     assert run("dockerfile", *BASE, "--check", "Dockerfile", cwd=folder).status == 0
     assert run("dockerfile", *BASE, "--tool", "9", "--write", "Dockerfile", cwd=folder).status == 0
-    assert own.read_bytes() == text.replace("==1.2.3", "==9").replace("\n", "\r\n").encode()
+    written = text.replace("==1.2.3", "==9").replace("--tool 1.2.3", "--tool 9")
+    assert own.read_bytes() == written.replace("\n", "\r\n").encode()
+    # A mark remembers its options whatever ends its line.
+    assert run("dockerfile", "--check", "Dockerfile", cwd=folder).stderr == "Dockerfile: up to date\n"
 
 
 def test_stages_of_mine_keep_their_names(run, folder, own):

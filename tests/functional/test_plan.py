@@ -75,12 +75,15 @@ def test_a_group_that_includes_another_brings_its_packages(project, run):
     assert layers["alpha"] == ["docs-only", "odd-name-here"]
 
 
-def test_a_project_that_uv_builds_is_in_no_layer_itself(project, run):
+def test_a_project_that_uv_builds_is_the_top_layer(project, run):
     backend = '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
     folder = project(
         f"{APP}\n    {backend}".replace("\n[", "\n    [").replace("\nb", "\n    b").replace("\nr", "\n    r")
     )
-    assert run("plan", "--json", cwd=folder).layers == LAYERS
+    planned = run("plan", "--json", cwd=folder)
+    assert list(planned.layers.items()) == [*LAYERS.items(), ("project", ["app"])]
+    assert [layer["kind"] for layer in planned.result["layers"]] == ["packages"] * 3 + ["project"]
+    assert run("plan", "--json", "--no-install-project", cwd=folder).layers == LAYERS
 
 
 def test_the_plan_changes_nothing_in_the_folder(project, run):
@@ -385,7 +388,11 @@ heavy = ["vendor-maths"]
 [tool.uv]
 default-groups = ["heavy"]
 """
-MEMBER_LAYERS = {"heavy": ["vendor-core", "vendor-maths"], "dependencies": ["numbers", "shared"]}
+MEMBER_LAYERS = {
+    "heavy": ["vendor-core", "vendor-maths"],
+    "dependencies": ["numbers", "shared"],
+    "project": ["member"],
+}
 
 
 @pytest.fixture
@@ -397,8 +404,9 @@ def workspace(project):
     return made
 
 
-def test_the_root_of_a_workspace_has_what_its_members_need_and_not_the_members(workspace, run):
-    assert run("plan", "--json", cwd=workspace).layers == {"dependencies": ["numbers", "shared", "web"]}
+def test_the_root_of_a_workspace_has_the_member_that_it_needs_on_top(workspace, run):
+    layers = {"dependencies": ["numbers", "shared", "web"], "project": ["member"]}
+    assert run("plan", "--json", cwd=workspace).layers == layers
 
 
 def test_package_names_a_member(workspace, run, tmp_path):

@@ -54,7 +54,7 @@ def image_set(uv_run):
     """Return a function that asks uv itself, once, for the packages of an image, as names and versions."""
 
     def call(name, *words, platform="linux/amd64", python="3.12"):
-        argv = ("export", "--format", "pylock.toml", "--frozen", "--offline", "--no-header", "--no-emit-workspace")
+        argv = ("export", "--format", "pylock.toml", "--frozen", "--offline", "--no-header")
         exported = tomli.loads(uv_run(*argv, "--quiet", *words, cwd=REAL / name))
         environment = environment_of(platform, python)
         return sorted(
@@ -220,10 +220,14 @@ FLEECE = ("--package", "fleece")
 )
 def test_layers_of_a_project_like_a_public_one(plan, image_set, like, text, words, target):
     folder = like(text)
-    planned = packages(plan(folder, *words, **target))
+    ended = plan(folder, *words, **target)
+    planned = packages(ended)
     assert len(planned) == len({package for package, _ in planned})
     assert sorted(planned) == image_set(folder, "--no-dev", *words, **target)
     assert len(planned) > 1
+    # What has no version is a local folder.
+    own = {layer["name"] for layer in ended.result["layers"] for p in layer["packages"] if p["version"] is None}
+    assert own == ({"project"} if text == LIKE_MERINO else set())
     assert ("clash", "2.0+cpu") in planned if words == CPU else ("clash", "2.0+cpu") not in planned
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 PROJECT = """
@@ -60,10 +62,33 @@ def test_marks_of_an_older_release_have_no_options(folder, run):
     assert (checked.status, checked.stdout.count("\n+#")) == (1, 1)
 
 
+def test_a_variable_changes_nothing_that_the_marks_remember(folder, run):
+    run("dockerfile", "--write", "Dockerfile", "--python", "3.12", "--cmd", "serve", cwd=folder)
+    for environ in ({"UV_PYTHON": "3.13"}, {"UV_PYTHON": sys.executable}, {"UV_LAYERS_CMD": "other"}):
+        checked = run("dockerfile", "--check", "Dockerfile", cwd=folder, **environ)
+        assert (checked.status, checked.output) == (0, "Dockerfile: up to date\n")
+
+
+@pytest.mark.parametrize("request_", [sys.executable, ">={0}", "cpython-{0}"])
+def test_of_an_interpreter_here_its_version_is_remembered(folder, run, request_):
+    minor = f"3.{sys.version_info[1]}"
+    words = ("--write", "Dockerfile", "--python", request_.format(minor))
+    assert run("dockerfile", *words, "--cmd", "serve", cwd=folder).status == 0
+    [mark, *_] = (folder / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    assert mark.endswith(f" with: --python {minor} --cmd serve")
+    checked = run("dockerfile", "--check", "Dockerfile", cwd=folder)
+    assert (checked.status, checked.output) == (0, "Dockerfile: up to date\n")
+    run("dockerfile", *words, "--base", "debian", cwd=folder)
+    [mark, *_] = (folder / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    assert mark.endswith(" with: --base debian")
+
+
 @pytest.mark.parametrize(
     ("words", "refused"),
     [
         ("--python ./e.sh", "'./e.sh'"),
+        ("--python environment", "'environment'"),
+        ("--python 3.999", "'3.999'"),
         ("--python=/tmp/e.sh", "'--python=/tmp/e.sh'"),
         ("--project ..", "'--project'"),
         ("--config x", "'--config'"),

@@ -271,14 +271,10 @@ def test_a_file_that_is_there_keeps_what_else_it_has(busy, run, name, text):
     assert (busy / "uv-layers.toml").exists() == (not words)
 
 
-def test_a_file_whose_layers_cannot_be_replaced_is_left(busy, run):
-    text = '[[layers]]\nname = "all"\ndependencies = true\n'
-    (busy / "uv-layers.toml").write_text(text)
-    found = run("suggest", "--write", cwd=busy)
-    assert (found.status, found.stdout) == (2, "")
-    assert found.stderr.startswith("error[bad-config]: ")
-    assert "remove them" in found.stderr
-    assert (busy / "uv-layers.toml").read_text() == text
+def test_tables_of_layers_are_replaced_too(busy, run):
+    (busy / "uv-layers.toml").write_text('[[layers]]\nname = "all"\ndependencies = true\n')
+    found = suggest(run, busy, "--budget", "2", "--write")
+    assert list(planned(run("plan", "--json", cwd=busy)).items()) == list(layers(found).items())
 
 
 def test_the_file_wins_over_the_pyproject_and_has_its_prefix(busy, run):

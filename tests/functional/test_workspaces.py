@@ -50,32 +50,54 @@ def workspace(project, packaged, tmp_path):
     ("words", "layers"),
     [
         ((), {"dependencies": ["extra-one"]}),
-        (("--package", "api"), {"heavy": ["numbers", "shared"], "dependencies": ["speed", "web"]}),
-        (("--package", "worker"), {"heavy": ["vendor-core", "vendor-maths"], "dependencies": ["helper", "speed"]}),
-        (("--package", "lib"), {"dependencies": ["speed"]}),
+        (
+            ("--package", "api"),
+            {"heavy": ["numbers", "shared"], "dependencies": ["speed", "web"], "project": ["api", "lib"]},
+        ),
+        (
+            ("--package", "worker"),
+            {
+                "heavy": ["vendor-core", "vendor-maths"],
+                "dependencies": ["helper", "speed"],
+                "project": ["lib", "worker"],
+            },
+        ),
+        (("--package", "lib"), {"dependencies": ["speed"], "project": ["lib"]}),
         (("--package", "root"), {"dependencies": ["extra-one"]}),
         (
             ("--package", "api", "--package", "worker", "--group", "heavy"),
             {
                 "heavy": ["numbers", "shared", "vendor-core", "vendor-maths"],
                 "dependencies": ["helper", "speed", "web"],
+                "project": ["api", "lib", "worker"],
             },
         ),
         (
             ("--package", "worker", "--package", "root", "--package", "worker", "--group", "heavy"),
-            {"heavy": ["vendor-core", "vendor-maths"], "dependencies": ["extra-one", "helper", "speed"]},
+            {
+                "heavy": ["vendor-core", "vendor-maths"],
+                "dependencies": ["extra-one", "helper", "speed"],
+                "project": ["lib", "worker"],
+            },
         ),
         (
             ("--package", "api", "--package", "lib", "--extra", "fast", "--no-group", "heavy"),
-            {"dependencies": ["extra-two", "shared", "speed", "web"]},
+            {"dependencies": ["extra-two", "shared", "speed", "web"], "project": ["api", "lib"]},
         ),
         (
             ("--package", "api", "--package", "worker", "--all-extras", "--no-default-groups"),
-            {"dependencies": ["docs-only", "extra-two", "helper", "shared", "speed", "web"]},
+            {
+                "dependencies": ["docs-only", "extra-two", "helper", "shared", "speed", "web"],
+                "project": ["api", "lib", "worker"],
+            },
         ),
         (
             ("--package", "api", "--package", "root", "--group", "dev"),
-            {"dev": ["tests-only"], "dependencies": ["extra-one", "shared", "speed", "web"]},
+            {
+                "dev": ["tests-only"],
+                "dependencies": ["extra-one", "shared", "speed", "web"],
+                "project": ["api", "lib"],
+            },
         ),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
@@ -105,7 +127,7 @@ def test_several_members_are_configured_by_the_root_and_one_by_itself(workspace,
     layers = '[tool.uv-layers]\nlayers = [{ name = "all" }, { name = "own", project = true }]\n'
     folder = workspace(layers)
     own = run("plan", "--json", "--package", "api", cwd=folder)
-    assert list(own.layers) == ["heavy", "dependencies"]
+    assert list(own.layers) == ["heavy", "dependencies", "project"]
     several = run("plan", "--json", "--package", "api", "--package", "worker", cwd=folder)
     assert list(several.layers) == ["all", "own"]
     assert several.layers["own"] == ["api", "lib", "worker"]
@@ -158,7 +180,7 @@ def test_a_workspace_without_a_project_of_its_own_has_members(project, packaged,
     folder = project('[tool.uv.workspace]\nmembers = ["packages/*"]\n')
     outcome = run("plan", "--json", "--package", "api", "--package", "lib", cwd=folder)
     assert outcome.status == 0, outcome.stderr
-    assert outcome.layers == {"dependencies": ["shared", "speed", "web"]}
+    assert outcome.layers == {"dependencies": ["shared", "speed", "web"], "project": ["api", "lib"]}
 
 
 def test_a_group_on_top_is_that_of_each_member_that_has_one(workspace, run):

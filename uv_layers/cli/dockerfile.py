@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from dataclasses import replace
 from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,7 @@ import typer
 
 from uv_layers import errors
 from uv_layers.cli.options import command, env_names
-from uv_layers.cli.remembered import words_in, words_of
+from uv_layers.cli.remembered import is_version, words_in, words_of
 from uv_layers.cli.terminal import print_hints, say
 from uv_layers.image import marks
 from uv_layers.image.bake import bake_file
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 )
 def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
     *,
+    ctx: typer.Context,
     options: Options,
     groups: Annotated[
         list[str] | None,
@@ -127,8 +129,7 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
     if sum(map(bool, (snippet, write and not as_bake, check, as_bake))) > 1:
         raise errors.UsageError("--snippet, --write, --check and --bake are different things to do; give one")
     path = write or check
-    words = words_of(options, told, groups or ())
-    if path is not None and not words and (again := _remembered(path)):
+    if path is not None and not _given(ctx) and (again := _remembered(path)):
         _run_again(again, options, check=check, write=write, as_bake=as_bake)
     elif as_bake:
         typer.echo(bake_for(options, path or Path("Dockerfile"), groups or (), told), nl=False)
@@ -143,6 +144,7 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
 def _recipe(options: Options, project: Project, named: Sequence[str], told: Mapping[str, Any]) -> Recipe:
     """Return the recipe of the project; `told`, from the command line, wins over the configuration."""
     settings = {**project.config.dockerfile, **told}
+    python = None
     if not settings.get("base"):
         python = image_python(options, project)
         groups = layers_of(options, project, named).groups(project, options.selection)
@@ -152,6 +154,9 @@ def _recipe(options: Options, project: Project, named: Sequence[str], told: Mapp
         hint = f"hint: {settings['base']} has no Python; add it at the top of the Dockerfile, and use --base base:"
         for line in (hint, *lines):
             say(line, options)
+    if options.python is not None and not is_version(options.python):
+        # Other machines do not have the interpreter at this path.
+        options = replace(options, python=python)
     context = _context(project, told)
     if told.get("context"):
         # From wherever the command is run again, the folder of uv.lock is the same.
@@ -190,6 +195,16 @@ def kept_dockerfile(
         return "", whole_dockerfile(recipe)
     text = read_text(path)
     return text, updated_dockerfile(text, recipe, str(path))
+
+
+# Options that say where the project and the Dockerfile are and what to do with it, and so are not remembered.
+_PER_RUN = {"project", "config", "locked", "quiet", "snippet", "write", "check", "as_bake"}
+
+
+def _given(ctx: typer.Context) -> bool:
+    """Return whether the command line has options that a Dockerfile remembers; variables do not count."""
+    sources = [ctx.get_parameter_source(name) for name in ctx.params if name not in _PER_RUN]
+    return any(source is not None and source.name == "COMMANDLINE" for source in sources)
 
 
 def _remembered(path: Path) -> list[str]:

@@ -14,24 +14,19 @@ if TYPE_CHECKING:
 
     from uv_layers.project.options import Options
 
-# A Dockerfile may be somebody else's: it chooses no interpreter by its path, and no file to read or write.
-_PYTHON = re.compile(r"[\w.@+]+")
+# A Dockerfile may come from a stranger: it must not choose a file to run, read or write. uv runs `NAME/bin/python` for
+# `--python NAME` if there is such a folder, so only versions are remembered.
+_VERSION = re.compile(r"(?:(?:cpython|pypy|graalpy)@?)?3(?:\.\d{1,2}){0,2}t?")
 _TAKEN = {
     *("--package", "--group", "--no-group", "--no-default-groups", "--extra", "--all-extras", "--no-install-project"),
-    *(
-        "--prefix",
-        "--python",
-        "--frozen",
-        "--context",
-        "--base",
-        "--builder",
-        "--tool",
-        "--uv",
-        "--secret",
-        "--no-link",
-    ),
-    *("--copy", "--cmd"),
+    *("--prefix", "--python", "--frozen", "--context", "--base", "--builder", "--tool", "--uv", "--secret"),
+    *("--no-link", "--copy", "--cmd"),
 }
+
+
+def is_version(python: str) -> bool:
+    """Return whether a value of `--python` means the same on every machine."""
+    return _VERSION.fullmatch(python) is not None
 
 
 def words_of(options: Options, told: Mapping[str, Any], groups: Sequence[str]) -> list[str]:
@@ -70,7 +65,7 @@ def words_in(remembered: str, path: str) -> list[str]:
         words = ["--"]
     refused = [word for word in words if word.startswith("-") and word not in _TAKEN]
     pythons = [value for word, value in pairwise(words) if word == "--python"]
-    refused += [value for value in pythons if not _PYTHON.fullmatch(value)]
+    refused += [value for value in pythons if not is_version(value)]
     if refused:
         raise errors.UsageError(
             f"{path}: its mark remembers {errors.shown(refused[0])}, which is not an option to remember; "
