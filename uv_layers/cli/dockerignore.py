@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uv_layers import errors
@@ -18,6 +17,7 @@ from uv_layers.tree.folder import STATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from uv_layers.image.ignore import Line
     from uv_layers.image.recipe import Recipe
@@ -54,13 +54,13 @@ def check_dockerignore(recipe: Recipe, project: Project, dockerfile: Path) -> li
         ignore = IgnoreFile(data.decode(errors="surrogateescape"))
         if lost := _excluded(ignore, root, dict.fromkeys(_needed(recipe, project))):
             last = max(lost.values(), key=lambda line: line.number)
-            exceptions = [f"!{escaped(need).replace(r'\*', '*')}" for need in lost]
-            raise errors.ExcludedError(path, list(lost), _shown(last), exceptions)
+            raise errors.ExcludedError(path, list(lost), _shown(last), list(map(_exception, lost)))
         read = _excluded(ignore, root, dict.fromkeys(_read_by_builds(recipe, project)))
     except IgnorePatternError as error:
         raise errors.UnreadableFileError(path, error) from None
     return [
-        f"{path} excludes {name}, which the build of the project may read; if so, add !{escaped(name)} below {_shown(line)}"
+        f"{path} excludes {name}, which the build of the project may need; if so, below {_shown(line)}, "
+        f"add {_exception(name)}"
         for name, line in read.items()
     ]
 
@@ -68,15 +68,13 @@ def check_dockerignore(recipe: Recipe, project: Project, dockerfile: Path) -> li
 def new_dockerignore(recipe: Recipe, project: Project, dockerfile: Path) -> tuple[Path, str] | None:
     """Return the path and text of the `.dockerignore` that goes with a new Dockerfile; None where there is one."""
     root = resolved(project.lock_root)
-    path = root / ".dockerignore"
+    path = _of_context(root, dockerfile)
     if os.path.lexists(path) or _ignore_path(root, dockerfile):
         return None
     layers = project.directory / "layers"
-    lines = [*_NEVER_NEEDED, ".dockerignore"]
-    if not layers.exists() or (layers / STATE).is_dir():
-        lines.append(escaped(in_context(layers, root)))
-    if resolved(dockerfile).is_relative_to(root):
-        lines.append(escaped(in_context(dockerfile, root)))
+    # A folder called "layers" may be a package of the project.
+    own = [layers] if not layers.exists() or (layers / STATE).is_dir() else []
+    lines = [*_NEVER_NEEDED, *map(escaped, _in_context([*own, path, dockerfile], project))]
     if any(_FROM_GIT.search(need) for folder in _folders(project) for need in _build_requires(folder)):
         lines.remove("**/.git")
     needed = dict.fromkeys([*_needed(recipe, project), *_read_by_builds(recipe, project)])
@@ -86,8 +84,18 @@ def new_dockerignore(recipe: Recipe, project: Project, dockerfile: Path) -> tupl
 
 
 def _ignore_path(root: Path, dockerfile: Path) -> Path | None:
-    candidates = (dockerfile.with_name(f"{dockerfile.name}.dockerignore"), root / ".dockerignore")
+    candidates = (dockerfile.with_name(f"{dockerfile.name}.dockerignore"), _of_context(root, dockerfile))
     return next((path for path in candidates if path.is_file()), None)
+
+
+def _of_context(root: Path, dockerfile: Path) -> Path:
+    """Return the path of the context's `.dockerignore`, spelled as that of a Dockerfile beside it."""
+    return (dockerfile.parent if resolved(dockerfile.parent) == root else root) / ".dockerignore"
+
+
+def _exception(path: str) -> str:
+    """Return the line that brings back a path; a `*` in the path of `--copy` is one in a pattern, too."""
+    return "!" + escaped(path).replace(r"\*", "*")
 
 
 def _shown(line: Line) -> str:
@@ -100,7 +108,7 @@ def _needed(recipe: Recipe, project: Project) -> Iterator[str]:
     if recipe.tool.endswith(".whl"):
         yield recipe.tool
     if any(stage.project is not None for stage in recipe.layers):
-        yield from (in_context(path, project.lock_root) for path in project.inputs)
+        yield from _in_context(project.inputs, project)
     yield from recipe.sources
 
 
@@ -113,9 +121,16 @@ def _read_by_builds(recipe: Recipe, project: Project) -> Iterator[str]:
         readme = meta.get("readme")
         readme = readme.get("file") if isinstance(readme, dict) else readme
         names = ("src", normalised(str(meta.get("name", ""))).replace("-", "_"), readme)
-        for name in names:
-            if isinstance(name, str) and name and os.path.exists(folder / name):  # noqa: PTH110 - that of Path raises
-                yield in_context(folder / name, project.lock_root)
+        paths = [folder / name for name in names if isinstance(name, str) and name]
+        yield from _in_context(filter(os.path.exists, paths), project)
+
+
+def _in_context(paths: Iterable[Path], project: Project) -> Iterator[str]:
+    """Yield the paths that are in the build context, relative to it."""
+    root = resolved(project.lock_root)
+    for path in map(resolved, paths):
+        if path.is_relative_to(root):
+            yield in_context(path, root)
 
 
 def _folders(project: Project) -> list[Path]:
@@ -144,7 +159,7 @@ def _expanded(root: Path, path: str) -> list[str]:
     if "*" not in path:
         return [path]
     pattern = re.sub(r"[?\[]", r"[\g<0>]", re.sub(r"\*+", "*", path))
-    return [in_context(place, root) for place in root.glob(pattern)]
+    return [place.relative_to(root).as_posix() for place in root.glob(pattern)]
 
 
 def _files(root: Path, path: str) -> list[str]:

@@ -56,7 +56,7 @@ class Line:
 
 
 class IgnoreFile:
-    """The patterns of a `.dockerignore`. Its methods, too, raise IgnorePatternError: BuildKit reads some patterns late."""
+    """The patterns of a `.dockerignore`. Its methods, too, raise IgnorePatternError, as BuildKit does."""
 
     def __init__(self, text: str) -> None:
         self.lines = tuple(_lines(text))

@@ -42,7 +42,7 @@ def recipe_of(options: Options, current: Project, named: Sequence[str], settings
         raise errors.UsageError(f"the command {errors.shown(settings['cmd'])} is none: {error}") from None
     return Recipe(
         layers=tuple(stages),
-        inputs=tuple(in_context(path, current.lock_root) for path in current.inputs),
+        inputs=tuple(in_context(path, current.lock_root) for path in _inputs(current, arguments)),
         tool=settings.get("tool", __version__),
         image=settings["base"],
         prefix=prefix,
@@ -75,6 +75,14 @@ def _export_arguments(options: Options, current: Project) -> list[str]:
     if folder != current.lock_root:
         words += ["--project", in_context(folder, current.lock_root), "--output", "."]
     return words + packages
+
+
+def _inputs(current: Project, export: Sequence[str]) -> list[Path]:
+    """Return what `uv-layers export` reads; with --frozen, that is no `pyproject.toml` of what is only depended on."""
+    if "--frozen" not in export:
+        return list(current.inputs)
+    folders = {current.lock_root, current.start, current.directory, *(part.directory for part in current.parts)}
+    return [path for path in current.inputs if path.name != "pyproject.toml" or path.parent in folders]
 
 
 def _install_arguments(options: Options, current: Project) -> list[str]:

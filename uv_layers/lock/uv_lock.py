@@ -35,6 +35,10 @@ def locked_versions(text: str) -> dict[str, tuple[str, ...]] | None:
     return {name: tuple(sorted(values)) for name, values in found.items()} or None
 
 
+# Sources of a package that is a folder.
+_FOLDER = re.compile("(?:directory|editable|virtual) = ")
+
+
 _SEPARATOR = "\n[[package]]\n"
 
 
@@ -61,6 +65,17 @@ class UvLock:
     def environments(self) -> tuple[str, ...]:
         """The markers of `tool.uv.environments`; the lock has no packages for other targets."""
         return _strings(self.head.get("supported-markers"))
+
+    @cached_property
+    def members(self) -> tuple[str, ...]:
+        """The packages of the workspace; none where the project is the only one."""
+        return _strings(_table(self.head.get("manifest")).get("members"))
+
+    @cached_property
+    def local(self) -> tuple[str, ...]:
+        """The packages that come from folders."""
+        heads = ((name, _HEAD.match(table)) for name, table in self.tables.items())
+        return tuple(name for name, head in heads if head and _FOLDER.match(head[3] or ""))
 
     def package(self, name: str) -> LockedPackage:
         """Return what the lock says about a package that uv read from sources; nothing for an unknown name."""

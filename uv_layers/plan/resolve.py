@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uv_layers import errors
 from uv_layers.lock import exported, layer_lock, uv_lock
@@ -140,14 +140,7 @@ def make_plan(options: Options, current: Project, named: Sequence[str], uv: Uv |
     local = [package for package in everything if "directory" in package.table]
     own = current.config.project
     tops = [(spec, exports[f"group {spec.name}"].packages(settings)) for spec in on_top]
-    # The layer of the project has the folders that the image needs, and what a group on top needs is not of the image.
-    installed = {package.name for package in local if own is not None} | {*current.members, *current.packages}
-    for package in (*local, *(package for _, packages in tops for package in packages)):
-        if "directory" in package.table:
-            folder = package.table["directory"]["path"]
-            discovery.check_source_name(current.lock_root / folder, package.name)
-            if package.name not in installed:
-                raise errors.LocalFolderError(package.name, folder)
+    _check_folders(current, [p.table for p in local], [p.table for _, packages in tops for p in packages])
     made = assign.assign(
         image=[package for package in everything if package not in local],
         known=image.names - {package.name for package in local},
@@ -160,6 +153,43 @@ def make_plan(options: Options, current: Project, named: Sequence[str], uv: Uv |
         own=None if own is None else (own, local),
     )
     return replace(made, hints=(*made.hints, *assign.too_large(made.layers, options.warn_size)))
+
+
+def check_folders(options: Options, current: Project, named: Sequence[str]) -> None:
+    """Raise for a local folder that no layer installs, if the image needs one on each of the usual platforms."""
+    if not current.folders:
+        return
+    layers, on_top, _ = layers_of(options, current, named)
+    uv = Uv.find(options.environ, offline=options.offline)
+    python, root, selection = image_python(options, current), current.lock_root, options.selection
+    groups = image_groups(current, selection, layers)
+    extras = dict.fromkeys([*selection.extras, *(e for spec in layers for e in spec.extras)])
+    image = uv.export(image_argv(root, current.packages, groups, extras, all_extras=selection.all_extras), root)
+    tops = [uv.export(group_argv(root, current.packages, spec.name), root) for spec in on_top]
+    refusals = []
+    for platform in ("linux/amd64", "linux/arm64"):
+        at = interpreter.of_platform(platform, python)
+        tables, *more = (exported.Export(text, at, root).tables for text in (image, *tops))
+        try:
+            _check_folders(current, tables, [table for top in more for table in top])
+        except errors.LocalFolderError as error:
+            refusals.append(error)
+        else:
+            return
+    raise refusals[0]
+
+
+def _check_folders(current: Project, image: Iterable[Mapping[str, Any]], on_top: Iterable[Mapping[str, Any]]) -> None:
+    """Raise LocalFolderError for a folder that no layer installs, and SourceNameError."""
+    own = current.config.project is not None
+    local = [table for table in image if "directory" in table]
+    # The layer of the project has the folders that the image needs, and what a group on top needs is not of the image.
+    installed = {table["name"] for table in local if own}
+    for table in (*local, *(table for table in on_top if "directory" in table)):
+        folder = table["directory"]["path"]
+        discovery.check_source_name(current.lock_root / folder, table["name"])
+        if table["name"] in current.folders and table["name"] not in installed:
+            raise errors.LocalFolderError(table["name"], folder)
 
 
 def _ask(

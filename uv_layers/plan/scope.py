@@ -64,6 +64,7 @@ def select_packages(current: Project, names: Sequence[str], lock: UvLock, config
         default_groups=tuple(default),
         extras=tuple(dict.fromkeys(extra for found in known for extra in found.extras)),
         environments=lock.environments,
+        folders=tuple(name for name in lock.local if name not in {*members, *lock.members, *names}),
     )
 
 

@@ -46,7 +46,8 @@ class Project:
     `pyproject.toml`, `root` that of the workspace, and `members` has every package of the workspace.
 
     The rest is what `project.select` adds: `packages` are the names that uv is given with `--package` in the workspace,
-    `parts` the members whose dependencies are in the image, `group_python` what each group demands of Python.
+    `parts` the members whose dependencies are in the image, `group_python` what each group demands of Python,
+    `folders` the packages of the lock that are local folders and no members.
     """
 
     directory: Path
@@ -70,6 +71,7 @@ class Project:
     default_groups: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
 
     @property
     def lock(self) -> Path:
