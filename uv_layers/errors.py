@@ -284,6 +284,18 @@ class MarksError(LayersError):
         )
 
 
+class ExcludedError(LayersError):
+    """The build context lacks files that the Dockerfile needs. `line` is the last one that excludes one of them."""
+
+    code = "excluded"
+
+    def __init__(self, path: Path, excluded: Sequence[str], line: str, exceptions: Sequence[str]) -> None:
+        super().__init__(
+            f"{path} excludes {_listing(excluded)}, which the Dockerfile needs; below {line}, "
+            f"add {'the lines ' if len(exceptions) > 1 else ''}{_listing(exceptions)}"
+        )
+
+
 class GitError(LayersError):
     code = "git"
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from uv_layers import errors
+from uv_layers.cli.dockerignore import check_dockerignore, new_dockerignore
 from uv_layers.cli.options import command, env_names
 from uv_layers.cli.remembered import is_version, words_in, words_of
 from uv_layers.cli.terminal import print_hints, say
@@ -21,7 +22,7 @@ from uv_layers.image.bake import bake_file
 from uv_layers.image.bases import lines_for_python
 from uv_layers.image.dockerfile import avoiding_names, dockerfile_blocks, updated_dockerfile, whole_dockerfile
 from uv_layers.image.recipe import in_context, recipe_of
-from uv_layers.plan.resolve import check_image, find_project, image_python, layers_of
+from uv_layers.plan.resolve import check_folders, check_image, find_project, image_python, layers_of
 from uv_layers.project.options import Options
 from uv_layers.system.files import read_text, write_atomically
 from uv_layers.system.names import normalised
@@ -141,7 +142,9 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
         )
 
 
-def _recipe(options: Options, project: Project, named: Sequence[str], told: Mapping[str, Any]) -> Recipe:
+def _recipe(
+    options: Options, project: Project, named: Sequence[str], told: Mapping[str, Any], dockerfile: Path
+) -> Recipe:
     """Return the recipe of the project; `told`, from the command line, wins over the configuration."""
     settings = {**project.config.dockerfile, **told}
     python = None
@@ -161,7 +164,10 @@ def _recipe(options: Options, project: Project, named: Sequence[str], told: Mapp
     if told.get("context"):
         # From wherever the command is run again, the folder of uv.lock is the same.
         told = {**told, "context": os.path.relpath(context, resolved(project.lock_root))}
-    return recipe_of(options, project, named, settings, context, words_of(options, told, named))
+    recipe = recipe_of(options, project, named, settings, context, words_of(options, told, named))
+    check_folders(options, project, named)
+    print_hints(check_dockerignore(recipe, project, context, dockerfile), options)
+    return recipe
 
 
 def _context(project: Project, told: Mapping[str, Any]) -> Path:
@@ -182,19 +188,23 @@ def dockerfile_for(
 
     `told` has what the configuration's table `dockerfile` may have, and wins over it.
     """
-    recipe = _recipe(options, find_project(options), named, told or {})
+    recipe = _recipe(options, find_project(options), named, told or {}, Path("Dockerfile"))
     return dockerfile_blocks(recipe) if snippet else whole_dockerfile(recipe)
 
 
 def kept_dockerfile(
     options: Options, path: Path, named: Sequence[str] = (), told: Mapping[str, Any] | None = None
-) -> tuple[str, str]:
-    """Return the text of a Dockerfile as it is and as it should be; one that is not there yet is empty."""
-    recipe = _recipe(options, find_project(options), named, told or {})
+) -> tuple[str, str, tuple[Path, str] | None]:
+    """Return the text of a Dockerfile as it is and as it should be, and the `.dockerignore` to write beside a new one.
+
+    A Dockerfile that does not exist yet is empty.
+    """
+    project = find_project(options)
+    recipe = _recipe(options, project, named, told or {}, path)
     if not path.exists():
-        return "", whole_dockerfile(recipe)
+        return "", whole_dockerfile(recipe), new_dockerignore(recipe, project, _context(project, told or {}), path)
     text = read_text(path)
-    return text, updated_dockerfile(text, recipe, str(path))
+    return text, updated_dockerfile(text, recipe, str(path)), None
 
 
 # Options that say where the project and the Dockerfile are and what to do with it, and so are not remembered.
@@ -235,12 +245,21 @@ def bake_for(options: Options, path: Path, named: Sequence[str] = (), told: Mapp
     current = find_project(options)
     # A folder may have a name that no image can have.
     name = re.sub(r"[^a-z0-9]+", "-", normalised(current.source.name or current.directory.name)).strip("-") or "image"
-    recipe = avoiding_names(_recipe(options, current, named, told or {}), read_text(path) if path.exists() else "")
+    text = read_text(path) if path.exists() else ""
+    recipe = avoiding_names(_recipe(options, current, named, told or {}, path), text)
     return bake_file(recipe, name, in_context(path, _context(current, told or {})))
 
 
 def _keep(
-    path: Path, old: str, new: str, options: Options, told: Mapping[str, Any], groups: Sequence[str], *, write: bool
+    path: Path,
+    old: str,
+    new: str,
+    dockerignore: tuple[Path, str] | None,
+    options: Options,
+    told: Mapping[str, Any],
+    groups: Sequence[str],
+    *,
+    write: bool,
 ) -> None:
     """Write the new text of a file, or exit with 1 and the difference to the old."""
     if old == new:
@@ -250,6 +269,9 @@ def _keep(
         place.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(place, new)
         say(f"{path}: written", options)
+        if dockerignore is not None:
+            write_atomically(*dockerignore)
+            say(f"{dockerignore[0]}: written", options)
         context = _context(find_project(options), told)
         if resolved(path.parent) in context.parents:
             words = shlex.join(["docker", "build", "--file", str(path), os.path.relpath(context)])

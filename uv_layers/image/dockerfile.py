@@ -118,7 +118,9 @@ def _stages(recipe: Recipe) -> str:
     builder = _builder(recipe, recipe.builder or recipe.image, tool)
     # Podman 4 wants absolute targets.
     files = [_mount("bind", source=path, target=posixpath.normpath(f"{_WORK}/{place}")) for path, place in recipe.files]
-    mounts = [_mount("bind", source=path, target=f"{_WORK}/{path}") for path in recipe.inputs] + files
+    mounts = [_mount("bind", source=path, target=f"{_WORK}/{path}") for path in recipe.inputs]
+    # With --frozen, uv exports a lock without a look at the files that it names.
+    mounts += [] if "--frozen" in recipe.export else files
     command = shlex.join(["uv-layers", "export", *recipe.export])
     plan = [
         *([f"# {errors.printable(recipe.why)}"] if recipe.why else []),

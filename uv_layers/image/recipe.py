@@ -48,7 +48,7 @@ def recipe_of(
         raise errors.UsageError(f"the command {errors.shown(settings['cmd'])} is none: {error}") from None
     return Recipe(
         layers=tuple(stages),
-        inputs=tuple(in_context(path, context) for path in current.inputs),
+        inputs=tuple(in_context(path, context) for path in _inputs(current, arguments)),
         tool=settings.get("tool", __version__),
         image=settings["base"],
         prefix=layers.prefix,
@@ -88,6 +88,14 @@ def _export_arguments(options: Options, current: Project, context: Path) -> list
     if resolved(folder) != resolved(context):
         words += ["--project", in_context(folder, context), "--output", "."]
     return words + packages
+
+
+def _inputs(current: Project, export: Sequence[str]) -> list[Path]:
+    """Return what `uv-layers export` reads; with --frozen, that is no `pyproject.toml` of what is only depended on."""
+    if "--frozen" not in export:
+        return list(current.inputs)
+    folders = {current.lock_root, current.start, current.directory, *(part.directory for part in current.parts)}
+    return [path for path in current.inputs if path.name != "pyproject.toml" or path.parent in folders]
 
 
 def _install_arguments(options: Options, current: Project, context: Path) -> list[str]:

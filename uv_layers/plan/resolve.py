@@ -156,6 +156,29 @@ def make_plan(options: Options, current: Project, named: Sequence[str], uv: Uv |
     return replace(plan, hints=(*plan.hints, *assign.too_large(plan.layers, options.warn_size)))
 
 
+def check_folders(options: Options, current: Project, named: Sequence[str]) -> None:
+    """Raise LocalFolderError, as a plan does, for a folder that no layer installs on either of the usual platforms."""
+    layers = layers_of(options, current, named)
+    if not any(current.local.values()) or (layers.own is not None and not layers.on_top):
+        return
+    python = image_python(options, current)
+    platforms = [replace(options, platform=f"linux/{arch}", python=python, frozen=True) for arch in ("amd64", "arm64")]
+    refusals = [_local_folder(one, current, named) for one in platforms]
+    if refusals[0] is not None and None not in refusals:
+        raise refusals[0]
+
+
+def _local_folder(options: Options, current: Project, named: Sequence[str]) -> errors.LocalFolderError | None:
+    try:
+        make_plan(options, current, named)
+    except errors.LocalFolderError as error:
+        return error
+    except errors.LayersError:
+        # Something else that this platform has, which `uv-layers plan` for it tells.
+        pass
+    return None
+
+
 def _ask(
     uv: Uv, options: Options, current: Project, layers: LayerSet
 ) -> tuple[Target, dict[Claim, exported.Export], exported.Export]:

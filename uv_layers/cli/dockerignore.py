@@ -1,0 +1,172 @@
+"""`uv-layers dockerfile` and `.dockerignore`: what the build needs is not excluded, and a new Dockerfile gets one."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from typing import TYPE_CHECKING
+
+from uv_layers import errors
+from uv_layers.image.ignore import LARGEST, IgnoreFile, IgnorePatternError, escaped
+from uv_layers.image.recipe import in_context
+from uv_layers.project.fields import get_strings, get_table, read_toml
+from uv_layers.system.names import normalised
+from uv_layers.system.paths import resolved
+from uv_layers.tree.folder import STATE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from uv_layers.image.ignore import Line
+    from uv_layers.image.recipe import Recipe
+    from uv_layers.project.discovery import Project
+
+
+# Nobody's sources: a name that could be a package of the project (build, dist, env) is not here.
+_NEVER_NEEDED = (
+    *("**/.git", "**/.venv", "**/.env", "**/.DS_Store", "**/__pycache__", "**/*.py[co]", "**/*.egg-info"),
+    *("**/.coverage", "**/.hypothesis", "**/.ipynb_checkpoints", "**/.mypy_cache", "**/.nox", "**/.pytest_cache"),
+    *("**/.ruff_cache", "**/.tox", "**/node_modules"),
+)
+
+
+# Backends' plugins that ask git for the version: hatch-vcs, setuptools-scm, uv-dynamic-versioning, versioneer.
+_FROM_GIT = re.compile(r"vcs|scm|version")
+
+
+def check_dockerignore(recipe: Recipe, project: Project, context: Path, dockerfile: Path) -> list[str]:
+    """Return hints about what is excluded from the build context and a build of the project may read.
+
+    Raises ExcludedError if `.dockerignore`, or `<Dockerfile>.dockerignore` which wins, excludes a file that the
+    Dockerfile mounts or copies, and UnreadableFileError.
+    """
+    root = resolved(context)
+    path = _ignore_path(root, dockerfile)
+    if path is None:
+        return []
+    with path.open("rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise errors.UnreadableFileError(path, f"it has more than {LARGEST} bytes")
+    try:
+        ignore = IgnoreFile(data.decode(errors="surrogateescape"))
+        if lost := _excluded(ignore, root, dict.fromkeys(_needed(recipe, project, root))):
+            last = max(lost.values(), key=lambda line: line.number)
+            raise errors.ExcludedError(path, list(lost), _shown(last), list(map(_exception, lost)))
+        read = _excluded(ignore, root, dict.fromkeys(_read_by_builds(recipe, project, root)))
+    except IgnorePatternError as error:
+        raise errors.UnreadableFileError(path, error) from None
+    return [
+        f"{path} excludes {name}, which the build of the project may need; if so, below {_shown(line)}, "
+        f"add {_exception(name)}"
+        for name, line in read.items()
+    ]
+
+
+def new_dockerignore(recipe: Recipe, project: Project, context: Path, dockerfile: Path) -> tuple[Path, str] | None:
+    """Return the path and text of the `.dockerignore` that goes with a new Dockerfile; None where there is one."""
+    root = resolved(context)
+    path = _of_context(root, dockerfile)
+    if os.path.lexists(path) or _ignore_path(root, dockerfile):
+        return None
+    layers = project.directory / "layers"
+    # A folder called "layers" may be a package of the project.
+    own = [layers] if not layers.exists() or (layers / STATE).is_dir() else []
+    lines = [*_NEVER_NEEDED, *map(escaped, _in_context([*own, path, dockerfile], root))]
+    if any(_FROM_GIT.search(need) for folder in _folders(project) for need in _build_requires(folder)):
+        lines.remove("**/.git")
+    needed = dict.fromkeys([*_needed(recipe, project, root), *_read_by_builds(recipe, project, root)])
+    lines = [line for line in lines if not _excluded(IgnoreFile(line), root, needed)]
+    text = "# Files that the build does not need. This file is yours: uv-layers does not change it.\n"
+    return path, text + "".join(f"{line}\n" for line in lines)
+
+
+def _ignore_path(root: Path, dockerfile: Path) -> Path | None:
+    candidates = (dockerfile.with_name(f"{dockerfile.name}.dockerignore"), _of_context(root, dockerfile))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _of_context(root: Path, dockerfile: Path) -> Path:
+    """Return the path of the context's `.dockerignore`, spelled as that of a Dockerfile beside it."""
+    return (dockerfile.parent if resolved(dockerfile.parent) == root else root) / ".dockerignore"
+
+
+def _exception(path: str) -> str:
+    """Return the line that brings back a path; a `*` in the path of `--copy` is one in a pattern, too."""
+    return "!" + escaped(path).replace(r"\*", "*")
+
+
+def _shown(line: Line) -> str:
+    return f"line {line.number} ({'!' * line.exception}{line.pattern})"
+
+
+def _needed(recipe: Recipe, project: Project, root: Path) -> Iterator[str]:
+    """Yield what the Dockerfile mounts or copies: paths in the build context, which may have a `*`."""
+    yield from (*recipe.inputs, *(path for path, _ in recipe.files))
+    if recipe.tool.endswith(".whl"):
+        yield recipe.tool
+    if any(stage.project is not None for stage in recipe.layers):
+        yield from _in_context(project.inputs, root)
+    yield from recipe.sources
+
+
+def _read_by_builds(recipe: Recipe, project: Project, root: Path) -> Iterator[str]:
+    """Yield what a build backend reads, as far as `pyproject.toml` and common layouts tell."""
+    if all(stage.project is None for stage in recipe.layers):
+        return
+    for folder in _folders(project):
+        meta = get_table(read_toml(folder / "pyproject.toml"), "project")
+        readme = meta.get("readme")
+        readme = readme.get("file") if isinstance(readme, dict) else readme
+        names = ("src", normalised(str(meta.get("name", ""))).replace("-", "_"), readme)
+        paths = [folder / name for name in names if isinstance(name, str) and name]
+        yield from _in_context(filter(os.path.exists, paths), root)
+
+
+def _in_context(paths: Iterable[Path], root: Path) -> Iterator[str]:
+    """Yield the paths that are in the build context, relative to it."""
+    for path in map(resolved, paths):
+        if path.is_relative_to(root):
+            yield in_context(path, root)
+
+
+def _folders(project: Project) -> list[Path]:
+    return [path.parent for path in project.inputs if path.name == "pyproject.toml"]
+
+
+def _build_requires(folder: Path) -> list[str]:
+    table = get_table(read_toml(folder / "pyproject.toml"), "build-system")
+    return get_strings(table.get("requires", []), "pyproject.toml", "build-system.requires")
+
+
+def _excluded(ignore: IgnoreFile, root: Path, paths: Iterable[str]) -> dict[str, Line]:
+    """Return those of the paths of which nothing reaches the build, each with the last line that excludes it."""
+    found = {}
+    for given in paths:
+        path = posixpath.normpath(given.lstrip("/") or ".")
+        if path.startswith(".."):
+            continue
+        files = [file for place in _expanded(root, path) for file in _files(root, place)]
+        if files and all(map(ignore.excludes, files)):
+            found[path] = max((ignore.last_match(file) for file in files), key=lambda line: line.number)
+    return found
+
+
+def _expanded(root: Path, path: str) -> list[str]:
+    if "*" not in path:
+        return [path]
+    pattern = re.sub(r"[?\[]", r"[\g<0>]", re.sub(r"\*+", "*", path))
+    return [place.relative_to(root).as_posix() for place in root.glob(pattern)]
+
+
+def _files(root: Path, path: str) -> list[str]:
+    """Return the files in a folder of the context, or the path of what is none."""
+    if not (root / path).is_dir():
+        return [path]
+    return [
+        posixpath.normpath(f"{os.path.relpath(folder, root)}/{name}")
+        for folder, _, names in os.walk(root / path)
+        for name in names
+    ]
