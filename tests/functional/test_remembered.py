@@ -47,10 +47,10 @@ def test_write_and_check_without_options_use_those_of_the_marks(folder, run):
 
 def test_check_with_options_shows_what_they_change_and_the_remedy_has_them(folder, run):
     run("dockerfile", "--write", "Dockerfile", "--python", "3.12", cwd=folder)
-    checked = run("dockerfile", "--check", "Dockerfile", "--base", "debian", "--cmd", "a b", cwd=folder)
+    checked = run("dockerfile", "--check", "Dockerfile", "--base", "own/base", "--cmd", "a b", cwd=folder)
     assert checked.status == 1
-    assert "--write` with: --base debian --cmd 'a b'\n" in checked.stdout
-    remedy = "uv-layers dockerfile --base debian --cmd 'a b' --write Dockerfile"
+    assert "--write` with: --base own/base --cmd 'a b'\n" in checked.stdout
+    remedy = "uv-layers dockerfile --base own/base --cmd 'a b' --write Dockerfile"
     assert checked.stderr == f"Dockerfile is stale; run `{remedy}`\n"
 
 
@@ -177,7 +177,7 @@ def test_a_dockerfile_above_the_context_is_pointed_out(project, run):
     ended = run("dockerfile", "--write", "../Dockerfile", cwd=folder)
     assert ended.status == 0
     hint = "hint: build from the folder app, e.g. `docker build --file ../Dockerfile .`, or give another --context\n"
-    assert ended.stderr == f"../Dockerfile: written\n{hint}"
+    assert ended.stderr == f"../Dockerfile: written\n.dockerignore: written\n{hint}"
 
 
 def test_a_wheel_beside_the_project_is_where_its_layer_lock_looks_for_it(project, shelf, run, tmp_path):

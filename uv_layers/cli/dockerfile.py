@@ -271,7 +271,7 @@ def _keep(
         say(f"{path}: written", options)
         if dockerignore is not None:
             write_atomically(*dockerignore)
-            say(f"{dockerignore[0]}: written", options)
+            say(f"{os.path.relpath(dockerignore[0])}: written", options)
         context = _context(find_project(options), told)
         if resolved(path.parent) in context.parents:
             words = shlex.join(["docker", "build", "--file", str(path), os.path.relpath(context)])
