@@ -474,7 +474,7 @@ def context(_example: Path, wheel: Path, tmp_path: Path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     made = Example(folder, _name(), ("--python", PYTHON, "--tool", wheel.name), port)
-    made.write(made.dockerfile("--cmd", made.command))
+    made.write(made.dockerfile("--copy", "main.py", "--cmd", made.command))
     # No build before this one had such a lock, so what comes from the cache now comes from it whatever the lock is.
     made.edit('version = "0.0.0"', f'version = "0.0.{time.time_ns()}"')
     made.lock(FASTAPI)

@@ -348,3 +348,14 @@ def test_the_dockerfile_installs_a_packaged_project_and_copies_nothing(app, run)
     text = run("dockerfile", "--cmd", "say", cwd=app("")).stdout
     assert 'uv-layers install project --project project --layers-dir layers --frozen --python "$(command -v ' in text
     assert text.endswith('COPY --link --from=project /build/layers/project/ /\n# <<< uv-layers copies\nCMD ["say"]\n')
+
+
+def test_a_group_may_have_the_name_of_the_layer(app, run):
+    groups = (
+        '[dependency-groups]\nproject = ["speed"]\nproject-2 = ["numbers"]\n[tool.uv]\ndefault-groups = ["project"]\n'
+    )
+    folder = app(groups)
+    layers = {"project": ["speed"], "dependencies": ["shared", "web"], "project-3": ["app"]}
+    assert run("plan", "--json", cwd=folder).layers == layers
+    text = run("dockerfile", "--python", "3.12", cwd=folder).stdout
+    assert "uv-layers install project-3 --project project " in text

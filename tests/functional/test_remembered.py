@@ -130,6 +130,13 @@ def test_the_last_stage_has_the_python_of_the_layers(folder, run, stages, refuse
     assert (ended.status, ended.stderr) == ((2, message) if refused else (0, "Dockerfile: up to date\n"))
 
 
+def test_a_command_that_no_shell_reads_is_refused(folder, run):
+    ended = run("dockerfile", "--write", "Dockerfile", "--cmd", "sh -c 'x", cwd=folder)
+    assert (ended.status, ended.stdout) == (2, "")
+    assert ended.stderr.startswith('error[usage]: the command "sh -c \'x" is not valid: ')
+    assert not (folder / "Dockerfile").exists()
+
+
 # The build context.
 
 

@@ -45,7 +45,7 @@ def recipe_of(
     try:
         command = tuple(shlex.split(settings.get("cmd", "")))
     except ValueError as error:
-        raise errors.UsageError(f"the command {errors.shown(settings['cmd'])} is none: {error}") from None
+        raise errors.UsageError(f"the command {errors.shown(settings['cmd'])} is not valid: {error}") from None
     return Recipe(
         layers=tuple(stages),
         inputs=tuple(in_context(path, context) for path in _inputs(current, arguments)),
