@@ -42,7 +42,8 @@ def own(run, folder):
 def test_a_dockerfile_that_is_not_there_is_written_whole(run, folder):
     printed = run("dockerfile", *BASE, cwd=folder).stdout
     outcome = run("dockerfile", *BASE, "--write", "Dockerfile", cwd=folder)
-    assert (outcome.status, outcome.stdout, outcome.stderr) == (0, "", "Dockerfile: written\n")
+    assert (outcome.status, outcome.stdout) == (0, "")
+    assert outcome.stderr == "Dockerfile: written\n.dockerignore: written\n"
     assert (folder / "Dockerfile").read_text(encoding="utf-8") == printed
     outcome = run("dockerfile", *BASE, "--write", "Dockerfile", cwd=folder)
     assert (outcome.status, outcome.stdout, outcome.stderr) == (0, "", "Dockerfile: up to date\n")
@@ -252,7 +253,8 @@ def test_the_table_says_what_no_option_says(project, run):
 
 def test_variables_stand_for_its_options(run, folder):
     environ = {"UV_LAYERS_WRITE_FILE": "Dockerfile", "UV_LAYERS_BUILDER_UV": "0.9.9", "UV_LAYERS_SECRET": "A B"}
-    assert run("dockerfile", *BASE, cwd=folder, **environ, UV_LAYERS_NO_LINK="1").stderr == "Dockerfile: written\n"
+    outcome = run("dockerfile", *BASE, cwd=folder, **environ, UV_LAYERS_NO_LINK="1")
+    assert outcome.stderr == "Dockerfile: written\n.dockerignore: written\n"
     text = (folder / "Dockerfile").read_text(encoding="utf-8")
     assert "COPY --from=ghcr.io/astral-sh/uv:0.9.9 " in text
     assert [text.count(f"id={name},") for name in "AB"] == [2, 2]
