@@ -100,6 +100,96 @@ def test_a_member_of_a_workspace_is_built_from_the_root(project, run, tmp_path):
         assert _packages(locks) == {"dependencies": ["speed"]}
 
 
+def _mounted(text):
+    [stage] = re.findall(r"^FROM \S+ AS plan\n(RUN .*?)\n(?:\n|$)", text, re.DOTALL | re.MULTILINE)
+    return re.findall("source=([^,]+)", stage)
+
+
+WORKSPACE = """\
+[project]
+name = "root"
+version = "1"
+requires-python = ">=3.10"
+dependencies = ["one", "library", "local"]
+[tool.uv.workspace]
+members = {members}
+[tool.uv.sources]
+one = {{ workspace = true }}
+library = {{ path = "library" }}
+local = {{ path = "wheels/local-1.0-py3-none-any.whl" }}
+[tool.uv-layers]
+layers = [{{ name = "packages", dependencies = true }}, {{ name = "app", project = true }}]
+"""
+
+
+@pytest.mark.parametrize("members", [["members/*"], ["members/one", "members/two"]], ids=["pattern", "names"])
+@pytest.mark.parametrize(
+    ("words", "mounted"),
+    [
+        ((), []),
+        (("--package", "one"), ["members/one/pyproject.toml"]),
+        (("--package", "one", "--package", "two"), ["members/one/pyproject.toml", "members/two/pyproject.toml"]),
+        (("--project", "members/two"), ["members/two/pyproject.toml"]),
+        (
+            ("--project", "members/one", "--package", "two"),
+            ["members/one/pyproject.toml", "members/two/pyproject.toml"],
+        ),
+    ],
+    ids=lambda value: "-".join(value).replace("/", "-"),
+)
+def test_with_frozen_the_plan_stage_has_only_what_uv_reads(
+    project, packaged, shelf, run, tmp_path, members, words, mounted
+):
+    folder = tmp_path / "app"
+    for name, requires in (("members/one", ["web"]), ("members/two", ["one", "speed"]), ("library", ["extra-one"])):
+        more = "[dependency-groups]\nmore = ['extra-two']\n[tool.uv]\ndefault-groups = ['more']\n"
+        if "two" in name:
+            more += "[tool.uv.sources]\none = { workspace = true }\n"
+        layers = (
+            "[tool.uv-layers]\nlayers = [{ name = 'own', dependencies = true }, { name = 'app', project = true }]\n"
+        )
+        packaged(folder / name, name.rpartition("/")[2], requires=requires, more=more + layers)
+    (folder / "wheels").mkdir()
+    wheel = shelf.wheel("local", "1.0")
+    (folder / "wheels" / wheel.file_name).write_bytes(wheel.content())
+    root = project(WORKSPACE.format(members=members))
+    locks = []
+    for number, frozen in enumerate(((), ("--frozen",))):
+        outcome = run("dockerfile", *words, *frozen, cwd=root)
+        assert (outcome.status, outcome.stderr) == (0, "")
+        locks.append(_built(outcome.stdout, root.path, tmp_path / f"plan-{number}", run))
+    assert locks[0] == locks[1]
+    assert sum(map(len, _packages(locks[0]).values())) > 1
+    assert sorted(_mounted(outcome.stdout)) == sorted(["pyproject.toml", "uv.lock", *mounted])
+
+
+def test_a_folder_that_no_layer_installs_is_refused_as_by_plan(project, packaged, run, tmp_path):
+    packaged(tmp_path / "app/library", "library", requires=["speed"])
+    sources = '[tool.uv.sources]\nlibrary = { path = "library" }\n'
+    app = project(APP.replace('["web"]', '["web", "library"]') + sources)
+    plan = run("plan", cwd=app)
+    assert (plan.status, plan.stdout) == (2, "")
+    assert plan.stderr.startswith("error[local-folder]: library comes from the folder library")
+    for words in ((), ("--snippet",), ("--write", "Dockerfile"), ("--check", "Dockerfile"), ("--bake",)):
+        for base in ((), ("--base", "python:3.12")):
+            outcome = run("dockerfile", *words, *base, cwd=app)
+            assert (outcome.status, outcome.stdout, outcome.stderr) == (2, "", plan.stderr)
+    # Where another group needs it, the image does not.
+    app.edit('["web", "library"]', '["web"]')
+    app.edit("docs = [", 'docs = ["library", ')
+    app.lock()
+    assert run("dockerfile", cwd=app).status == 0
+    assert run("dockerfile", "--group", "docs", cwd=app).stderr == plan.stderr
+    assert run("dockerfile", "docs", cwd=app).stderr == run("export", "docs", cwd=app).stderr == plan.stderr
+    # Nor has it what only Windows needs.
+    app.edit('["library"', "[\"library; sys_platform == 'win32'\"")
+    app.lock()
+    assert run("dockerfile", "--group", "docs", cwd=app).status == 0
+    app.edit("sys_platform == 'win32'", "platform_machine == 'aarch64'")
+    app.lock()
+    assert run("dockerfile", "--group", "docs", cwd=app).status == 0
+
+
 @pytest.mark.parametrize(
     ("cwd", "words", "copied"),
     [

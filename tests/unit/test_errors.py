@@ -40,6 +40,7 @@ TABLE: list[tuple[LayersError, int, str]] = [
     (errors.PythonMismatchError(HOSTILE, HOSTILE, HOSTILE), 2, "python-mismatch"),
     (errors.NotOursError(PATH), 2, "not-ours"),
     (errors.MarksError(HOSTILE, 2, HOSTILE), 2, "no-marks"),
+    (errors.ExcludedError(PATH, [HOSTILE], HOSTILE, [HOSTILE]), 2, "excluded"),
     (errors.GitError(HOSTILE), 2, "git"),
     (errors.UsageError(HOSTILE), 2, "usage"),
     (errors.NotBuiltError([HOSTILE], PATH), 2, "not-built"),

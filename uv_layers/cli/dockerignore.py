@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from uv_layers import errors
@@ -52,16 +53,16 @@ def check_dockerignore(recipe: Recipe, project: Project, context: Path, dockerfi
         raise errors.UnreadableFileError(path, f"it has more than {LARGEST} bytes")
     try:
         ignore = IgnoreFile(data.decode(errors="surrogateescape"))
-        if lost := _excluded(ignore, root, dict.fromkeys(_needed(recipe, project, root))):
-            last = max(lost.values(), key=lambda line: line.number)
-            raise errors.ExcludedError(path, list(lost), _shown(last), list(map(_exception, lost)))
-        read = _excluded(ignore, root, dict.fromkeys(_read_by_builds(recipe, project, root)))
+        if lost := _excluded(ignore, root, _needed(recipe)):
+            last = max((each.line for each in lost.values()), key=lambda line: line.number)
+            raise errors.ExcludedError(path, list(lost), _shown(last), [each.exception for each in lost.values()])
+        read = _excluded(ignore, root, _read_by_builds(recipe, project, root))
     except IgnorePatternError as error:
         raise errors.UnreadableFileError(path, error) from None
     return [
-        f"{path} excludes {name}, which the build of the project may need; if so, below {_shown(line)}, "
-        f"add {_exception(name)}"
-        for name, line in read.items()
+        f"{path} excludes {name}, which the build of the project may need; if so, below {_shown(each.line)}, "
+        f"add {each.exception}"
+        for name, each in read.items()
     ]
 
 
@@ -77,7 +78,7 @@ def new_dockerignore(recipe: Recipe, project: Project, context: Path, dockerfile
     lines = [*_NEVER_NEEDED, *map(escaped, _in_context([*own, path, dockerfile], root))]
     if any(_FROM_GIT.search(need) for folder in _folders(project) for need in _build_requires(folder)):
         lines.remove("**/.git")
-    needed = dict.fromkeys([*_needed(recipe, project, root), *_read_by_builds(recipe, project, root)])
+    needed = [*_needed(recipe), *_read_by_builds(recipe, project, root)]
     lines = [line for line in lines if not _excluded(IgnoreFile(line), root, needed)]
     text = "# Files that the build does not need. This file is yours: uv-layers does not change it.\n"
     return path, text + "".join(f"{line}\n" for line in lines)
@@ -93,22 +94,15 @@ def _of_context(root: Path, dockerfile: Path) -> Path:
     return (dockerfile.parent if resolved(dockerfile.parent) == root else root) / ".dockerignore"
 
 
-def _exception(path: str) -> str:
-    """Return the line that brings back a path; a `*` in the path of `--copy` is one in a pattern, too."""
-    return "!" + escaped(path).replace(r"\*", "*")
-
-
 def _shown(line: Line) -> str:
     return f"line {line.number} ({'!' * line.exception}{line.pattern})"
 
 
-def _needed(recipe: Recipe, project: Project, root: Path) -> Iterator[str]:
+def _needed(recipe: Recipe) -> Iterator[str]:
     """Yield what the Dockerfile mounts or copies: paths in the build context, which may have a `*`."""
     yield from (*recipe.inputs, *(path for path, _ in recipe.files))
     if recipe.tool.endswith(".whl"):
         yield recipe.tool
-    if any(stage.project is not None for stage in recipe.layers):
-        yield from _in_context(project.inputs, root)
     yield from recipe.sources
 
 
@@ -120,7 +114,7 @@ def _read_by_builds(recipe: Recipe, project: Project, root: Path) -> Iterator[st
         meta = get_table(read_toml(folder / "pyproject.toml"), "project")
         readme = meta.get("readme")
         readme = readme.get("file") if isinstance(readme, dict) else readme
-        names = ("src", normalised(str(meta.get("name", ""))).replace("-", "_"), readme)
+        names = ("pyproject.toml", "src", normalised(str(meta.get("name", ""))).replace("-", "_"), readme)
         paths = [folder / name for name in names if isinstance(name, str) and name]
         yield from _in_context(filter(os.path.exists, paths), root)
 
@@ -141,20 +135,34 @@ def _build_requires(folder: Path) -> list[str]:
     return get_strings(table.get("requires", []), "pyproject.toml", "build-system.requires")
 
 
-def _excluded(ignore: IgnoreFile, root: Path, paths: Iterable[str]) -> dict[str, Line]:
-    """Return those of the paths of which nothing reaches the build, each with the last line that excludes it."""
+@dataclass(frozen=True, slots=True)
+class _Excluded:
+    """A path of which nothing reaches the build: the `exception` below the `line` brings it back."""
+
+    line: Line
+    exception: str
+
+
+def _excluded(ignore: IgnoreFile, root: Path, paths: Iterable[str]) -> dict[str, _Excluded]:
+    """Return those of the paths of which nothing reaches the build."""
     found = {}
-    for given in paths:
+    for given in dict.fromkeys(paths):
         path = posixpath.normpath(given.lstrip("/") or ".")
         if path.startswith(".."):
             continue
-        files = [file for place in _expanded(root, path) for file in _files(root, place)]
+        places = _expanded(root, path)
+        files = [file for place in places for file in _files(root, place)]
         if files and all(map(ignore.excludes, files)):
-            found[path] = max((ignore.last_match(file) for file in files), key=lambda line: line.number)
+            # Where a line is about a folder, lines below it may be about caches in the folder.
+            lines = [*filter(None, map(ignore.last_match, places))] or [*filter(None, map(ignore.last_match, files))]
+            # BuildKit lets the exception of a folder count for its files only if another line excludes the folder.
+            pattern = f"{escaped(path)}/**" if (root / path).is_dir() else escaped(path).replace(r"\*", "*")
+            found[path] = _Excluded(max(lines, key=lambda line: line.number), f"!{pattern}")
     return found
 
 
 def _expanded(root: Path, path: str) -> list[str]:
+    """Return the path, or what is there for one with a `*`."""
     if "*" not in path:
         return [path]
     pattern = re.sub(r"[?\[]", r"[\g<0>]", re.sub(r"\*+", "*", path))

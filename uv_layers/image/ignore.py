@@ -69,9 +69,10 @@ class IgnoreFile:
         """Tell whether the build lacks a file: its path is relative to the build context."""
         return self._state(path)[0] or self._is_sent_empty(path)
 
-    def last_match(self, path: str) -> Line:
-        """Return the last line that excludes an excluded path: an exception for the path belongs below this line."""
-        return [line for line in self.lines if not line.exception and any(map(line.matches, _with_folders(path)))][-1]
+    def last_match(self, path: str) -> Line | None:
+        """Return the last line that excludes a path or a folder that it is in; an exception belongs below this line."""
+        lines = (line for line in reversed(self.lines) if not line.exception)
+        return next((line for line in lines if any(map(line.matches, _with_folders(path)))), None)
 
     def _state(self, path: str) -> tuple[bool, tuple[bool, ...]]:
         """Return whether BuildKit leaves out a path while it walks the context, and which lines have matched so far."""
