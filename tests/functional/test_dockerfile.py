@@ -166,7 +166,8 @@ def test_with_frozen_the_plan_stage_has_only_what_uv_reads(
 def test_a_folder_that_no_layer_installs_is_refused_as_by_plan(project, packaged, run, tmp_path):
     packaged(tmp_path / "app/library", "library", requires=["speed"])
     sources = '[tool.uv.sources]\nlibrary = { path = "library" }\n'
-    app = project(APP.replace('["web"]', '["web", "library"]') + sources)
+    layers = '[tool.uv-layers]\nlayers = [{ name = "all", dependencies = true }]\n'
+    app = project(APP.replace('["web"]', '["web", "library"]') + sources + layers)
     plan = run("plan", cwd=app)
     assert (plan.status, plan.stdout) == (2, "")
     assert plan.stderr.startswith("error[local-folder]: library comes from the folder library")

@@ -132,7 +132,7 @@ def test_copies_and_the_wheel_of_the_tool_are_checked(run, folder, ignore, words
 
 def test_a_first_dockerfile_gets_a_dockerignore(run, folder):
     outcome = run("dockerfile", *BASE, "--write", "docker/Dockerfile", cwd=folder)
-    assert outcome.stderr == f"docker/Dockerfile: written\n{folder / '.dockerignore'}: written\n"
+    assert outcome.stderr == "docker/Dockerfile: written\n.dockerignore: written\n"
     lines = (folder / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("# ")
     assert {"**/.git", "**/.venv", "**/__pycache__", "**/.pytest_cache", "layers"} < set(lines)
@@ -157,7 +157,7 @@ def test_a_link_to_nothing_stays_as_it_is(run, folder):
 def test_a_dockerfile_that_is_there_gets_no_dockerignore(run, folder):
     run("dockerfile", *BASE, "--write", "Dockerfile", cwd=folder)
     (folder / ".dockerignore").unlink()
-    words = ("dockerfile", "--base", "python:3.13", "--write", "Dockerfile")
+    words = ("dockerfile", *BASE, "--cmd", "other", "--write", "Dockerfile")
     assert run(*words, cwd=folder).stderr == "Dockerfile: written\n"
     assert not (folder / ".dockerignore").exists()
 

@@ -55,7 +55,6 @@ TABLE: list[tuple[LayersError, int, str]] = [
     (errors.ClashError(HOSTILE, [HOSTILE, HOSTILE]), 2, "clash"),
     (errors.BaseImageError(HOSTILE), 2, "base-image"),
     (errors.ForeignMetadataError(HOSTILE, HOSTILE, HOSTILE), 2, "foreign-metadata"),
-    (errors.ExcludedError(HOSTILE, [HOSTILE], HOSTILE, [HOSTILE]), 2, "excluded"),
     (errors.IncompleteTreeError(HOSTILE, expected=False), 4, "incomplete-tree"),
 ]
 
