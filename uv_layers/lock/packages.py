@@ -47,13 +47,14 @@ class Layer:
     """A layer; `settings` has what its lock says beside the packages: the prefix, the Python, and how it builds.
 
     Its `kind` is `packages`, `environment` (a virtual environment without its packages) or `project` (what is installed
-    from the project's own folders).
+    from the project's own folders). One that is `on_top` was asked for by name, and is not part of the image.
     """
 
     name: str
     members: tuple[Member, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     kind: str = "packages"
+    on_top: bool = False
 
     @property
     def size(self) -> int:

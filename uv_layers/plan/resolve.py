@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uv_layers import errors
-from uv_layers.lock import exported, layer_lock, uv_lock
+from uv_layers.lock import builds, exported, layer_lock, uv_lock
 from uv_layers.lock.packages import Closure, Layer
 from uv_layers.plan import assign
 from uv_layers.plan.layers import (
@@ -28,7 +29,7 @@ from uv_layers.system.tasks import pool
 from uv_layers.system.uv import Uv, check_argv, dependencies_argv, group_argv, image_argv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from uv_layers.lock.layer_lock import LayerLock
     from uv_layers.plan.assign import Plan
@@ -138,6 +139,7 @@ def make_plan(options: Options, current: Project, named: Sequence[str], uv: Uv |
     settings = current.uv_settings
     everything = image.packages(settings)
     local = [package for package in everything if "directory" in package.table]
+    builds.check_match_runtime({package.name for package in everything}, settings, _settings_source(current))
     own = current.config.project
     tops = [(spec, exports[f"group {spec.name}"].packages(settings)) for spec in on_top]
     # The layer of the project has the folders that the image needs, and what a group on top needs is not of the image.
@@ -159,7 +161,24 @@ def make_plan(options: Options, current: Project, named: Sequence[str], uv: Uv |
         on_top=[(spec, [package for package in more if "directory" not in package.table]) for spec, more in tops],
         own=None if own is None else (own, local),
     )
-    return replace(made, hints=(*made.hints, *assign.too_large(made.layers, options.warn_size)))
+    hints = (*assign.too_large(made.layers, options.warn_size), *_unnamed(made.layers, settings))
+    return replace(made, hints=(*made.hints, *hints))
+
+
+def _settings_source(current: Project) -> str:
+    return "uv.toml" if (current.lock_root / "uv.toml").is_file() else "pyproject.toml: tool.uv"
+
+
+def _unnamed(layers: Sequence[Layer], settings: Mapping[str, Any]) -> Iterable[str]:
+    """Yield a hint for each layer of packages that is built again with any update of the image."""
+    shared = sum(bool(layer.members) and not layer.on_top for layer in layers) > 1
+    for layer in layers:
+        if shared and layer.kind == "packages" and (names := builds.unnamed(layer, settings)):
+            yield (
+                f"layer {layer.name!r}: {', '.join(names)}: built without isolation, and again with every update of the "
+                "image; to build only with updates that matter, name what the build needs in "
+                f"tool.uv.extra-build-dependencies, e.g. {names[0]} = [\"setuptools\"]"
+            )
 
 
 def _ask(
@@ -220,8 +239,21 @@ def layer_locks(made: Plan, current: Project, wanted: Iterable[str]) -> list[Lay
     """Return the locks of the layers that are wanted, of all when none is."""
     layers = {layer.name: layer for layer in made.layers}
     names = dict.fromkeys(wanted) or layers
-    locks = [layer_lock.layer_lock(layers[n], made.prefix, made.target, current.uv_settings) for n in names]
+    settings = current.uv_settings
+    image = [member.package for layer in made.layers if not layer.on_top for member in layer.members]
+    closure = partial(_closure, current)
+    locks = [
+        layer_lock.layer_lock(
+            layers[n], made.prefix, made.target, settings, builds.build_packages(layers[n], image, settings, closure)
+        )
+        for n in names
+    ]
     return [replace(lock, folders=_folders(layers[lock.layer], current)) for lock in locks]
+
+
+def _closure(current: Project, names: Collection[str]) -> set[str]:
+    """Return the names of some packages and of all that they depend on in `uv.lock`."""
+    return uv_lock.read_uv_lock(current.lock).closure(map(uv_lock.Requirement, names)) if names else set()
 
 
 def _folders(layer: Layer, current: Project) -> tuple[Path, ...]:

@@ -64,6 +64,7 @@ def select_packages(current: Project, names: Sequence[str], lock: UvLock, config
         default_groups=tuple(default),
         extras=tuple(dict.fromkeys(extra for found in known for extra in found.extras)),
         environments=lock.environments,
+        uv_settings={**current.uv_settings, **lock.upload_limits},
     )
 
 

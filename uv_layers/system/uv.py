@@ -170,9 +170,14 @@ def newest_python_argv(python: str) -> list[str]:
     return ["python", "list", f"cpython-{python}", "--only-downloads", "--output-format", "json", "--no-config"]
 
 
+def environment_argv(folder: Path, python: str) -> list[str]:
+    """Return the arguments that create a virtual environment for builds without isolation."""
+    return ["venv", "--python", python, "--no-project", "--no-config", "--no-python-downloads", str(folder)]
+
+
 def install_argv(
     what: Sequence[Path],
-    prefix: Path,
+    prefix: Path | None,
     python: str,
     *,
     settings: str,
@@ -180,13 +185,17 @@ def install_argv(
     platform: str = "",
     verbose: bool = False,
 ) -> list[str]:
-    """Return the arguments that install a layer lock, or folders, below `prefix`, with the uv.toml `settings`.
+    """Return the arguments that install a layer lock, or folders, with the uv.toml `settings`.
+
+    They go below `prefix`, or, without one, into the environment of `python`.
 
     UV_NO_BUILD and UV_NO_BUILD_PACKAGE, which `uv sync` reads and `uv pip` does not, become options. For a `platform`
     that is not this one nothing is built: what comes of a build here is for here.
     """
-    argv = ["pip", "install", "--python", python, "--prefix", str(prefix), "--no-deps", "--no-python-downloads"]
-    argv += ["--link-mode", "copy", "--no-compile-bytecode", "--preview-features", "pylock"]
+    argv = ["pip", "install", "--python", python, "--no-deps", "--no-python-downloads", "--no-compile-bytecode"]
+    argv += ["--preview-features", "pylock"]
+    # A tree shares no file with uv's cache. An environment is deleted soon, so links do.
+    argv += [] if prefix is None else ["--prefix", str(prefix), "--link-mode", "copy"]
     argv += ["--config-file", settings]
     for path in what:
         argv += [str(path)] if path.is_dir() else ["--requirements", str(path)]
@@ -281,14 +290,30 @@ class Uv:
         found = (release["version"] for release in json.loads(done.stdout) if release["implementation"] == "cpython")
         return next(found, f"{python}.0")
 
+    def create_environment(self, folder: Path, python: str) -> None:
+        """Create a virtual environment in a folder, for builds without isolation."""
+        self._run(environment_argv(folder, python), resolving_env(self.environ))
+
     def install(
-        self, argv: Sequence[str], *, cwd: Path, epoch: int, show: bool, settings: int, lock: Path | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        epoch: int,
+        show: bool,
+        settings: int,
+        layer: str,
+        lock: Path | None = None,
+        path: Path | None = None,
     ) -> None:
         """Run `uv pip install` in `cwd` with the open file of its `settings`; with `show`, show what uv prints.
 
-        Raises LayerLockError where uv cannot read `lock` or its settings.
+        Builds find programs in `path` first. Raises LayerLockError where uv cannot read `lock` or its settings.
         """
-        done = self._run(argv, installing_env(self.environ, epoch), cwd=cwd, show=show, check=False, files=(settings,))
+        env = installing_env(self.environ, epoch)
+        if path is not None:
+            env |= {"PATH": os.pathsep.join(filter(None, (str(path), env.get("PATH"))))}
+        done = self._run(argv, env, cwd=cwd, show=show, check=False, files=(settings,))
         if lock is not None and any(words in done.stderr for words in _UNREADABLE):
             raise errors.LayerLockError(lock, f"uv cannot read it: {done.stderr.strip().splitlines()[-1].strip()}")
         self._raise_for(replace(done, stderr="") if show else done, argv)
