@@ -103,8 +103,11 @@ def installing_env(environ: Mapping[str, str], epoch: int) -> dict[str, str]:
     `epoch`, in seconds, becomes SOURCE_DATE_EPOCH for the builds of source distributions.
     """
     kept = {k: v for k, v in environ.items() if k not in _OVERRIDING | _RESOLVING | _BUILDING | {"VIRTUAL_ENV"}}
-    # The last two are for build backends: the time they may write, and the order of what they keep in sets.
-    return kept | {"UV_NO_INSTALLER_METADATA": "1", "SOURCE_DATE_EPOCH": str(epoch), "PYTHONHASHSEED": "0"}
+    # For builds: the latest time they write, the order of what Python keeps in sets, and no debug sections, which have
+    # the path of the folder that uv builds in, another one each time.
+    building = {"SOURCE_DATE_EPOCH": str(epoch), "PYTHONHASHSEED": "0"}
+    building["LDFLAGS"] = f"{environ.get('LDFLAGS', '')} -Wl,-S".strip()
+    return kept | building | {"UV_NO_INSTALLER_METADATA": "1"}
 
 
 @contextmanager
