@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import __version__, errors
+from uv_layers.lock import uv_lock
 from uv_layers.plan import resolve
+from uv_layers.plan.sources import git_layers
 from uv_layers.system.names import normalised
 from uv_layers.system.paths import ENVIRONMENT, is_environment, resolved
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from uv_layers.project.config import LayerSpec
     from uv_layers.project.discovery import Project
     from uv_layers.project.options import Options
 
@@ -30,7 +34,8 @@ def recipe_of(options: Options, current: Project, named: Sequence[str], settings
     own = current.config.project
     prefix = resolve.prefix_of(options, current.config.prefix)
     stages = [Stage(ENVIRONMENT)] * is_environment(prefix)
-    stages += [Stage(spec.name, spec.image, spec.system_packages) for spec in (*specs, *on_top)]
+    git = git_layers(current, uv_lock.read_uv_lock(current.lock), (*specs, *on_top))
+    stages += [Stage(s.name, s.image, _system_packages(s, git=s.name in git)) for s in (*specs, *on_top)]
     names = [stage.layer for stage in stages]
     arguments = _export_arguments(options, current)
     if own is not None:
@@ -56,6 +61,12 @@ def recipe_of(options: Options, current: Project, named: Sequence[str], settings
         sources=tuple(sources),
         command=command,
     )
+
+
+def _system_packages(spec: LayerSpec, *, git: bool) -> tuple[str, ...]:
+    """Return the packages of the system that a layer is built with: git is one if the layer has a git source."""
+    given = any(re.match(r"git\b(?!-)", package) for package in spec.system_packages)
+    return spec.system_packages if given or not git else (*spec.system_packages, "git")
 
 
 def in_context(path: Path, root: Path) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from uv_layers import credentials, errors
+from uv_layers.lock import hashing
 from uv_layers.system.names import normalised
 
 if TYPE_CHECKING:
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from uv_layers.lock.packages import Layer, Package
 
 
-# Settings of a layer that builds. uv builds what a build requires with them, too, so they are not cut down to the
-# packages of the layer.
+# Settings of a layer that builds.
 SETTINGS = (
     "build-constraint-dependencies",
     "config-settings",
@@ -29,11 +29,8 @@ SETTINGS = (
     "exclude-newer",
     "exclude-newer-package",
     "no-binary",
-    "no-binary-package",
     "no-build-isolation",
-    "no-build-package",
     "no-sources",
-    "no-sources-package",
 )
 
 
@@ -44,7 +41,14 @@ SETTINGS_BY_PACKAGE = ("config-settings-package", "extra-build-dependencies", "e
 _NO_ISOLATION_PACKAGES = "no-build-isolation-package"
 
 
-LISTS_OF_PACKAGES = (_NO_ISOLATION_PACKAGES,)
+# Names of packages. uv heeds all but the last for what a build requires, too, so a layer that builds has all names.
+LISTS_OF_PACKAGES = ("no-binary-package", "no-build-package", "no-sources-package", _NO_ISOLATION_PACKAGES)
+
+
+def package_names(key: str, settings: Mapping[str, Any], built: Collection[str]) -> list[str]:
+    """Return the names in a list of packages that a layer needs, which builds some packages."""
+    names = set(map(normalised, settings.get(key, ()))) if built else set()
+    return sorted(names.intersection(built) if key == _NO_ISOLATION_PACKAGES else names)
 
 
 _EXTRA = "extra-build-dependencies"
@@ -84,8 +88,8 @@ def build_packages(
     matched = {normalised(r.name) for package, r in _matched(settings, "") if package in built}
     wanted = set(matched)
     everything = False
-    for package in without_isolation(built, settings):
-        named = _named(package, settings)
+    for name in without_isolation(built, settings):
+        named = _named(name, settings)
         wanted |= closure(named)
         everything |= not named
     own = {member.package.name for member in layer.members}
@@ -153,8 +157,8 @@ def _file(package: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _hash(file: Mapping[str, Any]) -> tuple[str, str]:
-    [(algorithm, digest)] = file["hashes"].items()
-    return algorithm, digest
+    hashes = hashing.strongest(file["hashes"]) or {}
+    return next(iter(hashes.items()))
 
 
 def settings_to_install(

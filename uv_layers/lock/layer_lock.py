@@ -79,7 +79,7 @@ def _build_settings(layer: Layer, settings: Mapping[str, Any]) -> dict[str, Any]
         if chosen := {n: v for n, v in settings.get(key, {}).items() if normalised(n) in built}:
             kept[key] = credentials.removed_from_settings(chosen)
     for key in builds.LISTS_OF_PACKAGES:
-        if names := sorted({normalised(n) for n in settings.get(key, ())} & built):
+        if names := builds.package_names(key, settings, built):
             kept[key] = names
     return _sorted(kept)
 
@@ -91,8 +91,7 @@ def _index_settings(layer: Layer, settings: Mapping[str, Any], *, everything: bo
     indexes = [
         credentials.removed_from_settings(index)
         for index in kept.pop("index", ())
-        if everything
-        or (credentials.is_url(index["url"]) and "name" in index and _place(index["url"]) in used)
+        if everything or (credentials.is_url(index["url"]) and "name" in index and _place(index["url"]) in used)
     ]
     return {**credentials.removed_from_settings(kept), **({"index": indexes} if indexes else {})}
 

@@ -24,6 +24,13 @@ class Package:
     index: str | None = None
     table: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def built_from(self) -> str | None:
+        """What the package is built from, `source`, `git` or `folder`; None for a wheel."""
+        if not self.built:
+            return None
+        return "git" if "vcs" in self.table else "folder" if "directory" in self.table else "source"
+
 
 @dataclass(frozen=True, slots=True)
 class Closure:

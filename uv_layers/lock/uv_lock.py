@@ -76,16 +76,12 @@ class UvLock:
         A date is here the time in UTC that it was on the machine that locked; a span such as "1 week" stays one.
         """
         options = _table(self.head.get("options"))
-        limits: dict[str, Any] = {}
-        if limit := _limit(options.get("exclude-newer"), options.get("exclude-newer-span")):
-            limits["exclude-newer"] = limit
-        packages = _table(options.get("exclude-newer-package"))
-        by_package = {
-            name: limit
-            for name, value in packages.items()
-            if (limit := value if value is False else _limit(*_time_and_span(value))) is not None
-        }
-        return limits | ({"exclude-newer-package": by_package} if by_package else {})
+        limit = _limit(options.get("exclude-newer"), options.get("exclude-newer-span"))
+        values = _table(options.get("exclude-newer-package")).items()
+        packages = {name: False if value is False else _limit(*_time_and_span(value)) for name, value in values}
+        by_package = {name: value for name, value in packages.items() if value is not None}
+        limits = {"exclude-newer": limit, "exclude-newer-package": by_package}
+        return {key: value for key, value in limits.items() if value}
 
     @cached_property
     def git_packages(self) -> frozenset[str]:

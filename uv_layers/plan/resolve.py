@@ -175,9 +175,9 @@ def _unnamed(layers: Sequence[Layer], settings: Mapping[str, Any]) -> Iterable[s
     for layer in layers:
         if shared and layer.kind == "packages" and (names := builds.unnamed(layer, settings)):
             yield (
-                f"layer {layer.name!r}: {', '.join(names)}: built without isolation, and again with every update of the "
-                "image; to build only with updates that matter, name what the build needs in "
-                f"tool.uv.extra-build-dependencies, e.g. {names[0]} = [\"setuptools\"]"
+                f"layer {layer.name!r}: every update of the image builds {', '.join(names)} again, as uv builds "
+                "without isolation with all packages of the image; name those that the build needs in "
+                f'tool.uv.extra-build-dependencies, e.g. {names[0]} = ["setuptools"]'
             )
 
 

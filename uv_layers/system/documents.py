@@ -119,9 +119,7 @@ def _has_requirements(value: Any) -> bool:
 
 def _is_extra(entry: Any) -> bool:
     return _is_text(entry) or (
-        _is_table(entry)
-        and _is_text(entry.get("requirement"))
-        and isinstance(entry.get("match-runtime", False), bool)
+        _is_table(entry) and _is_text(entry.get("requirement")) and isinstance(entry.get("match-runtime", False), bool)
     )
 
 
@@ -133,7 +131,10 @@ _PLACE = (_is_place, "text without a NUL")
 
 # uv's settings that are read here, with the form that uv has for them; of all others uv speaks for itself.
 _FORMS: dict[str, tuple[tuple[Callable[[Any], bool], str], ...]] = {
-    **dict.fromkeys(("no-binary-package", "no-build-isolation-package", "no-build-package"), ((_is_list, _STRINGS),)),
+    **dict.fromkeys(
+        ("no-binary-package", "no-build-isolation-package", "no-build-package", "no-sources-package"),
+        ((_is_list, _STRINGS),),
+    ),
     "config-settings-package": ((_is_table, "a table"),),
     "extra-build-variables": ((_has_tables, "a table of tables"),),
     "extra-build-dependencies": ((_has_requirements, "a table of lists of requirements"),),

@@ -218,6 +218,34 @@ def _repeated(option: str, values: Iterable[str]) -> list[str]:
     return [word for value in values for word in (option, value)]
 
 
+# uv breaks lines at the width of a terminal, and is not started in one.
+_UNBUILT = re.compile(r"Failed to (?:download and )?build `([^`]+)`")
+
+
+_MISSING_MODULE = re.compile(r"No module named '([\w.]+)'")
+
+
+def _unbuilt(said: str) -> str | None:
+    """Return the package that uv could not build, by what it said, or None if that is not why it failed."""
+    match = _UNBUILT.search(said)
+    return match and re.split("==| @ ", match[1])[0]
+
+
+def _build_step(said: str, package: str) -> str:
+    """Return what to do about a build that failed."""
+    if "Git executable not found" in said:
+        return "add git to the layer's system-packages"
+    if "Failed to resolve requirements" in said:
+        return "uv did not find what its build requires; check the indexes and exclude-newer in tool.uv"
+    if match := _MISSING_MODULE.search(said):
+        module = match[1].split(".")[0]
+        return (
+            f"its build needs the Python module {module}: add the package that has it to the project's dependencies if "
+            f"{package} is built without isolation, else to tool.uv.extra-build-dependencies"
+        )
+    return "add what its build needs (gcc, headers) to the layer's system-packages"
+
+
 @dataclass(frozen=True)
 class Uv:
     """A uv executable and the environment that it runs in."""
@@ -319,6 +347,10 @@ class Uv:
         done = self._run(argv, env, cwd=cwd, show=show, check=False, files=(settings,))
         if lock is not None and any(words in done.stderr for words in _UNREADABLE):
             raise errors.LayerLockError(lock, f"uv cannot read it: {done.stderr.strip().splitlines()[-1].strip()}")
+        if done.status > 0 and (package := _unbuilt(done.stderr)):
+            command = shlex.join([self.path, *argv]) if "--verbose" in argv else ""
+            detail = "" if show else done.stderr.strip()
+            raise errors.BuildFailedError(layer, package, _build_step(done.stderr, package), detail, command)
         self._raise_for(replace(done, stderr="") if show else done, argv)
 
     def _run(
