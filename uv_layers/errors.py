@@ -366,6 +366,15 @@ class UvFailedError(LayersError):
         super().__init__(f"uv {how}; {''.join(steps)}the command was: {command}")
 
 
+class BuildFailedError(UvFailedError):
+    """uv could not build a package of a layer; `command` is empty unless the user wants to see it."""
+
+    def __init__(self, layer: str, package: str, step: str, detail: str = "", command: str = "") -> None:
+        self.detail = "\n".join(map(printable, masked(detail).splitlines()))
+        shown_command = f"; the command was: {command}" if command else ""
+        LayersError.__init__(self, f"layer {layer!r}: {package} could not be built; {step}{shown_command}")
+
+
 class MachineError(LayersError):
     exit_code = 4
     code = "machine"

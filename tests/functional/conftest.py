@@ -216,7 +216,7 @@ PACKAGES = (
     *(Wheel("clash", version) for version in ("1.0", "2.0", "2.0+cpu")),
     Wheel("needs-old-clash", "1.0", ("clash<2",)),
     Wheel("speed", "1.0"),
-    Wheel("helper", "1.0"),
+    *(Wheel("helper", version) for version in ("0.9", "1.0")),
     Wheel("extra-one", "1.0"),
     Wheel("extra-two", "1.0"),
     Wheel("tests-only", "1.0"),
@@ -253,7 +253,7 @@ class Index:
 
     def __init__(self) -> None:
         self.files = {package.file_name: package.content() for package in PACKAGES}
-        #: The upload times that it knows, by package.
+        #: The upload times that it knows, by package or file.
         self.uploaded = {
             "web": "2021-03-04T05:06:07.891Z",
             "source": "2022-02-02T00:00:01Z",
@@ -306,7 +306,7 @@ class Index:
                 "size": len(content),
                 "hashes": {"sha256": hashlib.sha256(content).hexdigest()},
                 "core-metadata": file.endswith(".whl"),
-                **({"upload-time": self.uploaded[name]} if name in self.uploaded else {}),
+                **({"upload-time": time} if (time := self.uploaded.get(file) or self.uploaded.get(name)) else {}),
             }
             for file, content in ((file, self.files[file]) for file in sorted(names))
         ]

@@ -22,12 +22,14 @@ from uv_layers.cli.tables import diff_table
 from uv_layers.image.dockerfile import whole_dockerfile
 from uv_layers.image.recipe import Recipe, Stage
 from uv_layers.lock import layer_lock, layer_lock_file, uv_lock
+from uv_layers.lock.builds import settings_to_install
 from uv_layers.plan import diff
 from uv_layers.project import config, discovery, edit
 from uv_layers.project.config import LayerSpec
 from uv_layers.project.options import Options
 from uv_layers.project.settings import index_access
 from uv_layers.system import interpreter
+from uv_layers.tree import isolation
 
 # More than the default, for a proof that takes its time.
 EXAMPLES = int(os.environ.get("UV_LAYERS_TEST_EXAMPLES", "250"))
@@ -118,8 +120,16 @@ LOCK = {
                 "index": [{"name": "own", "url": "https://own.example/simple"}],
                 "config-settings": {"a": ["b", "c"]},
                 "no-build-isolation-package": ["built"],
-                "extra-build-dependencies": {"built": ["setuptools"]},
+                "extra-build-dependencies": {"built": ["setuptools", {"requirement": "helper", "match-runtime": True}]},
+                "find-links": ["vendor"],
             },
+            "build-packages": [
+                {
+                    "name": "helper",
+                    "version": "1.0",
+                    "wheels": [{"path": "vendor/helper-1.0-py3-none-any.whl", "hashes": {"sha256": SHA}}],
+                }
+            ],
         }
     },
 }
@@ -376,7 +386,9 @@ def read_lock(folder):
     placed = tomli.loads(layer_lock.placed(lock, folder))
     assert len(placed["packages"]) == len(tomli.loads(lock.text)["packages"])
     # What uv is given is what uv can be given.
-    tomli_w.dumps(dict(lock.settings))
+    tables = [*placed["packages"], *lock.build_packages]
+    tomli_w.dumps(settings_to_install(lock.settings, tables, folder, isolation.unisolated(lock)))
+    tomli_w.dumps(tomli.loads(layer_lock.placed(lock, folder, isolation.installed_before(lock))))
     layer, other = (
         layer_lock.layer_of(lock),
         layer_lock.layer_of(layer_lock_file.read_layer_lock(folder / "valid.toml", "some")),

@@ -58,6 +58,7 @@ def _layer_json(layer: Layer) -> dict[str, Any]:
                 "version": m.package.version,
                 "bytes": m.package.size,
                 "built": m.package.built,
+                "built_from": m.package.built_from,
                 "reason": m.reason,
                 "also": list(m.also),
             }

@@ -50,19 +50,31 @@ def plan_table(plan: Plan, *, verbose: bool = False, width: int | None = None) -
     rows.append(("total", str(sum(len(layer.members) for layer in plan.layers)), _download(total, unsized), ""))
     text = _table(("layer", ">packages", ">download", "from"), rows, width)
     if verbose:
-        members = [
+        members: list[Sequence[str]] = [
             (
                 layer.name,
                 m.package.name,
                 m.package.version or "",
                 "unknown" if m.package.size is None else size(m.package.size),
+                m.package.built_from or "",
                 m.reason + (f" (also {', '.join(m.also)})" if m.also else ""),
             )
             for layer in plan.layers
             for m in layer.members
         ]
-        text += "\n" + _table(("layer", "package", "version", ">download", "from"), members, width)
+        header: Sequence[str] = ("layer", "package", "version", ">download", "built from", "from")
+        if not any(row[_BUILT_FROM] for row in members):
+            header, members = _without(header), list(map(_without, members))
+        text += "\n" + _table(header, members, width)
     return text + f"\nfor {plan.target}, prefix {plan.prefix}\n"
+
+
+# The column of `plan --verbose` that is there only if the plan has a package to build.
+_BUILT_FROM = 4
+
+
+def _without(row: Sequence[str]) -> Sequence[str]:
+    return (*row[:_BUILT_FROM], *row[_BUILT_FROM + 1 :])
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int | None) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import __version__, errors
+from uv_layers.lock import uv_lock
 from uv_layers.plan import resolve
+from uv_layers.plan.sources import git_layers
 from uv_layers.project.config import DEPENDENCIES
 from uv_layers.system.paths import ENVIRONMENT, is_environment, resolved
 
@@ -37,7 +40,9 @@ def recipe_of(
     layers = resolve.layers_of(options, current, named)
     own = layers.own
     stages = [Stage(ENVIRONMENT)] * is_environment(layers.prefix)
-    stages += [_stage(spec) for spec in (*layers.layers, *layers.on_top)]
+    specs = (*layers.layers, *layers.on_top)
+    git = git_layers(current, uv_lock.read_uv_lock(current.lock), specs)
+    stages += [_stage(spec, git=spec.name in git) for spec in specs]
     names = [stage.layer for stage in stages]
     arguments = _export_arguments(options, current, context)
     if own is not None:
@@ -66,8 +71,12 @@ def recipe_of(
     )
 
 
-def _stage(spec: LayerSpec) -> Stage:
-    return Stage(spec.name, spec.image, spec.system_packages, args=spec.args, env=spec.env)
+def _stage(spec: LayerSpec, *, git: bool = False) -> Stage:
+    """Return the stage of a layer, with git among the packages of its system if the layer has a git source."""
+    packages = spec.system_packages
+    if git and not any(re.match(r"git\b(?!-)", package) for package in packages):
+        packages = (*packages, "git")
+    return Stage(spec.name, spec.image, packages, args=spec.args, env=spec.env)
 
 
 def in_context(path: Path, context: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import timezone
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import tomli
 
 from uv_layers import credentials
+from uv_layers.lock import builds
 from uv_layers.lock.exported import base_name
 from uv_layers.lock.packages import Layer, Member, Package
 from uv_layers.system.names import normalised
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from uv_layers.system.interpreter import Target
@@ -29,7 +31,8 @@ class LayerLock:
 
     `versions` has every package, `wheels` the hash of each package that is one wheel (the others are built), and
     `times` the upload time of the package's file, in seconds since 1970, where the lock gives it. The lock of the
-    project itself is in no file; `folders` are what it installs. `path` is the file that the lock was read from.
+    project itself is in no file; `folders` are what it installs. `build_packages` are the tables of packages that are
+    not in the layer, and that its builds need. `path` is the file that the lock was read from.
     """
 
     layer: str
@@ -41,27 +44,18 @@ class LayerLock:
     kind: str = "packages"
     folders: tuple[Path, ...] = ()
     times: Mapping[str, int] = field(default_factory=dict)
+    build_packages: tuple[Mapping[str, Any], ...] = ()
     path: Path | None = field(default=None, compare=False)
 
 
 _FILE_NAME = re.compile(r"pylock\.([^.]+)\.toml")
 
 
-# Settings that change how a source distribution is built, by what they hold: for every package, or by package.
-_BUILD_SETTINGS = ("build-constraint-dependencies", "config-settings", "no-build-isolation")
-
-
-_BUILD_SETTINGS_BY_PACKAGE = ("config-settings-package", "extra-build-dependencies", "extra-build-variables")
-
-
-_PACKAGE_LISTS = ("no-binary-package", "no-build-isolation-package")
-
-
 # Where a build's requirements come from; and, for packages of a named index, which credentials are theirs.
-_INDEX_SETTINGS = ("extra-index-url", "index", "index-strategy", "index-url", "no-index")
+_INDEX_SETTINGS = ("extra-index-url", "find-links", "index", "index-strategy", "index-url", "no-index")
 
 
-SETTINGS = {*_BUILD_SETTINGS, *_BUILD_SETTINGS_BY_PACKAGE, *_PACKAGE_LISTS, *_INDEX_SETTINGS}
+SETTINGS = {*builds.SETTINGS, *builds.SETTINGS_BY_PACKAGE, *builds.LISTS_OF_PACKAGES, *_INDEX_SETTINGS}
 
 
 def file_name(layer: str) -> str:
@@ -80,12 +74,12 @@ def _build_settings(layer: Layer, settings: Mapping[str, Any]) -> dict[str, Any]
     built = {m.package.name for m in layer.members if m.package.built}
     kept = _index_settings(layer, settings, everything=bool(built))
     if built:
-        kept |= {key: credentials.removed_from_settings(settings[key]) for key in _BUILD_SETTINGS if settings.get(key)}
-    for key in _BUILD_SETTINGS_BY_PACKAGE:
+        kept |= {key: credentials.removed_from_settings(settings[key]) for key in builds.SETTINGS if settings.get(key)}
+    for key in builds.SETTINGS_BY_PACKAGE:
         if chosen := {n: v for n, v in settings.get(key, {}).items() if normalised(n) in built}:
             kept[key] = credentials.removed_from_settings(chosen)
-    for key in _PACKAGE_LISTS:
-        if names := sorted({normalised(n) for n in settings.get(key, ())} & built):
+    for key in builds.LISTS_OF_PACKAGES:
+        if names := builds.package_names(key, settings, built):
             kept[key] = names
     return _sorted(kept)
 
@@ -97,7 +91,7 @@ def _index_settings(layer: Layer, settings: Mapping[str, Any], *, everything: bo
     indexes = [
         credentials.removed_from_settings(index)
         for index in kept.pop("index", ())
-        if credentials.is_url(index["url"]) and (everything or ("name" in index and _place(index["url"]) in used))
+        if everything or (credentials.is_url(index["url"]) and "name" in index and _place(index["url"]) in used)
     ]
     return {**credentials.removed_from_settings(kept), **({"index": indexes} if indexes else {})}
 
@@ -111,7 +105,13 @@ def _sorted(table: dict[str, Any]) -> dict[str, Any]:
     return {key: _sorted(value) if isinstance(value, dict) else value for key, value in sorted(table.items())}
 
 
-def layer_lock(layer: Layer, prefix: str, target: Target, settings: Mapping[str, Any]) -> LayerLock:
+def layer_lock(
+    layer: Layer,
+    prefix: str,
+    target: Target,
+    settings: Mapping[str, Any],
+    build_packages: Iterable[Package] = (),
+) -> LayerLock:
     """Return the lock of a layer; its text is the same for the same pins, and says nothing else."""
     import tomli_w  # noqa: PLC0415
 
@@ -121,6 +121,7 @@ def layer_lock(layer: Layer, prefix: str, target: Target, settings: Mapping[str,
         for marker in ("implementation_name", "platform_machine", "sys_platform")
     )
     tables = [m.package.table for m in sorted(layer.members, key=lambda m: m.package.name)]
+    needed = [package.table for package in sorted(build_packages, key=lambda package: package.name)]
     document = {
         "lock-version": "1.0",
         "environments": [environment],
@@ -133,10 +134,12 @@ def layer_lock(layer: Layer, prefix: str, target: Target, settings: Mapping[str,
                 "prefix": prefix,
                 **({} if layer.kind == "packages" else {layer.kind: True}),
                 **({"uv": kept} if kept else {}),
+                **({"build-packages": needed} if needed else {}),
             }
         },
     }
-    return replace(lock_of(layer.name, prefix, tomli_w.dumps(document), tables, kept), kind=layer.kind)
+    lock = lock_of(layer.name, prefix, tomli_w.dumps(document), tables, kept)
+    return replace(lock, kind=layer.kind, build_packages=tuple(needed))
 
 
 def lock_of(
@@ -169,14 +172,22 @@ def _wheel_hash(table: Mapping[str, Any]) -> str | None:
     return f"{algorithm}:{digest}"
 
 
-def placed(lock: LayerLock, root: Path, only: str | None = None) -> str:
-    """Return the text of a lock to install from anywhere: its paths are from `root`. With `only`, of one package."""
-    if only is None and "path" not in lock.text:
+def placed(lock: LayerLock, root: Path, names: Collection[str] | None = None) -> str:
+    """Return the text of a lock to install from anywhere: its paths are from `root`.
+
+    With `names`, it has the packages of these names instead, which may be build packages.
+    """
+    if names is None and "path" not in lock.text:
         return lock.text
     import tomli_w  # noqa: PLC0415
 
     document = tomli.loads(lock.text)
-    packages = [t for t in document["packages"] if only is None or normalised(t["name"]) == only]
+    own = document.get("packages", [])
+    packages = (
+        own
+        if names is None
+        else [t for t in (*own, *map(deepcopy, lock.build_packages)) if normalised(t["name"]) in names]
+    )
     for table in packages:
         for file in (table.get("archive"), table.get("sdist"), *table.get("wheels", ())):
             if file and "path" in file:
@@ -197,4 +208,5 @@ def layer_of(lock: LayerLock) -> Layer:
     settings |= {
         key: json.dumps(value, default=str) for key, value in lock.settings.items() if key not in _INDEX_SETTINGS
     }
+    settings |= {f"build package {table['name']}": builds.described(table) for table in lock.build_packages}
     return Layer(lock.layer, tuple(members), settings, lock.kind)

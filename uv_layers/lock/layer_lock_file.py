@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import tomli
 
 from uv_layers import credentials, errors
-from uv_layers.lock import exported, hashing, layer_lock
+from uv_layers.lock import builds, exported, hashing, layer_lock
 from uv_layers.system import documents
 from uv_layers.system.names import normalised
 from uv_layers.system.paths import DEFAULT_PREFIX
@@ -41,11 +41,13 @@ def read_layer_lock(path: Path, layer: str) -> LayerLock:
 
     try:
         text, document = documents.read_document(path, documents.LARGEST_LAYER_LOCK)
-        for file in _files(document):
-            _check_name(file)
-        lock = Pylock.from_dict(document)
-        _check(document, lock)
         own, settings = _own(document, layer)
+        build_packages = own.get("build-packages", [])
+        for whole in (document, {**document, "packages": build_packages}):
+            for file in _files(whole):
+                _check_name(file)
+            _check(whole, Pylock.from_dict(whole))
+        builds.check_requirements(settings, f"{path}: tool.uv-layers.uv")
     except OSError as error:
         raise errors.UnreadableFileError(path, error.strerror) from None
     except (ValueError, PylockValidationError) as error:
@@ -55,9 +57,8 @@ def read_layer_lock(path: Path, layer: str) -> LayerLock:
         problem = f'must be an absolute path such as "/usr/local", not {errors.shown(prefix)}'
         raise errors.ConfigError(str(path), "tool.uv-layers.prefix", problem)
     kind = "environment" if own.get("environment") is True else "packages"
-    return replace(
-        layer_lock.lock_of(layer, prefix, text, document.get("packages", []), settings), kind=kind, path=path
-    )
+    lock = layer_lock.lock_of(layer, prefix, text, document.get("packages", []), settings)
+    return replace(lock, kind=kind, build_packages=tuple(build_packages), path=path)
 
 
 def narrow_to_target(lock: LayerLock, path: Path, target: Target) -> LayerLock:
@@ -85,9 +86,12 @@ def narrow_to_target(lock: LayerLock, path: Path, target: Target) -> LayerLock:
         return python.contains(target.full_python, prereleases=True)
 
     environments = document.get("environments", ())
+    build_packages = list(lock.build_packages)
     try:
         fits = (not environments or any(map(admits, environments))) and supports(document)
-        tables = [t for t in document.get("packages", ()) if "marker" not in t or admits(t["marker"])]
+        tables = [
+            t for t in (*document.get("packages", ()), *build_packages) if "marker" not in t or admits(t["marker"])
+        ]
         unsupported = [table for table in tables if not supports(table)]
     except (ValueError, KeyError) as error:
         # A valid marker may compare what cannot be compared, or ask for what no environment has.
@@ -104,11 +108,17 @@ def narrow_to_target(lock: LayerLock, path: Path, target: Target) -> LayerLock:
         if name in names:
             raise errors.LayerLockError(path, f"{name} is in it twice for {target}")
         names.add(name)
-    narrow = [dict(exported.narrowed(table, target, lock.settings, path.parent).table) for table in tables]
-    if narrow == document.get("packages"):
+
+    def narrow(chosen: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        kept = [table for table in chosen if any(table is admitted for admitted in tables)]
+        return [dict(exported.narrowed(table, target, lock.settings, path.parent).table) for table in kept]
+
+    packages, needed = narrow(document.get("packages", ())), narrow(build_packages)
+    if packages == document.get("packages") and needed == build_packages:
         return lock
-    text = tomli_w.dumps({**document, "packages": narrow})
-    return replace(layer_lock.lock_of(lock.layer, lock.prefix, text, narrow, lock.settings), kind=lock.kind, path=path)
+    text = tomli_w.dumps({**document, "packages": packages})
+    narrowed = layer_lock.lock_of(lock.layer, lock.prefix, text, packages, lock.settings)
+    return replace(narrowed, kind=lock.kind, build_packages=tuple(needed), path=path)
 
 
 def check_wheels(locks: Iterable[LayerLock], target: Target) -> None:

@@ -24,6 +24,13 @@ class Package:
     index: str | None = None
     table: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def built_from(self) -> str | None:
+        """What the package is built from, `source`, `git` or `folder`; None for a wheel."""
+        if not self.built:
+            return None
+        return "git" if "vcs" in self.table else "folder" if "directory" in self.table else "source"
+
 
 @dataclass(frozen=True, slots=True)
 class Closure:
@@ -47,13 +54,14 @@ class Layer:
     """A layer; `settings` has what its lock says beside the packages: the prefix, the Python, and how it builds.
 
     Its `kind` is `packages`, `environment` (a virtual environment without its packages) or `project` (what is installed
-    from the project's own folders).
+    from the project's own folders). One that is `on_top` was asked for by name, and is not part of the image.
     """
 
     name: str
     members: tuple[Member, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     kind: str = "packages"
+    on_top: bool = False
 
     @property
     def size(self) -> int:

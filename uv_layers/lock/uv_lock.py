@@ -11,7 +11,7 @@ from uv_layers import errors
 from uv_layers.system import documents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -42,15 +42,22 @@ _LOCAL = ("editable", "directory", "virtual")
 _NAME = re.compile(r'name = "([^"\n]+)"\n')
 
 
+_GIT = 'source = { git = "'
+
+
+# What uv writes instead of a time where the lock has a span, e.g. P1W.
+_NO_TIME = "0001-01-01T00:00:00Z"
+
+
 @dataclass(frozen=True)
 class UvLock:
-    """The head of a `uv.lock`, and the text of each package's table by its name.
+    """The head of a `uv.lock`, and the text of each package's tables by its name: one for each version.
 
     Only the tables that are asked for are parsed: a lock has thousands, and a TOML parser takes a tenth of a second.
     """
 
     head: Mapping[str, Any] = field(default_factory=dict)
-    tables: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def requires_python(self) -> str:
@@ -63,55 +70,117 @@ class UvLock:
         """The markers of `tool.uv.environments`; the lock has no packages for other targets."""
         return _strings(self.head.get("supported-markers"))
 
+    @cached_property
+    def upload_limits(self) -> dict[str, Any]:
+        """The settings `exclude-newer` and `exclude-newer-package` that the lock was made with.
+
+        A date is here the time in UTC that it was on the machine that locked; a span such as "1 week" stays one.
+        """
+        options = _table(self.head.get("options"))
+        limit = _limit(options.get("exclude-newer"), options.get("exclude-newer-span"))
+        values = _table(options.get("exclude-newer-package")).items()
+        packages = {name: False if value is False else _limit(*_time_and_span(value)) for name, value in values}
+        by_package = {name: value for name, value in packages.items() if value is not None}
+        limits = {"exclude-newer": limit, "exclude-newer-package": by_package}
+        return {key: value for key, value in limits.items() if value}
+
+    @cached_property
+    def git_packages(self) -> frozenset[str]:
+        """The names of the packages that are built from a git repository."""
+        return frozenset(name for name, tables in self.tables.items() if any(_GIT in table for table in tables))
+
+    def closure(self, requirements: Iterable[Requirement]) -> set[str]:
+        """Return the names of the packages that requirements lead to, on whatever platform."""
+        seen: set[Requirement] = set()
+        waiting = list(requirements)
+        while waiting:
+            requirement = waiting.pop()
+            if requirement not in seen:
+                seen.add(requirement)
+                waiting += self.requirements(requirement.name, requirement.extras)
+        return {requirement.name for requirement in seen}
+
+    def requirements(
+        self, name: str, extras: Iterable[str] = (), groups: Iterable[str] = (), *, dependencies: bool = True
+    ) -> list[Requirement]:
+        """Return what a package depends on, with some of its extras and dependency groups."""
+        found: list[Requirement] = []
+        for table in self._parsed(name):
+            chosen = [table.get("dependencies")] if dependencies else []
+            for key, names in (("optional-dependencies", extras), ("dev-dependencies", groups)):
+                chosen += [_table(table.get(key)).get(n) for n in names]
+            found += [requirement for entries in chosen for requirement in _requirements(entries)]
+        return found
+
+    def root_requirements(self, groups: Iterable[str]) -> list[Requirement]:
+        """Return what dependency groups of a workspace root without a `[project]` table depend on."""
+        manifest = _table(_table(self.head.get("manifest")).get("dependency-groups"))
+        return [requirement for group in groups for requirement in _requirements(manifest.get(group))]
+
+    def _parsed(self, name: str) -> list[dict[str, Any]]:
+        tables = (_parsed(f"[package]\n{text}").get("package") for text in self.tables.get(name, ()))
+        return [_table(table) for table in tables]
+
     def package(self, name: str) -> LockedPackage:
         """Return what the lock says about a package that uv read from sources; nothing for an unknown name."""
         if name not in self.tables:
             return LockedPackage()
-        table = _table(_parsed(f"[package]\n{self.tables[name]}").get("package"))
+        table = self._parsed(name)[0]
         metadata = _table(table.get("metadata"))
         groups = {**_table(metadata.get("requires-dev")), **_table(table.get("dev-dependencies"))}
         provided = _strings(metadata.get("provides-extras"))
         extras = dict.fromkeys([*provided, *_table(table.get("optional-dependencies"))])
-        needs = {
-            "dependencies": {"": table.get("dependencies")},
-            "group": _table(table.get("dev-dependencies")),
-            "extra": _table(table.get("optional-dependencies")),
-        }
-        named = {(kind, name): _names(values) for kind, found in needs.items() for name, values in found.items()}
-        kind = next((kind for kind in _LOCAL if kind in _table(table.get("source"))), "")
-        return LockedPackage(tuple(groups), tuple(extras), bool(table.get("dependencies")), kind, named)
+        local = next((kind for kind in _LOCAL if kind in _table(table.get("source"))), "")
+        return LockedPackage(tuple(groups), tuple(extras), bool(table.get("dependencies")), local)
 
-    def local_packages(self, names: Iterable[str], kind: str, name: str = "") -> set[str]:
+    def local_packages(self, names: Collection[str], kind: str, name: str = "") -> set[str]:
         """Return the packages in local folders that uv installs for a claim of some packages of the workspace.
 
         The `kind` of the claim is `dependencies`, `group` or `extra`. A package that is not built is not installed.
         """
+        asked = {kind: [name]}
+        waiting = [
+            requirement
+            for package in names
+            if self.package(package).local
+            for requirement in self.requirements(
+                package, asked.get("extra", ()), asked.get("group", ()), dependencies=kind == "dependencies"
+            )
+        ]
+        if kind == "dependencies":
+            waiting += map(Requirement, names)
+        seen: set[Requirement] = set()
         installed: set[str] = set()
-        seen: set[str] = set()
-        pending = [(package, (kind, name)) for package in names]
-        for package, needs in pending:  # grows while it is read
-            locked = self.package(package)
-            if locked.local in {"editable", "directory"} and needs[0] == "dependencies":
-                installed.add(package)
-            wanted = locked.needs.get(needs, ()) if locked.local else ()
-            pending += [(n, ("dependencies", "")) for n in wanted if n not in seen]
-            seen.update(wanted)
+        while waiting:
+            requirement = waiting.pop()
+            local = self.package(requirement.name).local
+            if not local or requirement in seen:
+                continue
+            seen.add(requirement)
+            installed |= {requirement.name} if local != "virtual" else set()
+            waiting += self.requirements(requirement.name, requirement.extras)
         return installed
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A package that another one depends on, and the extras that it asks for."""
+
+    name: str
+    extras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class LockedPackage:
     """The groups and extras of a package, and whether it depends on anything.
 
-    `local` is `editable`, `directory` or `virtual` for a package in a local folder. `needs` has the names of the
-    packages that it depends on, by kind and name of the claim.
+    `local` is `editable`, `directory` or `virtual` for a package in a local folder.
     """
 
     groups: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     has_dependencies: bool = False
     local: str = ""
-    needs: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
 
 def check_size(path: Path) -> None:
@@ -127,11 +196,32 @@ def read_uv_lock(path: Path) -> UvLock:
     """
     check_size(path)
     head, *tables = path.read_text(encoding="utf-8", errors="replace").split(_SEPARATOR)
-    named: dict[str, str] = {}
+    named: dict[str, list[str]] = {}
     for table in tables:
         if match := _NAME.match(table):
-            named.setdefault(match[1], table)
+            named.setdefault(match[1], []).append(table)
     return UvLock(_parsed(head), named)
+
+
+def _requirements(entries: object) -> list[Requirement]:
+    """Return the requirements of a list as `uv.lock` has it: tables with a name and, for some, extras."""
+    tables = [_table(entry) for entry in entries] if isinstance(entries, list) else []
+    return [Requirement(table["name"], _strings(table.get("extra"))) for table in tables if _is_text(table.get("name"))]
+
+
+def _limit(time: object, span: object) -> str | None:
+    """Return the time until which a package is taken, or the span before now; None if the lock has neither."""
+    if isinstance(time, str) and time != _NO_TIME:
+        return time
+    return span if isinstance(span, str) else None
+
+
+def _time_and_span(value: object) -> tuple[object, object]:
+    return (value.get("timestamp"), value.get("span")) if isinstance(value, dict) else (value, None)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -147,8 +237,3 @@ def _table(value: object) -> dict[str, Any]:
 
 def _strings(value: object) -> tuple[str, ...]:
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
-
-
-def _names(values: object) -> tuple[str, ...]:
-    tables = values if isinstance(values, list) else []
-    return tuple(t["name"] for t in tables if isinstance(t, dict) and isinstance(t.get("name"), str))

@@ -66,7 +66,8 @@ def assign(
     taken = {package.name for package in image}
     for spec, packages in on_top:
         reason = f"group {spec.groups[0]}"
-        made.append(Layer(spec.name, tuple(Member(p, reason) for p in packages if p.name not in taken)))
+        fresh = tuple(Member(p, reason) for p in packages if p.name not in taken)
+        made.append(Layer(spec.name, fresh, on_top=True))
         taken |= {package.name for package in packages}
     hints = (*unmatched, *_hints(made, on_top))
     if is_environment(prefix):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uv_layers import errors
-from uv_layers.lock import exported, layer_lock, uv_lock
+from uv_layers.lock import builds, exported, layer_lock, uv_lock
 from uv_layers.lock.packages import Closure, Layer
 from uv_layers.plan import assign
 from uv_layers.plan.layers import (
@@ -27,7 +28,7 @@ from uv_layers.system.tasks import pool
 from uv_layers.system.uv import Uv, check_argv, dependencies_argv, group_argv, image_argv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from uv_layers.lock.layer_lock import LayerLock
     from uv_layers.plan.assign import Plan
@@ -131,6 +132,7 @@ def make_plan(options: Options, current: Project, named: Sequence[str], uv: Uv |
     target, exports, image = _ask(uv, options, current, layers)
     settings = current.uv_settings
     everything = image.packages(settings)
+    builds.check_match_runtime({package.name for package in everything}, settings, _settings_source(current))
     left_out = current.source.name if options.selection.no_install_project else None
     local = [p for p in everything if "directory" in p.table and p.name != left_out]
     tops = [(spec, exports[spec.claims[0]].packages(settings)) for spec in layers.on_top]
@@ -153,7 +155,8 @@ def make_plan(options: Options, current: Project, named: Sequence[str], uv: Uv |
         on_top=[(spec, [package for package in more if "directory" not in package.table]) for spec, more in tops],
         own=None if layers.own is None else (layers.own, local),
     )
-    return replace(plan, hints=(*plan.hints, *assign.too_large(plan.layers, options.warn_size)))
+    hints = (*assign.too_large(plan.layers, options.warn_size), *_unnamed(plan.layers, settings))
+    return replace(plan, hints=(*plan.hints, *hints))
 
 
 def check_folders(options: Options, current: Project, named: Sequence[str]) -> None:
@@ -177,6 +180,22 @@ def _local_folder(options: Options, current: Project, named: Sequence[str]) -> e
         # Something else that this platform has, which `uv-layers plan` for it tells.
         pass
     return None
+
+
+def _settings_source(current: Project) -> str:
+    return "uv.toml" if (current.lock_root / "uv.toml").is_file() else "pyproject.toml: tool.uv"
+
+
+def _unnamed(layers: Sequence[Layer], settings: Mapping[str, Any]) -> Iterable[str]:
+    """Yield a hint for each layer of packages that is built again with any update of the image."""
+    shared = sum(bool(layer.members) and not layer.on_top for layer in layers) > 1
+    for layer in layers:
+        if shared and layer.kind == "packages" and (names := builds.unnamed(layer, settings)):
+            yield (
+                f"layer {layer.name!r}: every update of the image builds {', '.join(names)} again, as uv builds "
+                "without isolation with all packages of the image; name those that the build needs in "
+                f'tool.uv.extra-build-dependencies, e.g. {names[0]} = ["setuptools"]'
+            )
 
 
 def _ask(
@@ -243,8 +262,21 @@ def layer_locks(plan: Plan, current: Project, wanted: Iterable[str]) -> list[Lay
     """Return the locks of the layers that are wanted, of all when none is."""
     layers = {layer.name: layer for layer in plan.layers}
     names = dict.fromkeys(wanted) or layers
-    locks = [layer_lock.layer_lock(layers[n], plan.prefix, plan.target, current.uv_settings) for n in names]
+    settings = current.uv_settings
+    image = [member.package for layer in plan.layers if not layer.on_top for member in layer.members]
+    closure = partial(_closure, current)
+    locks = [
+        layer_lock.layer_lock(
+            layers[n], plan.prefix, plan.target, settings, builds.build_packages(layers[n], image, settings, closure)
+        )
+        for n in names
+    ]
     return [replace(lock, folders=_folders(layers[lock.layer], current)) for lock in locks]
+
+
+def _closure(current: Project, names: Collection[str]) -> set[str]:
+    """Return the names of some packages and of all that they depend on in `uv.lock`."""
+    return uv_lock.read_uv_lock(current.lock).closure(map(uv_lock.Requirement, names)) if names else set()
 
 
 def _folders(layer: Layer, current: Project) -> tuple[Path, ...]:

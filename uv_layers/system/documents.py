@@ -88,6 +88,10 @@ def _is_table(value: object) -> bool:
     return isinstance(value, dict)
 
 
+def _has_tables(value: Any) -> bool:
+    return _is_table(value) and all(map(_is_table, value.values()))
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
@@ -108,6 +112,17 @@ def _is_place(value: Any) -> bool:
     return all(map(_is_place, inner))
 
 
+def _has_requirements(value: Any) -> bool:
+    """Tell whether a value has lists of requirements by package, each a string or a table with one."""
+    return _is_table(value) and all(isinstance(found, list) and all(map(_is_extra, found)) for found in value.values())
+
+
+def _is_extra(entry: Any) -> bool:
+    return _is_text(entry) or (
+        _is_table(entry) and _is_text(entry.get("requirement")) and isinstance(entry.get("match-runtime", False), bool)
+    )
+
+
 _STRATEGIES = ("first-index", "unsafe-first-match", "unsafe-best-match")
 
 
@@ -116,10 +131,13 @@ _PLACE = (_is_place, "text without a NUL")
 
 # uv's settings that are read here, with the form that uv has for them; of all others uv speaks for itself.
 _FORMS: dict[str, tuple[tuple[Callable[[Any], bool], str], ...]] = {
-    **dict.fromkeys(("no-binary-package", "no-build-isolation-package", "no-build-package"), ((_is_list, _STRINGS),)),
     **dict.fromkeys(
-        ("config-settings-package", "extra-build-dependencies", "extra-build-variables"), ((_is_table, "a table"),)
+        ("no-binary-package", "no-build-isolation-package", "no-build-package", "no-sources-package"),
+        ((_is_list, _STRINGS),),
     ),
+    "config-settings-package": ((_is_table, "a table"),),
+    "extra-build-variables": ((_has_tables, "a table of tables"),),
+    "extra-build-dependencies": ((_has_requirements, "a table of lists of requirements"),),
     "index-strategy": ((lambda value: value in _STRATEGIES, f"one of {', '.join(_STRATEGIES)}"),),
     "find-links": ((_is_list, _STRINGS), _PLACE),
     "index": ((_has_urls, "a list of tables, each with a url"), _PLACE),

@@ -103,8 +103,11 @@ def installing_env(environ: Mapping[str, str], epoch: int) -> dict[str, str]:
     `epoch`, in seconds, becomes SOURCE_DATE_EPOCH for the builds of source distributions.
     """
     kept = {k: v for k, v in environ.items() if k not in _OVERRIDING | _RESOLVING | _BUILDING | {"VIRTUAL_ENV"}}
-    # The last two are for build backends: the time they may write, and the order of what they keep in sets.
-    return kept | {"UV_NO_INSTALLER_METADATA": "1", "SOURCE_DATE_EPOCH": str(epoch), "PYTHONHASHSEED": "0"}
+    # For builds: the latest time they write, the order of what Python keeps in sets, and no debug sections, which have
+    # the path of the folder that uv builds in, another one each time.
+    building = {"SOURCE_DATE_EPOCH": str(epoch), "PYTHONHASHSEED": "0"}
+    building["LDFLAGS"] = f"{environ.get('LDFLAGS', '')} -Wl,-S".strip()
+    return kept | building | {"UV_NO_INSTALLER_METADATA": "1"}
 
 
 @contextmanager
@@ -170,9 +173,14 @@ def newest_python_argv(python: str) -> list[str]:
     return ["python", "list", f"cpython-{python}", "--only-downloads", "--output-format", "json", "--no-config"]
 
 
+def environment_argv(folder: Path, python: str) -> list[str]:
+    """Return the arguments that create a virtual environment for builds without isolation."""
+    return ["venv", "--python", python, "--no-project", "--no-config", "--no-python-downloads", str(folder)]
+
+
 def install_argv(
     what: Sequence[Path],
-    prefix: Path,
+    prefix: Path | None,
     python: str,
     *,
     settings: str,
@@ -180,13 +188,17 @@ def install_argv(
     platform: str = "",
     verbose: bool = False,
 ) -> list[str]:
-    """Return the arguments that install a layer lock, or folders, below `prefix`, with the uv.toml `settings`.
+    """Return the arguments that install a layer lock, or folders, with the uv.toml `settings`.
+
+    They go below `prefix`, or, without one, into the environment of `python`.
 
     UV_NO_BUILD and UV_NO_BUILD_PACKAGE, which `uv sync` reads and `uv pip` does not, become options. For a `platform`
     that is not this one nothing is built: what comes of a build here is for here.
     """
-    argv = ["pip", "install", "--python", python, "--prefix", str(prefix), "--no-deps", "--no-python-downloads"]
-    argv += ["--link-mode", "copy", "--no-compile-bytecode", "--preview-features", "pylock"]
+    argv = ["pip", "install", "--python", python, "--no-deps", "--no-python-downloads", "--no-compile-bytecode"]
+    argv += ["--preview-features", "pylock"]
+    # A tree shares no file with uv's cache. An environment is deleted soon, so links do.
+    argv += [] if prefix is None else ["--prefix", str(prefix), "--link-mode", "copy"]
     argv += ["--config-file", settings]
     for path in what:
         argv += [str(path)] if path.is_dir() else ["--requirements", str(path)]
@@ -204,6 +216,34 @@ def _export(root: Path, packages: Iterable[str]) -> list[str]:
 
 def _repeated(option: str, values: Iterable[str]) -> list[str]:
     return [word for value in values for word in (option, value)]
+
+
+# uv breaks lines at the width of a terminal, and is not started in one.
+_UNBUILT = re.compile(r"Failed to (?:download and )?build `([^`]+)`")
+
+
+_MISSING_MODULE = re.compile(r"No module named '([\w.]+)'")
+
+
+def _unbuilt(said: str) -> str | None:
+    """Return the package that uv could not build, by what it said, or None if that is not why it failed."""
+    match = _UNBUILT.search(said)
+    return match and re.split("==| @ ", match[1])[0]
+
+
+def _build_step(said: str, package: str) -> str:
+    """Return what to do about a build that failed."""
+    if "Git executable not found" in said:
+        return "add git to the layer's system-packages"
+    if "Failed to resolve requirements" in said:
+        return "uv did not find what its build requires; check the indexes and exclude-newer in tool.uv"
+    if match := _MISSING_MODULE.search(said):
+        module = match[1].split(".")[0]
+        return (
+            f"its build needs the Python module {module}: add the package that has it to the project's dependencies if "
+            f"{package} is built without isolation, else to tool.uv.extra-build-dependencies"
+        )
+    return "add what its build needs (gcc, headers) to the layer's system-packages"
 
 
 @dataclass(frozen=True)
@@ -281,16 +321,36 @@ class Uv:
         found = (release["version"] for release in json.loads(done.stdout) if release["implementation"] == "cpython")
         return next(found, f"{python}.0")
 
+    def create_environment(self, folder: Path, python: str) -> None:
+        """Create a virtual environment in a folder, for builds without isolation."""
+        self._run(environment_argv(folder, python), resolving_env(self.environ))
+
     def install(
-        self, argv: Sequence[str], *, cwd: Path, epoch: int, show: bool, settings: int, lock: Path | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        epoch: int,
+        show: bool,
+        settings: int,
+        layer: str,
+        lock: Path | None = None,
+        path: Path | None = None,
     ) -> None:
         """Run `uv pip install` in `cwd` with the open file of its `settings`; with `show`, show what uv prints.
 
-        Raises LayerLockError where uv cannot read `lock` or its settings.
+        Builds find programs in `path` first. Raises LayerLockError where uv cannot read `lock` or its settings.
         """
-        done = self._run(argv, installing_env(self.environ, epoch), cwd=cwd, show=show, check=False, files=(settings,))
+        env = installing_env(self.environ, epoch)
+        if path is not None:
+            env |= {"PATH": os.pathsep.join(filter(None, (str(path), env.get("PATH"))))}
+        done = self._run(argv, env, cwd=cwd, show=show, check=False, files=(settings,))
         if lock is not None and any(words in done.stderr for words in _UNREADABLE):
             raise errors.LayerLockError(lock, f"uv cannot read it: {done.stderr.strip().splitlines()[-1].strip()}")
+        if done.status > 0 and (package := _unbuilt(done.stderr)):
+            command = shlex.join([self.path, *argv]) if "--verbose" in argv else ""
+            detail = "" if show else done.stderr.strip()
+            raise errors.BuildFailedError(layer, package, _build_step(done.stderr, package), detail, command)
         self._raise_for(replace(done, stderr="") if show else done, argv)
 
     def _run(

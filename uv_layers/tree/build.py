@@ -10,8 +10,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import tomli
 
 from uv_layers import __version__, errors
 from uv_layers.system import process
@@ -22,7 +25,7 @@ from uv_layers.tree.seal import digest, file_content, hashed
 from uv_layers.tree.times import DEFAULT, Times, file_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from uv_layers.lock.layer_lock import LayerLock
     from uv_layers.project.options import Options
@@ -128,7 +131,7 @@ class Build:
 
     def _fill(self, uv: Uv, lock: LayerLock, target: Target, staging: Path) -> Record:
         """Build the tree in `staging`, and return what to record of it."""
-        from uv_layers.tree import bytecode, bytecode_cache, installed, seal  # noqa: PLC0415
+        from uv_layers.tree import bytecode, bytecode_cache, installed, isolation, seal  # noqa: PLC0415
 
         tree, scratch = staging / "tree", staging / "scratch"
         below(tree, lock.prefix).mkdir(parents=True)
@@ -143,7 +146,7 @@ class Build:
             if lock.kind == "environment":
                 self._make_environment(target, below(tree, lock.prefix), lock.prefix)
             elif lock.versions:
-                self._install(uv, lock, target, staging / "work", tree)
+                self._install(uv, lock, target, staging, staging)
         everything = installed.distributions(tree, installed.sites(tree, lock.prefix, target.python))
         # A wheel may bring metadata of a package that is not in the lock; those files are the wheel's own.
         found = [distribution for distribution in everything if distribution.name in lock.versions]
@@ -156,8 +159,9 @@ class Build:
         self._check(clashes)
         self._settle(uv, lock, target, staging, found, clashes)
         image = image_interpreter(lock.prefix, target)
-        if image != target.executable:
-            installed.rename_interpreter(tree, found, str(target.executable), image)
+        for interpreter in (str(target.executable), str(isolation.interpreter(staging))):
+            if image != interpreter:
+                installed.rename_interpreter(tree, found, interpreter, image)
         compiled = bytecode.Compiled()
         if self.sources != "none":
             compiled = compiler.finish(found, lock.wheels, shared, restored.result(), scratch)
@@ -184,36 +188,58 @@ class Build:
         )
 
     def _install(
-        self, uv: Uv, lock: LayerLock, target: Target, work: Path, tree: Path, only: str | None = None
+        self, uv: Uv, lock: LayerLock, target: Target, staging: Path, place: Path, only: str | None = None
     ) -> None:
+        """Install the lock's packages, or only one of them, into the tree in `place`."""
         import tomli_w  # noqa: PLC0415
 
+        from uv_layers.lock.builds import settings_to_install  # noqa: PLC0415
         from uv_layers.lock.layer_lock import file_name, placed  # noqa: PLC0415
         from uv_layers.system.uv import install_argv, unnamed_file  # noqa: PLC0415
-        from uv_layers.tree import scheme  # noqa: PLC0415
+        from uv_layers.tree import isolation, scheme  # noqa: PLC0415
 
-        for place in (self.root, self.folder.path):
-            if os.fsencode(place) != str(place).encode(errors="replace"):
-                raise errors.UsageError(f"{place} is no name in UTF-8, which uv needs; choose another folder")
+        for path in (self.root, self.folder.path):
+            if os.fsencode(path) != str(path).encode(errors="replace"):
+                raise errors.UsageError(f"{path} is no name in UTF-8, which uv needs; choose another folder")
+        tree, work = place / "tree", place / "work"
         work.mkdir()
-        file = work / file_name(lock.layer)
-        if not lock.folders:
-            file.write_text(placed(lock, self.root, only), encoding="utf-8")
+        unisolated = set() if target.platform else isolation.unisolated(lock)
+        isolated = None if only is None and not unisolated else ({only} if only else lock.versions.keys()) - unisolated
+        tables = [*tomli.loads(lock.text).get("packages", ()), *lock.build_packages]
+        settings = settings_to_install(lock.settings, tables, self.root, unisolated)
+        # Build backends write no later time than this into the files that they generate.
+        epoch = DEFAULT if self.latest is None else self.latest
         # uv is given its settings, and so looks for none around the trees.
-        with unnamed_file(tomli_w.dumps({**lock.settings, **self.access})) as (settings, name):
-            argv = install_argv(
-                lock.folders or (file,),
-                below(tree, lock.prefix),
-                str(target.executable),
-                settings=name,
-                environ=self.environ,
-                platform=target.platform,
-                verbose=self.options.verbose,
-            )
-            # Build backends write no later time than this into the files that they generate.
-            epoch = DEFAULT if self.latest is None else self.latest
+        with unnamed_file(tomli_w.dumps({**settings, **self.access})) as (descriptor, name):
+
+            def install(names: Collection[str] | None, python: str, prefix: Path | None, path: Path | None) -> None:
+                folders = [f for n, f in zip(lock.versions, lock.folders, strict=False) if names is None or n in names]
+                file = work / file_name(lock.layer)
+                if not folders:
+                    file.write_text(placed(lock, self.root, names), encoding="utf-8")
+                argv = install_argv(
+                    folders or (file,),
+                    prefix,
+                    python,
+                    settings=name,
+                    environ=self.environ,
+                    platform=target.platform,
+                    verbose=self.options.verbose,
+                )
+                run = partial(uv.install, cwd=work, epoch=epoch, show=self.show, settings=descriptor, path=path)
+                run(argv, layer=lock.layer, lock=lock.path)
+
+            prefix = below(tree, lock.prefix)
             with in_local_site(tree, lock.prefix, target):
-                uv.install(argv, cwd=work, epoch=epoch, show=self.show, settings=settings, lock=lock.path)
+                if isolated is None or isolated:
+                    install(isolated, str(target.executable), prefix, None)
+                if late := unisolated if only is None else unisolated & {only}:
+                    python = isolation.interpreter(staging)
+                    if not python.exists():
+                        uv.create_environment(python.parent.parent, str(target.executable))
+                        if needed := isolation.installed_before(lock):
+                            install(needed, str(python), None, None)
+                    install(late, str(python), prefix, python.parent)
         scheme.arrange(tree, lock.prefix, target)
 
     def _make_environment(self, target: Target, folder: Path, prefix: str) -> None:
@@ -247,7 +273,7 @@ class Build:
                 continue
             alone = staging / "alone"
             alone.mkdir()
-            self._install(uv, lock, target, alone / "work", alone / "tree", owner)
+            self._install(uv, lock, target, staging, alone, owner)
             for path in paths:
                 shutil.copyfile(alone / "tree" / path, tree / path)
             shutil.rmtree(alone)

@@ -378,8 +378,8 @@ def _layer(target, *tables, name="heavy"):
     return Layer(name, tuple(Member(package, "group heavy") for package in packages))
 
 
-def _lock(target, *tables, prefix="/usr/local", settings=None, name="heavy"):
-    return layer_lock.layer_lock(_layer(target, *tables, name=name), prefix, target, settings or {})
+def _lock(target, *tables, prefix="/usr/local", settings=None, name="heavy", build_packages=()):
+    return layer_lock.layer_lock(_layer(target, *tables, name=name), prefix, target, settings or {}, build_packages)
 
 
 TEXT = f"""\
@@ -421,7 +421,7 @@ no-binary-package = [
 
 
 def test_the_text_of_a_layer_lock_is_this_and_stays_this(target):
-    lock = _lock(target, TABLES[1], TABLES[2], settings={"no-binary-package": ["Antlr", "numpy"]})
+    lock = _lock(target, TABLES[1], TABLES[2], settings={"no-binary-package": ["Antlr"]})
     assert lock.text == TEXT
     versions = {"antlr": "4.9", "tool": None}
     assert lock == LayerLock("heavy", "/usr/local", TEXT, versions, {}, {"no-binary-package": ["antlr"]})
@@ -539,6 +539,12 @@ EVERY_SETTING = {
     "no-binary-package": ["tool", "Antlr", "other"],
     "no-build-isolation": False,
     "no-build-isolation-package": ["other"],
+    "exclude-newer": "2025-01-01T00:00:00Z",
+    "exclude-newer-package": {"cython": False},
+    "dependency-metadata": [{"name": "cython"}],
+    "no-build-package": ["Cython"],
+    "no-sources": True,
+    "no-sources-package": ["Cython"],
     "workspace": {"members": ["a"]},
 }
 
@@ -556,7 +562,13 @@ EVERY_SETTING = {
                 "config-settings-package": {"Antlr": {"a": "b"}},
                 "extra-build-dependencies": {"tool": ["hatchling"]},
                 "index": [{"url": "https://index.example/simple"}],
-                "no-binary-package": ["antlr", "tool"],
+                "no-binary-package": ["antlr", "other", "tool"],
+                "exclude-newer": "2025-01-01T00:00:00Z",
+                "exclude-newer-package": {"cython": False},
+                "dependency-metadata": [{"name": "cython"}],
+                "no-build-package": ["cython"],
+                "no-sources": True,
+                "no-sources-package": ["cython"],
             },
         ),
         (TABLES[2:3], {"no-build-isolation": True}, {"no-build-isolation": True}),
@@ -591,8 +603,10 @@ def test_the_order_of_the_settings_is_not_in_the_text(target, settings, same):
 
 
 @pytest.mark.parametrize("settings", [{}, {"no-binary-package": ["antlr"]}], ids=["no settings", "settings"])
-def test_a_layer_lock_is_read_as_it_was_written(tmp_path, target, settings):
-    lock = _lock(target, *TABLES, prefix="/app/.venv", settings=settings)
+@pytest.mark.parametrize("needed", [(), ("cython",)], ids=["no build packages", "a build package"])
+def test_a_layer_lock_is_read_as_it_was_written(tmp_path, target, settings, needed):
+    build = [_only(target, _package(name, wheels=_wheels("py3-none-any", name=name))) for name in needed]
+    lock = _lock(target, *TABLES, prefix="/app/.venv", settings=settings, build_packages=build)
     path = tmp_path / "pylock.heavy.toml"
     path.write_text(lock.text, encoding="utf-8")
     assert layer_lock_file.read_layer_lock(path, "heavy") == lock
@@ -628,7 +642,7 @@ def test_the_content_of_a_package_is_known_where_it_can_only_be_one_wheel(tmp_pa
 
 def test_a_lock_can_be_narrowed_to_one_package_and_stays_valid(target):
     lock = _lock(target, *TABLES)
-    whole, narrow = tomli.loads(lock.text), tomli.loads(layer_lock.placed(lock, ROOT, "antlr"))
+    whole, narrow = tomli.loads(lock.text), tomli.loads(layer_lock.placed(lock, ROOT, {"antlr"}))
     assert narrow == whole | {"packages": [table for table in whole["packages"] if table["name"] == "antlr"]}
     assert [package.name for package in Pylock.from_dict(narrow).packages] == ["antlr"]
     assert layer_lock.placed(lock, ROOT) == lock.text
@@ -645,7 +659,7 @@ LOCAL = (
 @pytest.mark.parametrize("only", [None, "archived", "source", "wheel", "tool"])
 def test_the_files_of_a_lock_are_found_from_anywhere(target, only):
     lock = _lock(target, *LOCAL)
-    placed = tomli.loads(layer_lock.placed(lock, ROOT, only))
+    placed = tomli.loads(layer_lock.placed(lock, ROOT, only and {only}))
     files = {
         table["name"]: str((table.get("archive") or table.get("sdist") or table.get("wheels", [{}])[0]).get("path"))
         for table in placed["packages"]
@@ -682,7 +696,11 @@ OTHER = {"name": "other", "url": "https://other.example/simple"}
     [
         ({"index": [NAMED, OTHER]}, {"index": [BARE]}, {"index": [BARE, OTHER]}),
         ({"index": [{"url": "https://own.example/simple"}]}, {}, {"index": [{"url": "https://own.example/simple"}]}),
-        ({"index": [{"name": "flat", "url": "wheels", "format": "flat"}]}, {}, {}),
+        (
+            {"index": [{"name": "flat", "url": "wheels", "format": "flat"}]},
+            {},
+            {"index": [{"name": "flat", "url": "wheels", "format": "flat"}]},
+        ),
         (
             {"index-url": "https://t@a.example/simple", "index-strategy": "unsafe-best-match"},
             {},
@@ -693,7 +711,7 @@ OTHER = {"name": "other", "url": "https://other.example/simple"}
             {},
             {"extra-index-url": ["https://a.example", "https://b.example"], "no-index": True},
         ),
-        ({"find-links": ["wheels"], "keyring-provider": "subprocess"}, {}, {}),
+        ({"find-links": ["wheels"], "keyring-provider": "subprocess"}, {}, {"find-links": ["wheels"]}),
     ],
 )
 def test_a_lock_names_the_indexes_that_it_needs_and_no_credentials(target, settings, wheels, builds):

@@ -150,7 +150,7 @@ def test_the_lock_says_what_a_build_backend_adds(tmp_path):
     empty = []
     """
     head = {"requires-python": ">=3.10", "supported-markers": ["sys_platform == 'linux'"]}
-    found = _select(tmp_path, lock=UvLock(head, {"demo": dedent(table)}))
+    found = _select(tmp_path, lock=UvLock(head, {"demo": [dedent(table)]}))
     assert (found.groups, found.extras, found.has_dependencies) == (("empty", "dev"), ("web", "none"), True)
     assert (found.requires_python, found.environments) == (">=3.10", ("sys_platform == 'linux'",))
 
@@ -976,7 +976,7 @@ def test_a_root_without_a_project_has_all_members_and_its_own_groups(workspace):
 
 
 def test_a_package_of_the_lock_can_be_named_though_it_is_no_member(workspace):
-    lock = UvLock({}, {"other": 'name = "other"\n'})
+    lock = UvLock({}, {"other": ['name = "other"\n']})
     found = _select(workspace / "packages/a", "other", lock=lock)
     assert (found.directory, found.packages, found.has_dependencies) == (workspace, ("other", "other"), True)
     assert found.default_groups == ()

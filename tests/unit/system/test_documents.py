@@ -101,7 +101,12 @@ def test_settings_in_the_form_that_uv_has_for_them(settings):
     [
         ("find-links", ["a", [1], {}], "a list of strings"),
         ("no-build-package", ["a", [["b"]]], "a list of strings"),
-        ("extra-build-variables", ["a", []], "a table"),
+        ("extra-build-variables", ["a", [], {"a": "b"}], "a table of tables"),
+        (
+            "extra-build-dependencies",
+            ["a", [], {"a": "b"}, {"a": [1]}, {"a": [{}]}, {"a": [{"requirement": "b", "match-runtime": 1}]}],
+            "a table of lists of requirements",
+        ),
         ("index", ["a", {}, ["a"], [{}], [{"url": 1}]], "a list of tables, each with a url"),
         ("index-url", [1, ["a"]], "a string"),
         ("extra-index-url", [1, [1]], "a list of strings"),

@@ -12,6 +12,8 @@ from uv_layers.system.uv import (
     MINIMUM,
     MINOR,
     Uv,
+    _build_step,
+    _unbuilt,
     check_argv,
     dependencies_argv,
     find_python_argv,
@@ -148,10 +150,45 @@ def test_a_layer_lock_is_installed_as_it_stands_and_copied_out_of_the_cache(verb
         verbose=verbose,
     )
     assert argv == [
-        *("pip", "install", "--python", "bin/python3.12", "--prefix", "tree/usr/local", "--no-deps"),
-        *("--no-python-downloads", "--link-mode", "copy", "--no-compile-bytecode", "--preview-features", "pylock"),
+        *("pip", "install", "--python", "bin/python3.12", "--no-deps", "--no-python-downloads"),
+        *("--no-compile-bytecode", "--preview-features", "pylock"),
+        *("--prefix", "tree/usr/local", "--link-mode", "copy"),
         *("--config-file", "/dev/fd/3", "--requirements", "work/pylock.heavy.toml", *words),
     ]
+
+
+def test_without_a_prefix_packages_go_into_the_environment_and_may_be_links_to_the_cache():
+    argv = install_argv([Path("work/pylock.heavy.toml")], None, "env/bin/python", settings="/dev/fd/3", environ={})
+    assert "--prefix" not in argv
+    assert "--link-mode" not in argv
+
+
+@pytest.mark.parametrize(
+    ("said", "package", "step"),
+    [
+        ("error: Failed to build `demo==1.0`\n", "demo", "add what its build needs (gcc, headers) to the layer's"),
+        ("error: Failed to download and build `demo @ git+https://a`\n", "demo", "add what its build needs"),
+        (
+            "error: Failed to download and build `demo @ git+https://a`\n  cause: Git executable not found. Ensure …",
+            "demo",
+            "add git to the layer's system-packages",
+        ),
+        (
+            "error: Failed to build `demo==1.0`\nModuleNotFoundError: No module named 'Cython.Build'\n",
+            "demo",
+            "its build needs the Python module Cython: add",
+        ),
+        (
+            "error: Failed to build `demo==1.0`\n  cause: Failed to resolve requirements from `build-system.requires`\n",
+            "demo",
+            "uv did not find what its build requires; check the indexes",
+        ),
+        ("error: no such index", None, ""),
+    ],
+)
+def test_of_a_build_that_failed_the_package_and_the_next_step_are_known(said, package, step):
+    assert _unbuilt(said) == package
+    assert package is None or _build_step(said, package).startswith(step)
 
 
 @pytest.mark.parametrize(
@@ -183,12 +220,15 @@ def test_installing_keeps_how_packages_are_reached_and_nothing_that_overrides_th
         "UV_NO_INSTALLER_METADATA": "1",
         "SOURCE_DATE_EPOCH": "315532800",
         "PYTHONHASHSEED": "0",
+        "LDFLAGS": "-Wl,-S",
     }
 
 
 def test_what_makes_builds_the_same_wins_over_what_the_caller_has():
     environ = {"SOURCE_DATE_EPOCH": "1", "UV_NO_INSTALLER_METADATA": "0", "PYTHONHASHSEED": "random"}
+    environ["LDFLAGS"] = "-L/opt/lib"
     assert installing_env(environ, 2) == {
+        "LDFLAGS": "-L/opt/lib -Wl,-S",
         "SOURCE_DATE_EPOCH": "2",
         "UV_NO_INSTALLER_METADATA": "1",
         "PYTHONHASHSEED": "0",
