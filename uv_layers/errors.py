@@ -352,27 +352,24 @@ class UvTooOldError(LayersError):
 
 
 class UvFailedError(LayersError):
-    """uv ended with an error: its own words (`detail`), then the line with the command that failed."""
+    """uv ended with an error: its own words (`detail`), then the line with the command that failed.
+
+    If the `problem` is known, the line has that and what to do, and the command only if there is one.
+    """
 
     exit_code = 3
     code = "uv-failed"
 
-    def __init__(self, command: str, status: int, detail: str = "") -> None:
+    def __init__(self, command: str, status: int, detail: str = "", problem: str = "") -> None:
         self.detail = "\n".join(map(printable, masked(detail).splitlines()))
+        if problem:
+            super().__init__(f"{problem}; the command was: {command}" if command else problem)
+            return
         how = f"was ended by signal {-status}" if status < 0 else f"failed with exit code {status}"
         steps = [f"{step}; " for words, step in _UV_STEPS.items() if words in detail] if status > 0 else []
         if status == -signal.SIGKILL:
             steps = ["run it again, with more memory where the system has ended it for want of that; "]
         super().__init__(f"uv {how}; {''.join(steps)}the command was: {command}")
-
-
-class BuildFailedError(UvFailedError):
-    """uv could not build a package of a layer; `command` is empty unless the user wants to see it."""
-
-    def __init__(self, layer: str, package: str, step: str, detail: str = "", command: str = "") -> None:
-        self.detail = "\n".join(map(printable, masked(detail).splitlines()))
-        shown_command = f"; the command was: {command}" if command else ""
-        LayersError.__init__(self, f"layer {layer!r}: {package} could not be built; {step}{shown_command}")
 
 
 class MachineError(LayersError):

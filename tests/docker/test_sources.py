@@ -128,7 +128,7 @@ def test_a_repository(project, web, write):
     subprocess.run([*git, "clone", "-q", "--bare", "../pure", "pure.git"], cwd=web.folder, check=True)
     # So that git can read it from a server which knows nothing of git.
     subprocess.run([*git, "update-server-info"], cwd=web.folder / "pure.git", check=True)
-    context = project(needing("pure", f'{{ git = "{web.url}/pure.git" }}', system_packages=["git"]))
+    context = project(needing("pure", f'{{ git = "{web.url}/pure.git" }}'))
     assert version_of("pure", context) == "2.5"
 
 

@@ -179,6 +179,12 @@ def test_a_line_has_an_end():
     assert str(LayersError("a" * 2000 + "b" * 2000 + "c" * 2000)) == f"{'a' * 2000} … {'c' * 2000}"
 
 
+@pytest.mark.parametrize(("command", "line"), [("", "it failed"), ("uv pip", "it failed; the command was: uv pip")])
+def test_a_failure_of_uv_whose_cause_is_known_says_that(command, line):
+    error = errors.UvFailedError(command, 1, "words", "it failed")
+    assert (str(error), error.detail) == (line, "words")
+
+
 def test_what_uv_says_cannot_drive_the_terminal():
     detail = errors.UvFailedError("uv", 2, f"one\n{HOSTILE}\ntwo").detail
     assert all(line.isprintable() for line in detail.split("\n"))

@@ -39,18 +39,21 @@ def read_layer_lock(path: Path, layer: str) -> LayerLock:
     """
     from packaging.pylock import Pylock, PylockValidationError  # noqa: PLC0415 - 60 ms
 
+    def check_packages(document: Mapping[str, Any]) -> None:
+        for file in _files(document):
+            _check_name(file)
+        _check(document, Pylock.from_dict(document))
+
     try:
         text, document = documents.read_document(path, documents.LARGEST_LAYER_LOCK)
+        check_packages(document)
         own, settings = _own(document, layer)
         build_packages = own.get("build-packages", [])
-        for whole in (document, {**document, "packages": build_packages}):
-            for file in _files(whole):
-                _check_name(file)
-            _check(whole, Pylock.from_dict(whole))
-        builds.check_requirements(settings, f"{path}: tool.uv-layers.uv")
+        check_packages({**document, "packages": build_packages})
+        builds.check_requirements(settings, "tool.uv-layers.uv")
     except OSError as error:
         raise errors.UnreadableFileError(path, error.strerror) from None
-    except (ValueError, PylockValidationError) as error:
+    except (ValueError, PylockValidationError, errors.ConfigError) as error:
         raise errors.LayerLockError(path, error) from None
     prefix = own.get("prefix", DEFAULT_PREFIX)
     if not isinstance(prefix, str):

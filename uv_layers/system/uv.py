@@ -218,7 +218,6 @@ def _repeated(option: str, values: Iterable[str]) -> list[str]:
     return [word for value in values for word in (option, value)]
 
 
-# uv breaks lines at the width of a terminal, and is not started in one.
 _UNBUILT = re.compile(r"Failed to (?:download and )?build `([^`]+)`")
 
 
@@ -347,10 +346,13 @@ class Uv:
         done = self._run(argv, env, cwd=cwd, show=show, check=False, files=(settings,))
         if lock is not None and any(words in done.stderr for words in _UNREADABLE):
             raise errors.LayerLockError(lock, f"uv cannot read it: {done.stderr.strip().splitlines()[-1].strip()}")
-        if done.status > 0 and (package := _unbuilt(done.stderr)):
+        # uv breaks its lines at the width of a terminal.
+        said = " ".join(done.stderr.split())
+        if done.status > 0 and (package := _unbuilt(said)):
             command = shlex.join([self.path, *argv]) if "--verbose" in argv else ""
             detail = "" if show else done.stderr.strip()
-            raise errors.BuildFailedError(layer, package, _build_step(done.stderr, package), detail, command)
+            problem = f"layer {layer!r}: {package} could not be built; {_build_step(said, package)}"
+            raise errors.UvFailedError(command, done.status, detail, problem)
         self._raise_for(replace(done, stderr="") if show else done, argv)
 
     def _run(

@@ -116,6 +116,7 @@ def test_the_keys_of_a_plan(target):
                         "version": "2.1.0",
                         "bytes": 16_000_000,
                         "built": False,
+                        "built_from": None,
                         "reason": "packages numpy",
                         "also": ["group heavy", "group light"],
                     },
@@ -124,6 +125,7 @@ def test_the_keys_of_a_plan(target):
                         "version": "2.4.0",
                         "bytes": 906_400_000,
                         "built": False,
+                        "built_from": None,
                         "reason": "group heavy",
                         "also": [],
                     },
@@ -140,6 +142,7 @@ def test_the_keys_of_a_plan(target):
                         "version": None,
                         "bytes": None,
                         "built": True,
+                        "built_from": "source",
                         "reason": "group light",
                         "also": [],
                     }
@@ -262,7 +265,24 @@ def test_the_verbose_plan_has_a_row_for_each_package_and_says_why_it_is_there(ta
     rows = _rows(plan_table(_plan(target), verbose=True))
     assert ["heavy", "numpy", "2.1.0", "16.0 MB", "packages numpy (also group heavy, group light)"] in rows
     assert ["heavy", "torch", "2.4.0", "906.4 MB", "group heavy"] in rows
-    assert ["light", "tool", "unknown", "group light"] in rows
+    assert ["light", "tool", "unknown", "source", "group light"] in rows
+
+
+@pytest.mark.parametrize(
+    ("package", "origin"),
+    [
+        (Package("a", "1"), None),
+        (Package("a", "1", built=True, table={"sdist": {}}), "source"),
+        (Package("a", "1", built=True, table={"vcs": {}}), "git"),
+        (Package("a", "1", built=True, table={"directory": {}}), "folder"),
+    ],
+)
+def test_the_verbose_plan_says_what_a_package_is_built_from(target, package, origin):
+    layers = (Layer("heavy", (Member(package, "group heavy"),)),)
+    text = plan_table(Plan("/usr/local", target, layers), verbose=True)
+    assert package.built_from == origin
+    assert ("built from" in text) is (origin is not None)
+    assert ["heavy", "a", "1", "unknown", *filter(None, [origin]), "group heavy"] in _rows(text)
 
 
 def test_off_a_terminal_no_row_is_folded_and_nothing_is_coloured(target, monkeypatch):

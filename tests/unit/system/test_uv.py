@@ -179,7 +179,7 @@ def test_without_a_prefix_packages_go_into_the_environment_and_may_be_links_to_t
             "its build needs the Python module Cython: add",
         ),
         (
-            "error: Failed to build `demo==1.0`\n  cause: Failed to resolve requirements from `build-system.requires`\n",
+            "error: Failed to build `demo==1.0` cause: Failed to resolve requirements from `build-system.requires`",
             "demo",
             "uv did not find what its build requires; check the indexes",
         ),
