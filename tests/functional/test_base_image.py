@@ -59,8 +59,9 @@ def _with_link(image: Path) -> None:
     (image / "usr/local/etc").symlink_to("share")
 
 
-def test_a_link_of_the_base_is_not_replaced_in_a_stage_of_root(image, stage, run, monkeypatch):
+def test_a_link_of_the_base_is_not_replaced_in_a_stage_of_root(image, stage, run, monkeypatch, site):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setenv("PYTHONPATH", f"/usr/local/{site}")
     stage.lock("some", stage.wheel("other", files={"{data}/data/etc/other.conf": "x"}))
     assert run("install", "some", cwd=stage).status == 0
     _with_link(image)
@@ -81,6 +82,7 @@ def test_a_prefix_that_python_does_not_look_into_is_refused_in_a_stage_of_root(
     stage, run, monkeypatch, any_prefix, words, stderr
 ):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setenv("PATH", f"{sys.base_prefix}/bin")
     stage.lock("some", stage.wheel("pkg"), prefix="/opt/x")
     ended = run("install", "some", *words, cwd=stage)
     assert ended.status == (2 if stderr else 0)
