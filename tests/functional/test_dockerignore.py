@@ -140,6 +140,12 @@ def test_a_first_dockerfile_gets_a_dockerignore(run, folder):
     assert run("dockerfile", *BASE, "--check", "docker/Dockerfile", cwd=folder).status == 0
 
 
+def test_a_dockerfile_outside_of_the_context_is_not_in_its_dockerignore(run, folder):
+    words = ("dockerfile", *BASE, "--write", "../Dockerfile")
+    assert run(*words, cwd=folder).stderr == f"../Dockerfile: written\n{folder / '.dockerignore'}: written\n"
+    assert (folder / ".dockerignore").read_text(encoding="utf-8").splitlines()[-1] == ".dockerignore"
+
+
 @pytest.mark.parametrize("name", [".dockerignore", "Dockerfile.dockerignore"])
 def test_a_dockerignore_that_is_there_stays_as_it_is(run, folder, ignore, name):
     ignore("*.md", name=name)
