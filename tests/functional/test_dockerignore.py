@@ -88,7 +88,7 @@ def test_the_file_of_the_dockerfile_wins(run, folder, ignore):
     [
         (b"*.py\n!\n", "line 2: Docker does not accept the pattern '!'"),
         (b"x*[\n", "line 1: Docker does not accept the pattern 'x*['"),
-        (b"#" * 100_001, "it has more than 100000 bytes"),
+        (b"#" * 50_001, "it has more than 50000 bytes"),
     ],
 )
 def test_a_file_that_docker_refuses_is_refused(run, folder, content, problem):
@@ -138,6 +138,12 @@ def test_a_first_dockerfile_gets_a_dockerignore(run, folder):
     assert {"**/.git", "**/.venv", "**/__pycache__", "**/.pytest_cache", "layers"} < set(lines)
     assert lines[-2:] == [".dockerignore", "docker/Dockerfile"]
     assert run("dockerfile", *BASE, "--check", "docker/Dockerfile", cwd=folder).status == 0
+
+
+def test_a_dockerfile_outside_of_the_context_is_not_in_its_dockerignore(run, folder):
+    words = ("dockerfile", *BASE, "--write", "../Dockerfile")
+    assert run(*words, cwd=folder).stderr == f"../Dockerfile: written\n{folder / '.dockerignore'}: written\n"
+    assert (folder / ".dockerignore").read_text(encoding="utf-8").splitlines()[-1] == ".dockerignore"
 
 
 @pytest.mark.parametrize("name", [".dockerignore", "Dockerfile.dockerignore"])
