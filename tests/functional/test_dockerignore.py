@@ -142,7 +142,7 @@ def test_a_first_dockerfile_gets_a_dockerignore(run, folder):
 
 def test_a_dockerfile_outside_of_the_context_is_not_in_its_dockerignore(run, folder):
     words = ("dockerfile", *BASE, "--write", "../Dockerfile")
-    assert run(*words, cwd=folder).stderr == f"../Dockerfile: written\n{folder / '.dockerignore'}: written\n"
+    assert run(*words, cwd=folder).stderr.startswith("../Dockerfile: written\n.dockerignore: written\nhint: build from")
     assert (folder / ".dockerignore").read_text(encoding="utf-8").splitlines()[-1] == ".dockerignore"
 
 

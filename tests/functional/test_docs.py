@@ -72,9 +72,13 @@ def test_every_option_has_an_environment_variable_of_its_name(name):
     text = _help(name, command)
     options = {p.opts[0]: p for p in command.params if p.param_type_name == "option" and p.name != "help"}
     assert options or name == "uv-layers precompile" or name.startswith("uv-layers cache ")
-    # suggest has a flag --write, and UV_LAYERS_UV is the path of the uv here.
-    others = {"--write": "WRITE_FILE", "--uv": "BUILDER_UV"} if name == "uv-layers dockerfile" else {}
+    # UV_LAYERS_UV is the path of the uv here.
+    others = {"--uv": "BUILDER_UV"} if name == "uv-layers dockerfile" else {}
+    once = {"--all", "--layer", "--exit-code", "--keep", "--write", "--check", "--snippet", "--bake"}
     for option, parameter in options.items():
+        if option in once:
+            assert not parameter.envvar
+            continue
         variable = f"UV_LAYERS_{others.get(option, option.removeprefix('--').replace('-', '_').upper())}"
         variables = [parameter.envvar] if isinstance(parameter.envvar, str) else parameter.envvar
         assert variables[0] == variable

@@ -496,6 +496,13 @@ CASES = {
         APP.replace('"web"', '"owner-one", "owner-two"'),
         ("install", "dependencies", "--strict"),
     ),
+    "a file that the Dockerfile needs, excluded": Case(
+        "excluded",
+        2,
+        (".dockerignore excludes uv.lock", "below line 1 (uv.lock), add !uv.lock"),
+        words=("dockerfile", "--python", "3.12"),
+        spoil=write(".dockerignore", "uv.lock\n"),
+    ),
     "no uv": Case(
         "no-uv", 3, ("UV_LAYERS_UV is '/nowhere/uv'", "pip install uv"), environ={"UV_LAYERS_UV": "/nowhere/uv"}
     ),

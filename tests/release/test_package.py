@@ -45,7 +45,7 @@ def test_the_source_distribution_has_what_git_has(dist):
 def test_the_wheel_has_the_package_and_nothing_else(dist):
     about = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
     package = {name: content for name, content in dist.sources.items() if name.startswith("uv_layers/")}
-    assert {"uv_layers/__init__.py", "uv_layers/cli.py", "uv_layers/py.typed"} < set(package)
+    assert {"uv_layers/__init__.py", "uv_layers/cli/app.py", "uv_layers/py.typed"} < set(package)
     assert set(dist.installed) == {*package, *(f"uv_layers-{VERSION}.dist-info/{name}" for name in about)}
     assert all(dist.installed[name] == content for name, content in package.items())
 
