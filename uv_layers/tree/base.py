@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 ROOT = Path("/")
 
 
-# The virtual environment that uv-layers runs in.
-_OWN = sys.prefix if sys.prefix != sys.base_prefix else None
+# Where `uv tool install` of a Dockerfile puts uv-layers: its builder has HOME=/root.
+_TOOL = "/root/.local/share/uv/tools/uv-layers"
 
 
 _METADATA = (".dist-info", ".egg-info")
@@ -112,9 +112,8 @@ print(ascii(("%d.%d" % sys.version_info[:2], sys.prefix, sys.path + site.getsite
 def _pythons(target: Target, environ: Mapping[str, str]) -> list[_Python]:
     """Return the Python that scripts of a layer start, and the first `python3` on PATH if it has the same version.
 
-    The second one may be that of a virtual environment in the base image. A Python in a home folder, or in
-    the virtual environment that uv-layers runs in, is that of a user's machine, unless uv-layers is where a Dockerfile
-    installs it.
+    The second one may be that of a virtual environment in the base image. Only where a Dockerfile
+    installs uv-layers is this machine the base image for sure; and a Python in a home folder is that of a user even so.
     """
     found = []
     for executable in dict.fromkeys([target.executable, shutil.which("python3", path=environ.get("PATH"))]):
@@ -125,7 +124,7 @@ def _pythons(target: Target, environ: Mapping[str, str]) -> list[_Python]:
             version, prefix, folders = ast.literal_eval(done.stdout)
         except (OSError, ValueError, SyntaxError):  # it does not start, or prints something else
             continue
-        in_image = sys.prefix == TOOL_FOLDER or (prefix != _OWN and _is_prefix(prefix))
+        in_image = sys.prefix == TOOL_FOLDER or (sys.prefix == _TOOL and _is_prefix(prefix))
         if version == target.python and in_image:
             found.append(_Python(executable, prefix, frozenset(map(os.path.realpath, folders))))
     return found

@@ -144,6 +144,8 @@ def messages(monkeypatch):
         paths = [*env.get("PYTHONPATH", "").split(os.pathsep), *folders]
         return Finished(0, ascii((version(executable), prefix, paths)))
 
+    monkeypatch.setattr(sys, "prefix", "/root/.local/share/uv/tools/uv-layers")
+
     def call(prefix, executable, on_path=None, **environ):
         debian = executable == "/usr/bin/python3.11"
         target = Target(
