@@ -437,6 +437,6 @@ def test_versions_of_a_lock_are_read_from_any_text(text):
 @given(texts, texts, texts)
 @settings(deadline=None)
 def test_every_line_of_a_dockerfile_is_printable(image, path, word):
-    recipe = Recipe((Stage("heavy", image, (word,)),), (path,), word, image, (path,), uv="0.9", sources=(path,))
+    recipe = Recipe((Stage("heavy", image, (word,)),), (path,), word, image, ((path, path),), uv="0.9", sources=(path,))
     made = one_line(whole_dockerfile, recipe)
     assert made is None or all(line.isprintable() for line in made.split("\n"))
