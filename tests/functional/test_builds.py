@@ -78,6 +78,25 @@ def test_without_isolation_for_all_packages_there_are_the_wheels(project, run):
     assert _built_with(folder / "layers/low" / SITE / "source.py") == "0.9"
 
 
+def test_a_build_without_isolation_may_need_nothing(project, run):
+    folder = project(f'{HEAD}dependencies = ["source"]\n{SHARED}')
+    assert run("install", "--all", *PYTHON, cwd=folder).status == 0
+    assert _built_with(folder / "layers/dependencies" / SITE / "source.py") is None
+
+
+def test_a_file_that_two_packages_have_is_that_of_the_last_one_though_it_is_built_without_isolation(
+    project, run, environment, index, shelf
+):
+    wheel = shelf.wheel("aaa", "1.0", data={"purelib/source.py": "VERSION = 'aaa'\n"})
+    environment.setitem(index.files, wheel.file_name, wheel.content())
+    folder = project(f'{HEAD}dependencies = ["source", "helper==0.9", "aaa"]\n{SHARED}')
+    for _ in range(2):
+        shutil.rmtree(folder / "layers", ignore_errors=True)
+        outcome = run("install", "--all", *PYTHON, cwd=folder)
+        assert outcome.status == 0, outcome.stderr
+        assert _built_with(folder / "layers/dependencies" / SITE / "source.py") == "0.9"
+
+
 def test_the_project_is_built_without_isolation(project, packaged, run, tmp_path):
     more = f"{SHARED.replace('source', 'app')}[tool.uv-layers]\nlayers = [\n"
     more += '{ name = "rest", dependencies = true }, { name = "app", project = true }]\n'

@@ -189,6 +189,10 @@ def test_a_folder_that_no_layer_installs_is_refused_as_by_plan(project, packaged
     app.edit("sys_platform == 'win32'", "platform_machine == 'aarch64'")
     app.lock()
     assert run("dockerfile", "--group", "docs", cwd=app).status == 0
+    # A lock that is for that platform alone has no image without it.
+    app.edit("[tool.uv]", "[tool.uv]\nenvironments = [\"platform_machine == 'aarch64'\"]")
+    app.lock()
+    assert run("dockerfile", "--group", "docs", cwd=app).stderr == plan.stderr
 
 
 @pytest.mark.parametrize(

@@ -166,19 +166,17 @@ def check_folders(options: Options, current: Project, named: Sequence[str]) -> N
         return
     python = image_python(options, current)
     platforms = [replace(options, platform=f"linux/{arch}", python=python, frozen=True) for arch in ("amd64", "arm64")]
-    refusals = [_local_folder(one, current, named) for one in platforms]
-    if refusals[0] is not None and None not in refusals:
-        raise refusals[0]
+    refusals = [_refusal(one, current, named) for one in platforms]
+    folders = [refusal for refusal in refusals if isinstance(refusal, errors.LocalFolderError)]
+    if folders and None not in refusals:
+        raise folders[0]
 
 
-def _local_folder(options: Options, current: Project, named: Sequence[str]) -> errors.LocalFolderError | None:
+def _refusal(options: Options, current: Project, named: Sequence[str]) -> errors.LayersError | None:
     try:
         make_plan(options, current, named)
-    except errors.LocalFolderError as error:
+    except errors.LayersError as error:
         return error
-    except errors.LayersError:
-        # Something else that this platform has, which `uv-layers plan` for it tells.
-        pass
     return None
 
 

@@ -175,7 +175,7 @@ def newest_python_argv(python: str) -> list[str]:
 
 def environment_argv(folder: Path, python: str) -> list[str]:
     """Return the arguments that create a virtual environment for builds without isolation."""
-    return ["venv", "--python", python, "--no-project", "--no-config", "--no-python-downloads", str(folder)]
+    return ["venv", "--clear", "--python", python, "--no-project", "--no-config", "--no-python-downloads", str(folder)]
 
 
 def install_argv(

@@ -235,10 +235,8 @@ class Build:
                     install(isolated, str(target.executable), prefix, None)
                 if late := unisolated if only is None else unisolated & {only}:
                     python = isolation.interpreter(staging)
-                    if not python.exists():
-                        uv.create_environment(python.parent.parent, str(target.executable))
-                        if needed := isolation.installed_before(lock):
-                            install(needed, str(python), None, None)
+                    uv.create_environment(python.parent.parent, str(target.executable))
+                    install(isolation.installed_before(lock), str(python), None, None)
                     install(late, str(python), prefix, python.parent)
         scheme.arrange(tree, lock.prefix, target)
 
