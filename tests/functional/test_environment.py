@@ -74,7 +74,7 @@ def test_together_the_trees_are_an_environment_that_works(merged, place):
 
 
 def test_its_bytecode_is_that_of_the_path_in_the_image(merged, place):
-    text = "import web; print(web.main.__code__.co_filename, web.__cached__, sep='\\n')"
+    text = "import web; print(web.main.__code__.co_filename, web.__spec__.cached, sep='\\n')"
     found = said(place / "bin/python", "-W", "ignore", "-c", text).splitlines()
     assert found[0] == str(place / "lib" / PYTHON / "site-packages/web/__init__.py")
     assert Path(found[1]).stat().st_mtime == Path(found[0]).stat().st_mtime == 1614834366  # when the index got it
