@@ -94,7 +94,7 @@ def resolving_env(environ: Mapping[str, str]) -> dict[str, str]:
     The project's environment is a folder that no machine has: uv starts the interpreter of one that is there.
     """
     kept = {k: v for k, v in environ.items() if k not in _OVERRIDING | {"VIRTUAL_ENV"}}
-    return kept | {"NO_COLOR": "1", "UV_PROJECT_ENVIRONMENT": f"{os.devnull}/none"}
+    return kept | {"NO_COLOR": "1", "UV_PROJECT_ENVIRONMENT": "/nonexistent/uv-layers"}
 
 
 def installing_env(environ: Mapping[str, str], epoch: int) -> dict[str, str]:

@@ -211,7 +211,7 @@ def test_what_the_environment_forbids_to_build_is_not_built(environ, words):
 def test_resolving_keeps_how_packages_are_reached_and_how_the_lock_was_made():
     kept = REACHING | dict.fromkeys(RESOLVING, "x")
     environ = kept | dict.fromkeys((*OVERRIDING, "VIRTUAL_ENV"), "x")
-    assert resolving_env(environ) == kept | {"NO_COLOR": "1", "UV_PROJECT_ENVIRONMENT": "/dev/null/none"}
+    assert resolving_env(environ) == kept | {"NO_COLOR": "1", "UV_PROJECT_ENVIRONMENT": "/nonexistent/uv-layers"}
 
 
 def test_installing_keeps_how_packages_are_reached_and_nothing_that_overrides_the_layer_lock():
