@@ -44,7 +44,7 @@ def test_the_image_has_an_environment_that_works(context):
 
 def test_the_skeleton_is_the_lowest_layer_and_outlives_a_bump(context, web):
     before = context.build()
-    assert len(before.packages) == 2  # the environment, and its packages
+    assert len(before.packages) == 3  # the environment, its packages, and the folder of the project
 
     web.wheel("hello", "2.0", script=True)
     context.lock("--upgrade")
