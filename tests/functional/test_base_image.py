@@ -82,7 +82,7 @@ def test_outside_of_a_stage_this_machine_is_not_the_base_image(image, stage, run
 def test_a_prefix_that_python_does_not_look_into_is_refused_in_a_stage_of_root(
     stage, run, monkeypatch, any_prefix, words, stderr
 ):
-    monkeypatch.setattr("uv_layers.tree.base._TOOL", sys.prefix)
+    monkeypatch.setattr("uv_layers.tree.base.TOOL_FOLDER", sys.prefix)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setenv("PATH", f"{sys.base_prefix}/bin")
     stage.lock("some", stage.wheel("pkg"), prefix="/opt/x")
@@ -96,7 +96,7 @@ def test_a_prefix_that_python_does_not_look_into_is_refused_in_a_stage_of_root(
 
 @pytest.mark.parametrize("way", ["PYTHONPATH", "prefix", "user"])
 def test_a_prefix_that_python_looks_into_is_accepted(stage, run, monkeypatch, any_prefix, site, way):
-    monkeypatch.setattr("uv_layers.tree.base._TOOL", sys.prefix)
+    monkeypatch.setattr("uv_layers.tree.base.TOOL_FOLDER", sys.prefix)
     monkeypatch.setattr(os, "geteuid", lambda: 1000 if way == "user" else 0)
     monkeypatch.setenv("PATH", os.environ["PATH"] if way == "user" else f"{sys.base_prefix}/bin")
     stage.lock("some", stage.wheel("pkg"), prefix=sys.base_prefix if way == "prefix" else "/opt/x")

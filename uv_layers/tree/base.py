@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 ROOT = Path("/")
 
 
-# Where `uv tool install` of a Dockerfile puts uv-layers: its builder has HOME=/root.
-_TOOL = "/root/.local/share/uv/tools/uv-layers"
-
-
 _METADATA = (".dist-info", ".egg-info")
 
 
@@ -73,8 +69,11 @@ def damages(tree: Tree) -> Iterator[str]:
 def unsearched(prefixes: Iterable[str], target: Target, environ: Mapping[str, str]) -> Iterator[str]:
     """Yield a message for each prefix in which the Python of the base image does not look for packages.
 
-    A virtual environment has a Python of its own, which looks there.
+    A virtual environment has a Python of its own, which looks there. This machine is the base image for certain only if
+    uv-layers is where a Dockerfile installs it.
     """
+    if sys.prefix != TOOL_FOLDER:
+        return
     wanted = [prefix for prefix in dict.fromkeys(prefixes) if not is_environment(prefix)]
     pythons = _pythons(target, environ) if wanted else []
     for prefix in wanted:
@@ -112,8 +111,7 @@ print(ascii(("%d.%d" % sys.version_info[:2], sys.prefix, sys.path + site.getsite
 def _pythons(target: Target, environ: Mapping[str, str]) -> list[_Python]:
     """Return the Python that scripts of a layer start, and the first `python3` on PATH if it has the same version.
 
-    The second one may be that of a virtual environment in the base image. Only where a Dockerfile
-    installs uv-layers is this machine the base image for sure; and a Python in a home folder is that of a user even so.
+    The second one may be that of a virtual environment in the base image.
     """
     found = []
     for executable in dict.fromkeys([target.executable, shutil.which("python3", path=environ.get("PATH"))]):
@@ -124,8 +122,7 @@ def _pythons(target: Target, environ: Mapping[str, str]) -> list[_Python]:
             version, prefix, folders = ast.literal_eval(done.stdout)
         except (OSError, ValueError, SyntaxError):  # it does not start, or prints something else
             continue
-        in_image = sys.prefix == TOOL_FOLDER or (sys.prefix == _TOOL and _is_prefix(prefix))
-        if version == target.python and in_image:
+        if version == target.python:
             found.append(_Python(executable, prefix, frozenset(map(os.path.realpath, folders))))
     return found
 

@@ -144,7 +144,7 @@ def messages(monkeypatch):
         paths = [*env.get("PYTHONPATH", "").split(os.pathsep), *folders]
         return Finished(0, ascii((version(executable), prefix, paths)))
 
-    monkeypatch.setattr(sys, "prefix", "/root/.local/share/uv/tools/uv-layers")
+    monkeypatch.setattr(sys, "prefix", "/opt/uv-layers")
 
     def call(prefix, executable, on_path=None, **environ):
         debian = executable == "/usr/bin/python3.11"
@@ -174,8 +174,6 @@ def messages(monkeypatch):
         ("/opt/conda", "/opt/conda/bin/python3.12"),
         ("/opt/free", "/opt/free/bin/python3.14t"),
         ("/app/.venv", LAMBDA),
-        # A Python in a home folder is that of a user's machine.
-        ("/usr/local", "/root/.pyenv/bin/python3.12"),
         ("/usr/local", "/nothing/bin/python3.12"),
     ],
 )
@@ -229,7 +227,12 @@ def test_the_first_python_on_path_has_to_look_there_too(messages, prefix, python
     assert all(f"; {fitting}use a virtual environment" in m for m in found)
 
 
-def test_a_python_in_a_home_folder_counts_where_a_dockerfile_installed_this(messages, monkeypatch):
-    monkeypatch.setattr(sys, "prefix", "/opt/uv-layers")
+def test_where_no_dockerfile_installed_this_the_machine_is_not_the_base_image(messages, monkeypatch):
+    monkeypatch.setattr(sys, "prefix", "/root/.local/share/uv/tools/uv-layers")
+    assert messages("/usr/local", LAMBDA) == []
+    assert messages("/usr/local", "/root/.pyenv/bin/python3.12") == []
+
+
+def test_a_python_in_a_home_folder_counts_where_a_dockerfile_installed_this(messages):
     [message] = messages("/usr/local", "/root/.pyenv/bin/python3.12")
     assert "import them; use a virtual environment" in message
