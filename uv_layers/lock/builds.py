@@ -113,22 +113,29 @@ def _named(package: str, settings: Mapping[str, Any]) -> set[str]:
 
 
 def _extra(settings: Mapping[str, Any], source: str) -> Iterator[tuple[str, Requirement]]:
-    for package, entries in settings.get(_EXTRA, {}).items():
-        for entry in entries:
-            text = entry["requirement"] if isinstance(entry, dict) else entry
-            yield normalised(package), _requirement(text, source, package)
+    """Yield each package with an extra build dependency, and that requirement."""
+    for package, entry in _entries(settings):
+        text = entry["requirement"] if isinstance(entry, dict) else entry
+        yield normalised(package), _requirement(text, source, package)
 
 
 def _matched(settings: Mapping[str, Any], source: str) -> Iterator[tuple[str, Requirement]]:
     """Yield each package with an extra build dependency that matches the runtime, and that requirement."""
-    for package, entries in settings.get(_EXTRA, {}).items():
-        for entry in entries:
-            if isinstance(entry, dict) and entry.get("match-runtime"):
-                requirement = _requirement(entry["requirement"], source, package)
-                if requirement.specifier or requirement.url:
-                    problem = f"{requirement} has a version or a URL, and match-runtime = true; drop one of them"
-                    raise errors.ConfigError(source, f"{_EXTRA}.{package}", problem)
-                yield normalised(package), requirement
+    for package, entry in _entries(settings):
+        if _matches_runtime(entry):
+            requirement = _requirement(entry["requirement"], source, package)
+            if requirement.specifier or requirement.url:
+                problem = f"{requirement} has a version or a URL, and match-runtime = true; drop one of them"
+                raise errors.ConfigError(source, f"{_EXTRA}.{package}", problem)
+            yield normalised(package), requirement
+
+
+def _entries(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    return ((package, entry) for package, entries in settings.get(_EXTRA, {}).items() for entry in entries)
+
+
+def _matches_runtime(entry: Any) -> bool:
+    return isinstance(entry, dict) and bool(entry.get("match-runtime"))
 
 
 def _requirement(text: str, source: str, package: str) -> Requirement:
@@ -184,21 +191,26 @@ def settings_to_install(
         variables = {normalised(name): values for name, values in settings.get("extra-build-variables", {}).items()}
         variables |= {name: {**variables.get(name, {}), "UV_LAYERS_BUILD_PACKAGES": digest} for name in unisolated}
         told["extra-build-variables"] = variables
-    if "find-links" in told:
-        told["find-links"] = [anywhere(place, root) for place in told["find-links"]]
-    if "index" in told:
-        told["index"] = [{**index, "url": anywhere(index["url"], root)} for index in told["index"]]
-    return told
+    return with_absolute_indexes(told, root)
 
 
-def anywhere(place: str, root: Path) -> str:
-    """Return an index that is a path from `root` as an absolute path, and a URL as it is."""
-    return place if credentials.is_url(place) else str(root / place)
+def with_absolute_indexes(settings: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    """Return uv's settings in which indexes that are paths from `root` have absolute paths."""
+
+    def absolute(place: str) -> str:
+        return place if credentials.is_url(place) else str(root / place)
+
+    found = dict(settings)
+    if "find-links" in found:
+        found["find-links"] = [absolute(place) for place in found["find-links"]]
+    if "index" in found:
+        found["index"] = [{**index, "url": absolute(index["url"])} for index in found["index"]]
+    return found
 
 
-def _pinned(entry: object, tables: Mapping[str, Mapping[str, Any]], root: Path) -> object:
+def _pinned(entry: Any, tables: Mapping[str, Mapping[str, Any]], root: Path) -> object:
     """Return an extra build dependency; one that matches the runtime as the URL of the file that the lock has."""
-    if not (isinstance(entry, dict) and entry.get("match-runtime")):
+    if not _matches_runtime(entry):
         return entry
     requirement = _requirement(entry["requirement"], "", "")
     table = tables.get(normalised(requirement.name))

@@ -58,6 +58,7 @@ class UvLock:
 
     head: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    _cache: dict[str, list[dict[str, Any]]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def requires_python(self) -> str:
@@ -118,8 +119,10 @@ class UvLock:
         return [requirement for group in groups for requirement in _requirements(manifest.get(group))]
 
     def _parsed(self, name: str) -> list[dict[str, Any]]:
-        tables = (_parsed(f"[package]\n{text}").get("package") for text in self.tables.get(name, ()))
-        return [_table(table) for table in tables]
+        if name not in self._cache:
+            tables = (_parsed(f"[package]\n{text}").get("package") for text in self.tables.get(name, ()))
+            self._cache[name] = [_table(table) for table in tables]
+        return self._cache[name]
 
     def package(self, name: str) -> LockedPackage:
         """Return what the lock says about a package that uv read from sources; nothing for an unknown name."""

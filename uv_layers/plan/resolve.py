@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from uv_layers.system.interpreter import Target
 
 
+# The platforms that an image is usually for: which of them, its build decides.
+_PLATFORMS = ("linux/amd64", "linux/arm64")
+
+
 def find_project(options: Options) -> Project:
     """Return the project, or the members of a workspace, that the options name, or that is around this folder.
 
@@ -100,7 +104,7 @@ def check_image(options: Options, current: Project, groups: Iterable[str], pytho
     limits = python_limits(current, groups)
 
     def check(version: str) -> None:
-        targets = [interpreter.of_platform(name, version) for name in ("linux/amd64", "linux/arm64")]
+        targets = [interpreter.of_platform(name, version) for name in _PLATFORMS]
         check_python(limits, targets[0])
         check_environments(current.environments, *targets)
 
@@ -165,7 +169,7 @@ def check_folders(options: Options, current: Project, named: Sequence[str]) -> N
     if not any(current.local.values()) or (layers.own is not None and not layers.on_top):
         return
     python = image_python(options, current)
-    platforms = [replace(options, platform=f"linux/{arch}", python=python, frozen=True) for arch in ("amd64", "arm64")]
+    platforms = [replace(options, platform=name, python=python, frozen=True) for name in _PLATFORMS]
     refusals = [_refusal(one, current, named) for one in platforms]
     folders = [refusal for refusal in refusals if isinstance(refusal, errors.LocalFolderError)]
     if folders and None not in refusals:
@@ -274,7 +278,7 @@ def layer_locks(plan: Plan, current: Project, wanted: Iterable[str]) -> list[Lay
 
 def _closure(current: Project, names: Collection[str]) -> set[str]:
     """Return the names of some packages and of all that they depend on in `uv.lock`."""
-    return uv_lock.read_uv_lock(current.lock).closure(map(uv_lock.Requirement, names)) if names else set()
+    return current.locked.closure(map(uv_lock.Requirement, names))
 
 
 def _folders(layer: Layer, current: Project) -> tuple[Path, ...]:

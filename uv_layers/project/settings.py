@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from uv_layers.credentials import is_url
+from uv_layers.lock.builds import with_absolute_indexes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,17 +32,9 @@ _ACCESS = (
 
 
 def index_access(project: Project) -> dict[str, Any]:
-    """Return those of the project's uv settings that say how indexes are reached, with paths that hold anywhere."""
+    """Return those of the project's uv settings that say how indexes are reached; paths in them are absolute."""
     settings = {key: project.uv_settings[key] for key in _ACCESS if key in project.uv_settings}
-    if "find-links" in settings:
-        settings["find-links"] = [_anywhere(place, project) for place in settings["find-links"]]
-    if "index" in settings:
-        settings["index"] = [{**index, "url": _anywhere(index["url"], project)} for index in settings["index"]]
-    return settings
-
-
-def _anywhere(place: str, project: Project) -> str:
-    return place if is_url(place) else str(project.lock_root / place)
+    return with_absolute_indexes(settings, project.lock_root)
 
 
 def local_indexes(uv_settings: Mapping[str, Any]) -> list[str]:
