@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -137,13 +137,32 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
     elif path is None:
         typer.echo(dockerfile_for(options, groups or (), told, snippet=snippet), nl=False)
     else:
-        _keep(
-            path, *kept_dockerfile(options, path, groups or (), told), options, told, groups or (), write=check is None
-        )
+        remedy = ["uv-layers", "dockerfile", *words_of(options, told, groups or ()), "--write", str(path)]
+        _keep(kept_dockerfile(options, path, groups or (), told), options, remedy, write=check is None)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A Dockerfile that is kept: its text as it is and as it should be, and the build context.
+
+    `dockerignore` is the path and the text of the `.dockerignore` to write beside a new one. A Dockerfile that does not
+    exist yet is empty.
+    """
+
+    path: Path
+    old: str
+    new: str
+    context: Path
+    dockerignore: tuple[Path, str] | None = None
 
 
 def _recipe(
-    options: Options, project: Project, named: Sequence[str], told: Mapping[str, Any], dockerfile: Path
+    options: Options,
+    project: Project,
+    context: Path,
+    named: Sequence[str],
+    told: Mapping[str, Any],
+    dockerfile: Path,
 ) -> Recipe:
     """Return the recipe of the project; `told`, from the command line, wins over the configuration."""
     settings = {**project.config.dockerfile, **told}
@@ -160,7 +179,6 @@ def _recipe(
     if options.python is not None and not is_version(options.python):
         # Other machines do not have the interpreter at this path.
         options = replace(options, python=python)
-    context = _context(project, told)
     if told.get("context"):
         # From wherever the command is run again, the folder of uv.lock is the same.
         told = {**told, "context": os.path.relpath(context, resolved(project.lock_root))}
@@ -188,23 +206,22 @@ def dockerfile_for(
 
     `told` has what the configuration's table `dockerfile` may have, and wins over it.
     """
-    recipe = _recipe(options, find_project(options), named, told or {}, Path("Dockerfile"))
+    project, told = find_project(options), told or {}
+    recipe = _recipe(options, project, _context(project, told), named, told, Path("Dockerfile"))
     return dockerfile_blocks(recipe) if snippet else whole_dockerfile(recipe)
 
 
 def kept_dockerfile(
     options: Options, path: Path, named: Sequence[str] = (), told: Mapping[str, Any] | None = None
-) -> tuple[str, str, tuple[Path, str] | None]:
-    """Return the text of a Dockerfile as it is and as it should be, and the `.dockerignore` to write beside a new one.
-
-    A Dockerfile that does not exist yet is empty.
-    """
-    project = find_project(options)
-    recipe = _recipe(options, project, named, told or {}, path)
+) -> Kept:
+    """Return what is to be written of the Dockerfile at `path`."""
+    project, told = find_project(options), told or {}
+    context = _context(project, told)
+    recipe = _recipe(options, project, context, named, told, path)
     if not path.exists():
-        return "", whole_dockerfile(recipe), new_dockerignore(recipe, project, _context(project, told or {}), path)
+        return Kept(path, "", whole_dockerfile(recipe), context, new_dockerignore(recipe, project, context, path))
     text = read_text(path)
-    return text, updated_dockerfile(text, recipe, str(path)), None
+    return Kept(path, text, updated_dockerfile(text, recipe, str(path)), context)
 
 
 # Options that say where the project and the Dockerfile are and what to do with it, and so are not remembered.
@@ -242,46 +259,36 @@ def _run_again(
 
 def bake_for(options: Options, path: Path, named: Sequence[str] = (), told: Mapping[str, Any] | None = None) -> str:
     """Return a file for `docker buildx bake` that goes with the Dockerfile at `path`."""
-    current = find_project(options)
+    current, told = find_project(options), told or {}
+    context = _context(current, told)
     # A folder may have a name that no image can have.
     name = re.sub(r"[^a-z0-9]+", "-", normalised(current.source.name or current.directory.name)).strip("-") or "image"
     text = read_text(path) if path.exists() else ""
-    recipe = avoiding_names(_recipe(options, current, named, told or {}, path), text)
-    return bake_file(recipe, name, in_context(path, _context(current, told or {})))
+    recipe = avoiding_names(_recipe(options, current, context, named, told, path), text)
+    return bake_file(recipe, name, in_context(path, context))
 
 
-def _keep(
-    path: Path,
-    old: str,
-    new: str,
-    dockerignore: tuple[Path, str] | None,
-    options: Options,
-    told: Mapping[str, Any],
-    groups: Sequence[str],
-    *,
-    write: bool,
-) -> None:
-    """Write the new text of a file, or exit with 1 and the difference to the old."""
-    if old == new:
+def _keep(kept: Kept, options: Options, remedy: Sequence[str], *, write: bool) -> None:
+    """Write the new text of a Dockerfile, or exit with 1, the difference to the old and the command that writes it."""
+    path, context = kept.path, kept.context
+    if kept.old == kept.new:
         say(f"{path}: up to date", options)
     elif write:
         place = resolved(path)
         place.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(place, new)
+        write_atomically(place, kept.new)
         say(f"{path}: written", options)
-        if dockerignore is not None:
-            write_atomically(*dockerignore)
-            say(f"{os.path.relpath(dockerignore[0])}: written", options)
-        context = _context(find_project(options), told)
+        if kept.dockerignore is not None:
+            write_atomically(*kept.dockerignore)
+            say(f"{os.path.relpath(kept.dockerignore[0])}: written", options)
         if resolved(path.parent) in context.parents:
             words = shlex.join(["docker", "build", "--file", str(path), os.path.relpath(context)])
             print_hints([f"build from the folder {context.name}, e.g. `{words}`, or give another --context"], options)
     else:
-        before, after = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (old, new))
+        before, after = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (kept.old, kept.new))
         lines = unified_diff(before, after, f"{path}", f"{path} (as it should be)")
         whole = (li if li.endswith("\n") else f"{li}\n\\ No newline at end of file\n" for li in lines)
         # As bytes: a path may be none of the encoding that the terminal has.
         typer.echo(os.fsencode("".join(whole)), nl=False)
-        words = shlex.join(["uv-layers", "dockerfile", *words_of(options, told, groups), "--write", str(path)])
-        say(f"{path} is stale; run `{words}`", options)
+        say(f"{path} is stale; run `{shlex.join(remedy)}`", options)
         raise typer.Exit(1)
