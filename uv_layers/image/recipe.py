@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import __version__, errors
+from uv_layers.lock.uv_lock import read_uv_lock
 from uv_layers.plan import resolve
 from uv_layers.plan.sources import git_layers
 from uv_layers.project.config import DEPENDENCIES
@@ -40,7 +41,7 @@ def recipe_of(
     own = layers.own
     stages = [Stage(ENVIRONMENT)] * is_environment(layers.prefix)
     specs = (*layers.layers, *layers.on_top)
-    git = git_layers(current, current.locked, specs)
+    git = git_layers(current, read_uv_lock(current.lock), specs)
     stages += [_stage(spec, git=spec.name in git) for spec in specs]
     names = [stage.layer for stage in stages]
     arguments = _export_arguments(options, current, context)

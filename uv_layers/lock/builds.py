@@ -8,9 +8,10 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from uv_layers import credentials, errors
+from uv_layers import errors
 from uv_layers.lock import hashing
 from uv_layers.system.names import normalised
+from uv_layers.system.paths import with_absolute_indexes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -192,20 +193,6 @@ def settings_to_install(
         variables |= {name: {**variables.get(name, {}), "UV_LAYERS_BUILD_PACKAGES": digest} for name in unisolated}
         told["extra-build-variables"] = variables
     return with_absolute_indexes(told, root)
-
-
-def with_absolute_indexes(settings: Mapping[str, Any], root: Path) -> dict[str, Any]:
-    """Return uv's settings in which indexes that are paths from `root` have absolute paths."""
-
-    def absolute(place: str) -> str:
-        return place if credentials.is_url(place) else str(root / place)
-
-    found = dict(settings)
-    if "find-links" in found:
-        found["find-links"] = [absolute(place) for place in found["find-links"]]
-    if "index" in found:
-        found["index"] = [{**index, "url": absolute(index["url"])} for index in found["index"]]
-    return found
 
 
 def _pinned(entry: Any, tables: Mapping[str, Mapping[str, Any]], root: Path) -> object:

@@ -278,7 +278,7 @@ def layer_locks(plan: Plan, current: Project, wanted: Iterable[str]) -> list[Lay
 
 def _closure(current: Project, names: Collection[str]) -> set[str]:
     """Return the names of some packages and of all that they depend on in `uv.lock`."""
-    return current.locked.closure(map(uv_lock.Requirement, names))
+    return uv_lock.read_uv_lock(current.lock).closure(map(uv_lock.Requirement, names)) if names else set()
 
 
 def _folders(layer: Layer, current: Project) -> tuple[Path, ...]:

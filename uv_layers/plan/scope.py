@@ -67,7 +67,6 @@ def select_packages(current: Project, names: Sequence[str], lock: UvLock, config
         default_groups=tuple(default),
         extras=extras,
         environments=lock.environments,
-        locked=lock,
         uv_settings={**current.uv_settings, **lock.upload_limits},
     )
 

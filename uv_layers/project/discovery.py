@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import errors
-from uv_layers.lock.uv_lock import UvLock
 from uv_layers.project.config import CONFIG_FILE, Config, load_config
 from uv_layers.project.fields import LONGEST_NAME, get_string, get_strings, get_table, read_toml
 from uv_layers.project.settings import local_indexes
@@ -50,7 +49,7 @@ class Project:
 
     The rest is what `project.select` adds: `packages` are the names that uv is given with `--package` in the workspace,
     `parts` the members whose dependencies are in the image, `group_python` what each group demands of Python,
-    `local` the packages in local folders that each claim has installed, `locked` what `uv.lock` says.
+    `local` the packages in local folders that each claim has installed.
     """
 
     directory: Path
@@ -75,7 +74,6 @@ class Project:
     default_groups: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
-    locked: UvLock = field(default_factory=UvLock)
 
     @property
     def lock(self) -> Path:

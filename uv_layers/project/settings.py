@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from uv_layers.credentials import is_url
-from uv_layers.lock.builds import with_absolute_indexes
+from uv_layers.system.paths import with_absolute_indexes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from uv_layers.credentials import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULT_PREFIX = "/usr/local"
 
@@ -29,3 +35,17 @@ def resolved(path: Path) -> Path:
 def below(tree: Path, prefix: str) -> Path:
     """Return the folder of a tree that is the prefix in the image."""
     return tree / prefix.lstrip("/")
+
+
+def with_absolute_indexes(settings: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    """Return uv's settings in which indexes that are paths from `root` have absolute paths."""
+
+    def absolute(place: str) -> str:
+        return place if is_url(place) else str(root / place)
+
+    found = dict(settings)
+    if "find-links" in found:
+        found["find-links"] = [absolute(place) for place in found["find-links"]]
+    if "index" in found:
+        found["index"] = [{**index, "url": absolute(index["url"])} for index in found["index"]]
+    return found
