@@ -50,7 +50,7 @@ def cache_prune(
         ),
     ] = 30,
 ) -> None:
-    """Remove the bytecode of wheels that were not installed of late."""
+    """Remove the bytecode of wheels that were not installed recently."""
     _removed(_cache().prune(days))
 
 

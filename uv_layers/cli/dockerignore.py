@@ -170,7 +170,7 @@ def _expanded(root: Path, path: str) -> list[str]:
 
 
 def _files(root: Path, path: str) -> list[str]:
-    """Return the files in a folder of the context, or the path of what is none."""
+    """Return the files below a folder of the context; any other path is returned as it is."""
     if not (root / path).is_dir():
         return [path]
     return [

@@ -97,7 +97,7 @@ def environment_of(
 
 
 def _other_python(interpreter: str | None, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return a hint where `python` is none, or one of another version as its name tells, than what trees are for."""
+    """Return a hint if PATH has no `python`, or one of another version than the trees are built for."""
     found = shutil.which("python", path=environ.get("PATH"))
     wanted = re.search(r"python(\d\.\d+)$", interpreter or "")
     if wanted is None:

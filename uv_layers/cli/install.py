@@ -78,7 +78,7 @@ def install(
         ),
     ] = False,
     digest: Annotated[
-        bool, typer.Option("--digest", envvar=env_names("DIGEST"), help="Say the digest of each tree.")
+        bool, typer.Option("--digest", envvar=env_names("DIGEST"), help="Print the digest of each tree.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:

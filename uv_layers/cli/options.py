@@ -91,19 +91,22 @@ PythonOption = Annotated[
 PlatformOption = Annotated[
     str | None,
     typer.Option(
-        "--platform", metavar="OS/ARCH", envvar=env_names("PLATFORM"), help="A target that is not here, as linux/arm64."
+        "--platform", metavar="OS/ARCH", envvar=env_names("PLATFORM"), help="Target another platform, e.g. linux/arm64."
     ),
 ]
 WarnSizeOption = Annotated[
     str,
     typer.Option(
-        "--warn-size", metavar="SIZE", envvar=env_names("WARN_SIZE"), help="Point out layers that are larger, as 500MB."
+        "--warn-size",
+        metavar="SIZE",
+        envvar=env_names("WARN_SIZE"),
+        help="Warn about layers larger than SIZE, e.g. 500MB.",
     ),
 ]
 LockedOption = Annotated[
     bool,
     typer.Option(
-        "--locked", envvar=env_names("LOCKED"), help="Check that uv.lock matches the project, as is done by default."
+        "--locked", envvar=env_names("LOCKED"), help="Check that uv.lock matches the project. This is the default."
     ),
 ]
 FrozenOption = Annotated[
@@ -112,9 +115,9 @@ FrozenOption = Annotated[
 OfflineOption = Annotated[
     bool, typer.Option("--offline", envvar=env_names("OFFLINE", "UV_OFFLINE"), help="Use no network.")
 ]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", envvar=env_names("VERBOSE"), help="Say more.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", envvar=env_names("VERBOSE"), help="Show more output.")]
 QuietOption = Annotated[
-    bool, typer.Option("--quiet", "-q", envvar=env_names("QUIET"), help="Print data and errors alone.")
+    bool, typer.Option("--quiet", "-q", envvar=env_names("QUIET"), help="Print only data and errors.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", envvar=env_names("JSON"), help="Print a JSON document.")]
 
