@@ -213,7 +213,9 @@ def plain_command(*, example: str) -> Callable[..., TyperCommand]:
 
     def register(function: Callable[..., None], name: str | None = None) -> TyperCommand:
         app = typer.Typer(rich_markup_mode=None, add_completion=False)
-        app.command(name or function.__name__, epilog=f"Example: {example}")(function)
+        # A command keeps the names of its help option from the first context that asks, which may have no parent.
+        settings = {"help_option_names": ["-h", "--help"]}
+        app.command(name or function.__name__, epilog=f"Example: {example}", context_settings=settings)(function)
         made: TyperCommand = typer.main.get_command(app)  # type: ignore[assignment]
         return made
 
