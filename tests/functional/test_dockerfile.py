@@ -163,6 +163,18 @@ def test_with_frozen_the_plan_stage_has_only_what_uv_reads(
     assert sorted(_mounted(outcome.stdout)) == sorted(["pyproject.toml", "uv.lock", *mounted])
 
 
+def test_with_frozen_members_are_left_out_though_the_stage_has_no_pyproject_of_theirs(project, packaged, run, tmp_path):
+    packaged(tmp_path / "app/packages/one", "one", requires=["speed"])
+    sources = "[tool.uv.sources]\none = { workspace = true }\n"
+    layers = '[tool.uv-layers]\nlayers = [{ name = "all", dependencies = true }]\n'
+    app = project(MEMBER.replace('["web"]', '["web", "one"]') + sources + layers)
+    text = run("dockerfile", "--frozen", cwd=app).stdout
+    assert _mounted(text) == ["pyproject.toml", "uv.lock"]
+    locks = _built(text, app.path, tmp_path / "plan", run)
+    assert _packages(locks) == _packages(_built(run("dockerfile", cwd=app).stdout, app.path, tmp_path / "other", run))
+    assert "speed" in str(_packages(locks))
+
+
 def test_a_folder_that_no_layer_installs_is_refused_as_by_plan(project, packaged, run, tmp_path):
     packaged(tmp_path / "app/library", "library", requires=["speed"])
     sources = '[tool.uv.sources]\nlibrary = { path = "library" }\n'

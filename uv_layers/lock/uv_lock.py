@@ -72,6 +72,11 @@ class UvLock:
         return _strings(self.head.get("supported-markers"))
 
     @cached_property
+    def members(self) -> frozenset[str]:
+        """The names of the packages of the workspace; none if the project is the only one."""
+        return frozenset(_strings(_table(self.head.get("manifest")).get("members")))
+
+    @cached_property
     def upload_limits(self) -> dict[str, Any]:
         """The settings `exclude-newer` and `exclude-newer-package` that the lock was made with.
 

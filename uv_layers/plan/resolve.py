@@ -141,7 +141,8 @@ def make_plan(options: Options, current: Project, named: Sequence[str], uv: Uv |
     local = [p for p in everything if "directory" in p.table and p.name != left_out]
     tops = [(spec, exports[spec.claims[0]].packages(settings)) for spec in layers.on_top]
     # The layer of the project has the folders that the image needs, and what a group on top needs is not of the image.
-    installed = {package.name for package in local if layers.own is not None} | {*current.members, *current.packages}
+    installed = {package.name for package in local if layers.own is not None}
+    installed |= {*current.members, *current.locked_members, *current.packages}
     for package in (*local, *(package for _, packages in tops for package in packages)):
         if "directory" in package.table:
             folder = package.table["directory"]["path"]

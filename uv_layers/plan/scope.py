@@ -67,6 +67,7 @@ def select_packages(current: Project, names: Sequence[str], lock: UvLock, config
         default_groups=tuple(default),
         extras=extras,
         environments=lock.environments,
+        locked_members=lock.members,
         uv_settings={**current.uv_settings, **lock.upload_limits},
     )
 

@@ -49,7 +49,8 @@ class Project:
 
     The rest is what `project.select` adds: `packages` are the names that uv is given with `--package` in the workspace,
     `parts` the members whose dependencies are in the image, `group_python` what each group demands of Python,
-    `local` the packages in local folders that each claim has installed.
+    `local` the packages in local folders that each claim has installed, `locked_members` the names of the members that
+    `uv.lock` has: a stage with --frozen lacks the `pyproject.toml` of some of them.
     """
 
     directory: Path
@@ -74,6 +75,7 @@ class Project:
     default_groups: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
+    locked_members: frozenset[str] = frozenset()
 
     @property
     def lock(self) -> Path:
