@@ -101,6 +101,10 @@ def load_project(directory: Path, config_file: Path | None = None, lock_root: Pa
     pyproject = directory / "pyproject.toml"
     document = read_toml(pyproject)
     lock_root, root, member_files = workspace(directory, document, lock_root)
+    for folder, table in ((directory, document), (lock_root, root)):
+        if get_table(table, "tool.uv").get("managed") is False:
+            where = str(folder / pyproject.name)
+            raise errors.ConfigError(where, "tool.uv.managed", "is false, so uv installs nothing for it; remove it")
     settings = lock_root / "uv.toml"
     configuration = config_file or directory / CONFIG_FILE
     candidates = (settings, lock_root / pyproject.name, configuration, *member_files)

@@ -555,6 +555,16 @@ def test_a_pyproject_between_a_member_and_its_root_hides_the_root_from_it_as_wit
     assert (found.directory, found.lock_root, found.packages) == (inner, tmp_path, ("inner",))
 
 
+@pytest.mark.parametrize("folder", [".", "packages/a"])
+def test_a_project_that_uv_does_not_manage_is_refused(tmp_path, folder):
+    unmanaged = "[tool.uv]\nmanaged = false\n"
+    texts = {".": '[tool.uv.workspace]\nmembers = ["packages/*"]\n', "packages/a": '[project]\nname = "a"\n'}
+    for name, text in texts.items():
+        _write(tmp_path / name / "pyproject.toml", (unmanaged if name == folder else "") + text)
+    with pytest.raises(ConfigError, match=r"tool\.uv\.managed: is false, so uv installs nothing"):
+        discovery.load_project(tmp_path / "packages/a")
+
+
 def test_a_member_that_is_not_managed_is_none(tmp_path):
     _workspace(tmp_path)
     _write(tmp_path / "packages/a/pyproject.toml", "[project]\nname = 'a'\n[tool.uv]\nmanaged = false\n")
