@@ -42,9 +42,6 @@ _LOCAL = ("editable", "directory", "virtual")
 _NAME = re.compile(r'name = "([^"\n]+)"\n')
 
 
-_GIT = 'source = { git = "'
-
-
 # What uv writes instead of a time where the lock has a span, e.g. P1W.
 _NO_TIME = "0001-01-01T00:00:00Z"
 
@@ -93,7 +90,10 @@ class UvLock:
     @cached_property
     def git_packages(self) -> frozenset[str]:
         """The names of the packages that are built from a git repository."""
-        return frozenset(name for name, tables in self.tables.items() if any(_GIT in table for table in tables))
+        candidates = [name for name, tables in self.tables.items() if any("git" in table for table in tables)]
+        return frozenset(
+            name for name in candidates if any("git" in _table(t.get("source")) for t in self._parsed(name))
+        )
 
     def closure(self, requirements: Iterable[Requirement]) -> set[str]:
         """Return the names of the packages that requirements lead to, on whatever platform."""
@@ -203,12 +203,31 @@ def read_uv_lock(path: Path) -> UvLock:
     Raises UnreadableFileError for a file that is too large, and OSError.
     """
     check_size(path)
-    head, *tables = path.read_text(encoding="utf-8", errors="replace").split(_SEPARATOR)
+    text = path.read_text(encoding="utf-8", errors="replace")
+    head, *tables = text.split(_SEPARATOR)
+    names = [match[1] for match in map(_NAME.match, tables) if match]
+    if names and len(names) == text.count("[[package]]"):
+        document = _parsed(head)
+    else:
+        # A formatter has indented or sorted the lock: its tables are not where uv puts them.
+        document, names, tables = _reformatted(text)
     named: dict[str, list[str]] = {}
-    for table in tables:
-        if match := _NAME.match(table):
-            named.setdefault(match[1], []).append(table)
-    return UvLock(_parsed(head), named)
+    for name, table in zip(names, tables, strict=True):
+        named.setdefault(name, []).append(table)
+    return UvLock(document, named)
+
+
+def _reformatted(text: str) -> tuple[dict[str, Any], list[str], list[str]]:
+    """Return the head of a lock, the names of its packages and their tables as uv writes them."""
+    import tomli_w  # noqa: PLC0415
+
+    document = _parsed(text)
+    packages = document.pop("package", [])
+    tables = [
+        table for table in map(_table, packages if isinstance(packages, list) else []) if _is_text(table.get("name"))
+    ]
+    names = [table["name"] for table in tables]
+    return document, names, [tomli_w.dumps({"package": table}).removeprefix("[package]\n") for table in tables]
 
 
 def _requirements(entries: object) -> list[Requirement]:

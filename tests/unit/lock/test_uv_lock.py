@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from textwrap import dedent
+from textwrap import dedent, indent
 
 import pytest
+import tomli
+import tomli_w
 
 from uv_layers import errors
 from uv_layers.lock.uv_lock import LockedPackage, Requirement, UvLock, read_uv_lock
@@ -14,9 +16,6 @@ LOCK = """\
 version = 1
 requires-python = ">=3.10"
 supported-markers = ["sys_platform == 'linux'", 1]
-
-[[package]]
-version = "1.0"
 
 [[package]]
 name = "app"
@@ -93,6 +92,33 @@ def test_the_groups_and_extras_of_a_package(lock):
     app = lock.package("app")
     assert (app.groups, app.extras, app.has_dependencies, app.local) == (("tools",), ("more",), True, "virtual")
     assert lock.package("spoiled") == LockedPackage()
+
+
+def _sorted(text):
+    document = tomli.loads(text)
+    packages = [dict(sorted(package.items())) for package in document.pop("package")]
+    return tomli_w.dumps({**document, "package": packages})
+
+
+@pytest.mark.parametrize(
+    "reformat", [lambda text: indent(text, "    "), _sorted, lambda text: text.replace("[[package]]", "[[ package ]]")]
+)
+def test_a_lock_that_a_formatter_wrote_says_the_same(tmp_path, lock, reformat):
+    text = LOCK.partition('[[package]]\nname = "spoiled"')[0]
+    text += '[[package]]\nname = "cloned"\nsource = { git = "https://host/cloned" }\n'
+    (tmp_path / "uv.lock").write_text(reformat(text), encoding="utf-8")
+    formatted = read_uv_lock(tmp_path / "uv.lock")
+    assert formatted.head == lock.head
+    assert set(formatted.tables) == {*lock.tables, "cloned"} - {"spoiled"}
+    assert all(formatted.package(name) == lock.package(name) for name in lock.tables)
+    assert formatted.local_packages(["app"], "group", "tools") == {"one", "two", "extra"}
+    assert formatted.git_packages == {"cloned"}
+
+
+@pytest.mark.parametrize("text", ["", "package = 3", "[[package]]\nversion = 1"])
+def test_a_lock_without_packages(tmp_path, text):
+    (tmp_path / "uv.lock").write_text(text, encoding="utf-8")
+    assert not read_uv_lock(tmp_path / "uv.lock").tables
 
 
 def test_a_lock_larger_than_any_is_refused(tmp_path, monkeypatch):
