@@ -17,6 +17,7 @@ from uv_layers.cli.dockerignore import check_dockerignore, new_dockerignore
 from uv_layers.cli.options import command, env_names
 from uv_layers.cli.remembered import is_version, words_in, words_of
 from uv_layers.cli.terminal import print_hints, say
+from uv_layers.cli.tool import unpublished_hints
 from uv_layers.image import marks
 from uv_layers.image.bake import bake_file
 from uv_layers.image.bases import lines_for_python
@@ -185,6 +186,8 @@ def _recipe(
     recipe = recipe_of(options, project, named, settings, context, words_of(options, told, named))
     check_folders(options, project, named)
     print_hints(check_dockerignore(recipe, project, context, dockerfile), options)
+    if not settings.get("tool"):
+        print_hints(unpublished_hints(context), options)
     return recipe
 
 
