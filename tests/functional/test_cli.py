@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -110,21 +111,35 @@ def test_help_reads_no_project_and_starts_no_uv(run, tmp_path):
 
 
 WRONG = {
-    "an unknown option": (("plan", "--nope"), "--nope"),
-    "an unknown command": (("nope",), "nope"),
-    "an option without its value": (("plan", "--group"), "--group"),
-    "a word too many": (("plan", "heavy"), "heavy"),
-    "an option of another command": (("verify", "--platform", "linux/amd64"), "--platform"),
+    "an unknown option": (("plan", "--nope"), "--nope", "plan"),
+    "an unknown command": (("nope",), "nope", ""),
+    "an option without its value": (("plan", "--group"), "--group", "plan"),
+    "a value for a flag of the program": (("--version=3",), "--version", ""),
+    "a word too many": (("plan", "heavy"), "heavy", "plan"),
+    "a word too few": (("diff",), "OLD", "diff"),
+    "an option of another command": (("verify", "--platform", "linux/amd64"), "--platform", "verify"),
+    "a value that is no choice": (("install", "--compile", "some"), "--compile: 'some'", "install"),
+    "a value that is no number": (("cache", "prune", "--days", "x"), "--days: 'x'", "cache prune"),
 }
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_command_line_is_refused(run, tmp_path, wrong):
-    words, named = WRONG[wrong]
+def test_a_wrong_command_line_is_refused_in_one_line_that_names_the_help(run, tmp_path, wrong):
+    words, named, path = WRONG[wrong]
     ended = run(*words, cwd=tmp_path)
     assert (ended.status, ended.stdout) == (2, "")
-    assert named in ended.stderr
-    assert "Traceback" not in ended.stderr
+    command = " ".join(filter(None, ("uv-layers", path, "--help")))
+    assert re.fullmatch(rf"error\[usage\]: .*{re.escape(named)}.*; see `{command}`\n", ended.stderr)
+    assert run(*command.split()[1:], cwd=tmp_path).status == 0
+
+
+def test_a_wrong_value_of_a_variable_names_the_variable_that_is_set(run, tmp_path):
+    ended = run("cache", "prune", cwd=tmp_path, UV_LAYERS_DAYS="x")
+    assert ended.stderr.startswith("error[usage]: invalid value for UV_LAYERS_DAYS: 'x'")
+    for variable in ("UV_LAYERS_FROZEN", "UV_FROZEN"):
+        ended = run("plan", cwd=tmp_path, **{variable: "perhaps"})
+        assert (ended.status, ended.stderr.count("\n")) == (2, 1)
+        assert f"invalid value for {variable}: 'perhaps'" in ended.stderr
 
 
 def test_a_pipe_that_is_closed_leaves_no_traceback(project, tmp_path):

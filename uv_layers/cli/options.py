@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.main
 
 from uv_layers import errors
+from uv_layers.cli.help import HelpfulCommand
 from uv_layers.project.options import Options, Selection
 from uv_layers.system.names import normalised
 
@@ -139,6 +140,19 @@ LayersDirOption = Annotated[
 ]
 
 
+# The groups of options in the help; the command's own are above them.
+_PANELS = {
+    option: f"{panel} options"
+    for panel, names in {
+        "Project": "project package config locked frozen",
+        "Package": "group no_group no_default_groups extra all_extras no_install_project",
+        "Target": "prefix python platform",
+        "Global": "warn_size offline verbose quiet",
+    }.items()
+    for option in names.split()
+}
+
+
 def _shared(  # noqa: PLR0913 - what they have in common is listed here once
     *,
     project: ProjectOption = None,
@@ -215,8 +229,11 @@ def plain_command(*, example: str) -> Callable[..., TyperCommand]:
         app = typer.Typer(rich_markup_mode=None, add_completion=False)
         # A command keeps the names of its help option from the first context that asks, which may have no parent.
         settings = {"help_option_names": ["-h", "--help"]}
-        app.command(name or function.__name__, epilog=f"Example: {example}", context_settings=settings)(function)
-        made: TyperCommand = typer.main.get_command(app)  # type: ignore[assignment]
-        return made
+        epilog = f"Example: {example}"
+        app.command(name or function.__name__, cls=HelpfulCommand, epilog=epilog, context_settings=settings)(function)
+        made: Any = typer.main.get_command(app)
+        for parameter in made.params:
+            parameter.rich_help_panel = _PANELS.get(parameter.name, parameter.rich_help_panel)
+        return made  # type: ignore[no-any-return]
 
     return register
