@@ -157,13 +157,15 @@ def test_a_pipe_that_is_closed_leaves_no_traceback(project, tmp_path):
 def complete(script, tmp_path):
     """Return a function that asks for the completion of a command line, as the shell would."""
 
-    def call(line):
+    def call(line, cwd=tmp_path):
         environ = os.environ | {
             "_UV_LAYERS_COMPLETE": "complete_bash",
             "COMP_WORDS": line,
             "COMP_CWORD": str(len(line.split(" ")) - 1),
+            "UV_LAYERS_UV": str(tmp_path / "nowhere"),  # uv is not started
         }
-        done = subprocess.run([script], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+        done = subprocess.run([script], cwd=cwd, env=environ, capture_output=True, text=True, check=False)
+        assert done.stderr == ""
         return done.stdout.split()
 
     return call
@@ -173,6 +175,54 @@ def test_commands_and_options_are_completed(complete):
     assert set(COMMANDS) <= set(complete("uv-layers "))
     assert complete("uv-layers pl") == ["plan"]
     assert "--no-default-groups" in complete("uv-layers plan --no-de")
+
+
+@pytest.fixture
+def workspace(project):
+    """A workspace whose root has groups, an extra and a member."""
+    folder = project(
+        '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["web"]\n'
+        '[project.optional-dependencies]\nfast = ["speed"]\n'
+        '[dependency-groups]\ndev = []\nheavy = ["numbers"]\nhelpers = ["helper"]\n'
+        '[tool.uv]\ndefault-groups = ["heavy"]\n[tool.uv.workspace]\nmembers = ["parts/*"]\n',
+        locked=False,
+    )
+    (folder / "parts/one").mkdir(parents=True)
+    member = '[project]\nname = "one"\nversion = "1"\nrequires-python = ">=3.10"\n'
+    (folder / "parts/one/pyproject.toml").write_text(member, encoding="utf-8")
+    folder.lock()
+    return folder
+
+
+def test_names_of_the_project_are_completed(complete, workspace, tmp_path):
+    assert complete("uv-layers install ", workspace) == ["heavy", "dependencies", "dev", "helpers"]
+    assert complete("uv-layers install dep", workspace) == ["dependencies"]
+    assert complete("uv-layers plan --group he", workspace) == ["heavy", "helpers"]
+    assert complete("uv-layers dockerfile he", workspace) == ["heavy", "helpers"]
+    assert complete("uv-layers plan --extra ", workspace) == ["fast"]
+    assert set(complete("uv-layers plan --package ", workspace)) == {"app", "one"}
+    # From elsewhere, and for the options that are on the line.
+    assert complete(f"uv-layers verify --project {workspace.path} dep") == ["dependencies"]
+    assert complete("uv-layers plan --package one --extra ", workspace) == []
+    config = tmp_path / "other.toml"
+    config.write_text('layers = [{ name = "all", dependencies = true, groups = ["heavy"] }]\n', encoding="utf-8")
+    assert complete(f"uv-layers diff HEAD --config {config} --layer a", workspace) == ["all"]
+
+
+def test_layer_locks_of_a_folder_are_completed(complete, stage):
+    stage.lock("heavy", stage.wheel("one"))
+    stage.lock("light", stage.wheel("two"))
+    assert complete("uv-layers install ", stage) == ["heavy", "light"]
+
+
+def test_nothing_is_completed_or_said_where_no_project_can_be_read(complete, workspace):
+    assert complete("uv-layers install ") == []
+    (workspace / "pyproject.toml").write_text("[broken", encoding="utf-8")
+    assert complete("uv-layers plan --group ", workspace) == []
+
+
+def test_shells_are_completed(complete):
+    assert complete("uv-layers env --shell f") == ["fish"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

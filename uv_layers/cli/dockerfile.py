@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from uv_layers import errors
+from uv_layers.cli import completion
 from uv_layers.cli.dockerignore import check_dockerignore, new_dockerignore
 from uv_layers.cli.options import command, env_names
 from uv_layers.cli.remembered import is_version, words_in, words_of
@@ -46,7 +47,12 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
     options: Options,
     groups: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[GROUP]...", help="Dependency groups to add as layers on top.", show_default=False),
+        typer.Argument(
+            metavar="[GROUP]...",
+            autocompletion=completion.groups,
+            help="Dependency groups to add as layers on top.",
+            show_default=False,
+        ),
     ] = None,
     snippet: Annotated[bool, typer.Option("--snippet", help="The stages and the COPY lines alone.")] = False,
     write: Annotated[

@@ -11,6 +11,7 @@ import typer
 import typer.main
 
 from uv_layers import errors
+from uv_layers.cli import completion
 from uv_layers.cli.help import HelpfulCommand
 from uv_layers.project.options import Options, Selection
 from uv_layers.system.names import normalised
@@ -41,7 +42,13 @@ ProjectOption = Annotated[
 ]
 PackageOption = Annotated[
     list[str] | None,
-    typer.Option("--package", metavar="NAME", envvar=env_names("PACKAGE"), help="A member of the workspace."),
+    typer.Option(
+        "--package",
+        metavar="NAME",
+        envvar=env_names("PACKAGE"),
+        autocompletion=completion.members,
+        help="A member of the workspace.",
+    ),
 ]
 ConfigOption = Annotated[
     Path | None,
@@ -49,12 +56,22 @@ ConfigOption = Annotated[
 ]
 GroupOption = Annotated[
     list[str] | None,
-    typer.Option("--group", metavar="NAME", envvar=env_names("GROUP"), help="Include a dependency group."),
+    typer.Option(
+        "--group",
+        metavar="NAME",
+        envvar=env_names("GROUP"),
+        autocompletion=completion.groups,
+        help="Include a dependency group.",
+    ),
 ]
 NoGroupOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--no-group", metavar="NAME", envvar=env_names("NO_GROUP", "UV_NO_GROUP"), help="Leave a dependency group out."
+        "--no-group",
+        metavar="NAME",
+        envvar=env_names("NO_GROUP", "UV_NO_GROUP"),
+        autocompletion=completion.groups,
+        help="Leave a dependency group out.",
     ),
 ]
 NoDefaultGroupsOption = Annotated[
@@ -66,7 +83,10 @@ NoDefaultGroupsOption = Annotated[
     ),
 ]
 ExtraOption = Annotated[
-    list[str] | None, typer.Option("--extra", metavar="NAME", envvar=env_names("EXTRA"), help="Include an extra.")
+    list[str] | None,
+    typer.Option(
+        "--extra", metavar="NAME", envvar=env_names("EXTRA"), autocompletion=completion.extras, help="Include an extra."
+    ),
 ]
 AllExtrasOption = Annotated[
     bool, typer.Option("--all-extras", envvar=env_names("ALL_EXTRAS"), help="Include all extras.")
@@ -125,7 +145,12 @@ JsonOption = Annotated[bool, typer.Option("--json", envvar=env_names("JSON"), he
 
 LayersArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[LAYER]...", help="Layers, or dependency groups; all when left out.", show_default=False),
+    typer.Argument(
+        metavar="[LAYER]...",
+        autocompletion=completion.layers,
+        help="Layers, or dependency groups; all when left out.",
+        show_default=False,
+    ),
 ]
 
 
