@@ -21,6 +21,7 @@ Made from the commands themselves: `uv-layers COMMAND --help` says the same. Dat
 standard error. An option wins over its environment variable, and of several variables the first that is set counts.
 An option that can be given several times takes a list, separated by spaces, from its variable.
 `uv-layers --version` says the version, and `uv-layers --install-completion` completes words in the running shell.
+Output to a terminal has colour; `NO_COLOR=1` turns it off, and `FORCE_COLOR=1` turns it on for pipes, too.
 How it ends is in [exit codes and errors](exit-codes.md), what `--json` prints in [JSON output](json.md).
 """
 

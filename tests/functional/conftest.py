@@ -559,6 +559,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
         with monkeypatch.context() as patch:
             patch.chdir(cwd)
             patch.setattr(sys, "argv", ["uv-layers", *map(str, arguments)])
+            # As installed from PyPI: what the tests run is from a folder or a wheel, and would say so.
+            patch.setattr("uv_layers.cli.tool.direct_url", dict)
             for name, value in environ.items():
                 patch.setenv(name, value)
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -110,21 +111,35 @@ def test_help_reads_no_project_and_starts_no_uv(run, tmp_path):
 
 
 WRONG = {
-    "an unknown option": (("plan", "--nope"), "--nope"),
-    "an unknown command": (("nope",), "nope"),
-    "an option without its value": (("plan", "--group"), "--group"),
-    "a word too many": (("plan", "heavy"), "heavy"),
-    "an option of another command": (("verify", "--platform", "linux/amd64"), "--platform"),
+    "an unknown option": (("plan", "--nope"), "--nope", "plan"),
+    "an unknown command": (("nope",), "nope", ""),
+    "an option without its value": (("plan", "--group"), "--group", "plan"),
+    "a value for a flag of the program": (("--version=3",), "--version", ""),
+    "a word too many": (("plan", "heavy"), "heavy", "plan"),
+    "a word too few": (("diff",), "OLD", "diff"),
+    "an option of another command": (("verify", "--platform", "linux/amd64"), "--platform", "verify"),
+    "a value that is no choice": (("install", "--compile", "some"), "--compile: 'some'", "install"),
+    "a value that is no number": (("cache", "prune", "--days", "x"), "--days: 'x'", "cache prune"),
 }
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_command_line_is_refused(run, tmp_path, wrong):
-    words, named = WRONG[wrong]
+def test_a_wrong_command_line_is_refused_in_one_line_that_names_the_help(run, tmp_path, wrong):
+    words, named, path = WRONG[wrong]
     ended = run(*words, cwd=tmp_path)
     assert (ended.status, ended.stdout) == (2, "")
-    assert named in ended.stderr
-    assert "Traceback" not in ended.stderr
+    command = " ".join(filter(None, ("uv-layers", path, "--help")))
+    assert re.fullmatch(rf"error\[usage\]: .*{re.escape(named)}.*; see `{command}`\n", ended.stderr)
+    assert run(*command.split()[1:], cwd=tmp_path).status == 0
+
+
+def test_a_wrong_value_of_a_variable_names_the_variable_that_is_set(run, tmp_path):
+    ended = run("cache", "prune", cwd=tmp_path, UV_LAYERS_DAYS="x")
+    assert ended.stderr.startswith("error[usage]: invalid value for UV_LAYERS_DAYS: 'x'")
+    for variable in ("UV_LAYERS_FROZEN", "UV_FROZEN"):
+        ended = run("plan", cwd=tmp_path, **{variable: "perhaps"})
+        assert (ended.status, ended.stderr.count("\n")) == (2, 1)
+        assert f"invalid value for {variable}: 'perhaps'" in ended.stderr
 
 
 def test_a_pipe_that_is_closed_leaves_no_traceback(project, tmp_path):
@@ -142,13 +157,15 @@ def test_a_pipe_that_is_closed_leaves_no_traceback(project, tmp_path):
 def complete(script, tmp_path):
     """Return a function that asks for the completion of a command line, as the shell would."""
 
-    def call(line):
+    def call(line, cwd=tmp_path):
         environ = os.environ | {
             "_UV_LAYERS_COMPLETE": "complete_bash",
             "COMP_WORDS": line,
             "COMP_CWORD": str(len(line.split(" ")) - 1),
+            "UV_LAYERS_UV": str(tmp_path / "nowhere"),  # uv is not started
         }
-        done = subprocess.run([script], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+        done = subprocess.run([script], cwd=cwd, env=environ, capture_output=True, text=True, check=False)
+        assert done.stderr == ""
         return done.stdout.split()
 
     return call
@@ -158,6 +175,54 @@ def test_commands_and_options_are_completed(complete):
     assert set(COMMANDS) <= set(complete("uv-layers "))
     assert complete("uv-layers pl") == ["plan"]
     assert "--no-default-groups" in complete("uv-layers plan --no-de")
+
+
+@pytest.fixture
+def workspace(project):
+    """A workspace whose root has groups, an extra and a member."""
+    folder = project(
+        '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["web"]\n'
+        '[project.optional-dependencies]\nfast = ["speed"]\n'
+        '[dependency-groups]\ndev = []\nheavy = ["numbers"]\nhelpers = ["helper"]\n'
+        '[tool.uv]\ndefault-groups = ["heavy"]\n[tool.uv.workspace]\nmembers = ["parts/*"]\n',
+        locked=False,
+    )
+    (folder / "parts/one").mkdir(parents=True)
+    member = '[project]\nname = "one"\nversion = "1"\nrequires-python = ">=3.10"\n'
+    (folder / "parts/one/pyproject.toml").write_text(member, encoding="utf-8")
+    folder.lock()
+    return folder
+
+
+def test_names_of_the_project_are_completed(complete, workspace, tmp_path):
+    assert complete("uv-layers install ", workspace) == ["heavy", "dependencies", "dev", "helpers"]
+    assert complete("uv-layers install dep", workspace) == ["dependencies"]
+    assert complete("uv-layers plan --group he", workspace) == ["heavy", "helpers"]
+    assert complete("uv-layers dockerfile he", workspace) == ["heavy", "helpers"]
+    assert complete("uv-layers plan --extra ", workspace) == ["fast"]
+    assert set(complete("uv-layers plan --package ", workspace)) == {"app", "one"}
+    # From elsewhere, and for the options that are on the line.
+    assert complete(f"uv-layers verify --project {workspace.path} dep") == ["dependencies"]
+    assert complete("uv-layers plan --package one --extra ", workspace) == []
+    config = tmp_path / "other.toml"
+    config.write_text('layers = [{ name = "all", dependencies = true, groups = ["heavy"] }]\n', encoding="utf-8")
+    assert complete(f"uv-layers diff HEAD --config {config} --layer a", workspace) == ["all"]
+
+
+def test_layer_locks_of_a_folder_are_completed(complete, stage):
+    stage.lock("heavy", stage.wheel("one"))
+    stage.lock("light", stage.wheel("two"))
+    assert complete("uv-layers install ", stage) == ["heavy", "light"]
+
+
+def test_nothing_is_completed_or_said_where_no_project_can_be_read(complete, workspace):
+    assert complete("uv-layers install ") == []
+    (workspace / "pyproject.toml").write_text("[broken", encoding="utf-8")
+    assert complete("uv-layers plan --group ", workspace) == []
+
+
+def test_shells_are_completed(complete):
+    assert complete("uv-layers env --shell f") == ["fish"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

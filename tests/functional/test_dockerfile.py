@@ -282,3 +282,14 @@ def test_groups_that_uv_refuses_together_without_a_package_in_common_are_refused
     outcome = run("plan", "--group", "one", "--group", "two", cwd=app)
     assert outcome.status == 2
     assert outcome.stderr.startswith("error[refused]: uv refuses this: Groups `one` and `two` are incompatible")
+
+
+def test_a_release_that_may_not_be_on_pypi_is_pointed_out(run_program, project):
+    folder = project('[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["web"]\n')
+    words = ("dockerfile", "--base", "python:3.12")
+    # What the tests run is installed from the checkout or from a wheel.
+    ended = run_program(*words, cwd=folder)
+    assert (ended.status, ended.stderr.count("\n")) == (0, 1)
+    assert re.search(r"^hint: the builder installs uv-layers .* `--tool uv_layers-\S+\.whl`$", ended.stderr)
+    assert run_program(*words, "--quiet", cwd=folder).stderr == ""
+    assert run_program(*words, "--tool", "0.1.0", cwd=folder).stderr == ""

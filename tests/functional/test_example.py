@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import uv
 
+from uv_layers import __version__
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fastapi"
 # Small packages of the index here, in place of the example's own.
 STAND_INS = {
@@ -57,6 +59,11 @@ def test_the_dockerfile_is_what_its_rule_makes(tmp_path: Path, make):
     assert done.returncode == 0, done.stderr
     made = (tmp_path / "Dockerfile").read_text(encoding="utf-8")
     assert made == (EXAMPLE / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_the_image_is_built_with_the_wheel_of_this_version():
+    text = (EXAMPLE / "Makefile").read_text(encoding="utf-8")
+    assert f"\nWHEEL := uv_layers-{__version__}-py3-none-any.whl\n" in text
 
 
 def test_make_makes_the_trees_once(example, make):

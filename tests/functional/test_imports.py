@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -19,8 +20,8 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 ALLOWED = {"_missing_stdlib_info", "annotated_doc", "click", "colorama", "shellingham", "typer", "typing_extensions"}
 OWN = {
     "uv_layers",
-    *(f"uv_layers.{name}" for name in ("cli", "cli.app", "cli.runtime", "credentials", "errors")),
-    *(f"uv_layers.{name}" for name in ("system", "system.process")),
+    *(f"uv_layers.{name}" for name in ("cli", "cli.app", "cli.help", "cli.runtime", "cli.terminal")),
+    *(f"uv_layers.{name}" for name in ("credentials", "errors", "system", "system.process")),
 }
 # Each costs more than all of the above, or is needed by commands alone.
 COSTLY = (
@@ -53,6 +54,14 @@ def test_the_command_line_loads_no_module_of_ours_before_it_knows_the_command(lo
 @pytest.mark.parametrize("module", COSTLY)
 def test_the_command_line_does_not_load_what_is_costly(loaded, module):
     assert module not in loaded
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["install", "--help"], ["plan", "--nope"]], ids=str)
+def test_help_and_errors_need_no_rich(words, tmp_path):
+    command = [sys.executable, "-X", "importtime", "-m", "uv_layers", *words]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert "uv_layers.cli.app\n" in done.stderr
+    assert not re.search(r"\brich\b", done.stderr)
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,15 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from uv_layers import __version__
+from uv_layers.cli.help import HelpfulGroup
 
 #: In the order in which `--help` lists them; each is a module beside this one that has a command of its name.
 COMMANDS = ("plan", "export", "install", "verify", "env", "diff", "suggest", "cache", "dockerfile", "precompile")
 
 
-class Commands(TyperGroup):
+class Commands(HelpfulGroup):
     """A group of commands that imports only the modules of the commands that it is asked for."""
 
     def list_commands(self, _: Any) -> list[str]:
@@ -33,7 +33,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 

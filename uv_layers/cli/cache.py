@@ -8,13 +8,19 @@ from typing import Annotated
 import typer
 import typer.main
 
+from uv_layers.cli.help import HelpfulCommand, HelpfulGroup
 from uv_layers.cli.json import envelope
 from uv_layers.cli.options import JsonOption, env_names
 from uv_layers.cli.tables import size
 from uv_layers.tree.bytecode_cache import Cache
 
 cache_app = typer.Typer(
-    name="cache", help="The bytecode cache.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
+    name="cache",
+    help="Show, prune or remove the bytecode cache.",
+    cls=HelpfulGroup,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
 )
 
 
@@ -22,21 +28,21 @@ def _cache() -> Cache:
     return Cache.of(os.environ)
 
 
-@cache_app.command("dir", epilog="Example: uv-layers cache dir")
+@cache_app.command("dir", cls=HelpfulCommand, epilog="Example: uv-layers cache dir")
 def cache_dir(*, as_json: JsonOption = False) -> None:
     """Print where the cache is."""
     path = str(_cache().path)
     typer.echo(envelope("cache dir", {"path": path}) if as_json else os.fsencode(path))
 
 
-@cache_app.command("size", epilog="Example: uv-layers cache size")
+@cache_app.command("size", cls=HelpfulCommand, epilog="Example: uv-layers cache size")
 def cache_size(*, as_json: JsonOption = False) -> None:
     """Print the size of the cache in bytes."""
     entries, size = _cache().size()
     typer.echo(envelope("cache size", {"entries": entries, "bytes": size}) if as_json else size)
 
 
-@cache_app.command("prune", epilog="Example: uv-layers cache prune --days 7")
+@cache_app.command("prune", cls=HelpfulCommand, epilog="Example: uv-layers cache prune --days 7")
 def cache_prune(
     days: Annotated[
         int,
@@ -54,7 +60,7 @@ def cache_prune(
     _removed(_cache().prune(days))
 
 
-@cache_app.command("clean", epilog="Example: uv-layers cache clean")
+@cache_app.command("clean", cls=HelpfulCommand, epilog="Example: uv-layers cache clean")
 def cache_clean() -> None:
     """Remove all bytecode."""
     _removed(_cache().clean())

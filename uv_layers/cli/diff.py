@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uv_layers import errors
+from uv_layers.cli import completion
 from uv_layers.cli.json import diff_json
 from uv_layers.cli.markdown import diff_markdown
 from uv_layers.cli.options import JsonOption, command, env_names
@@ -55,7 +56,12 @@ def diff(
     ] = None,
     layer: Annotated[
         list[str] | None,
-        typer.Option("--layer", metavar="NAME", help="With --exit-code: look at this layer alone."),
+        typer.Option(
+            "--layer",
+            metavar="NAME",
+            autocompletion=completion.layers,
+            help="With --exit-code: look at this layer alone.",
+        ),
     ] = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when a layer changes.")] = False,
     form: Annotated[

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from uv_layers import errors
+from uv_layers.cli import completion
 from uv_layers.cli.dockerignore import check_dockerignore, new_dockerignore
 from uv_layers.cli.options import command, env_names
 from uv_layers.cli.remembered import is_version, words_in, words_of
 from uv_layers.cli.terminal import print_hints, say
+from uv_layers.cli.tool import unpublished_hints
 from uv_layers.image import marks
 from uv_layers.image.bake import bake_file
 from uv_layers.image.bases import lines_for_python
@@ -45,7 +47,12 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
     options: Options,
     groups: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[GROUP]...", help="Dependency groups to add as layers on top.", show_default=False),
+        typer.Argument(
+            metavar="[GROUP]...",
+            autocompletion=completion.groups,
+            help="Dependency groups to add as layers on top.",
+            show_default=False,
+        ),
     ] = None,
     snippet: Annotated[bool, typer.Option("--snippet", help="The stages and the COPY lines alone.")] = False,
     write: Annotated[
@@ -185,6 +192,8 @@ def _recipe(
     recipe = recipe_of(options, project, named, settings, context, words_of(options, told, named))
     check_folders(options, project, named)
     print_hints(check_dockerignore(recipe, project, context, dockerfile), options)
+    if not settings.get("tool"):
+        print_hints(unpublished_hints(context), options)
     return recipe
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uv_layers import errors
+from uv_layers.cli import completion
 from uv_layers.cli.json import env_json
 from uv_layers.cli.options import JsonOption, LayersArgument, LayersDirOption, command, env_names
 from uv_layers.cli.shell import code
@@ -55,6 +56,7 @@ def env(
             "--shell",
             metavar="NAME",
             envvar=env_names("SHELL"),
+            autocompletion=completion.shells,
             help="bash, zsh, fish, powershell, or sh. [the shell that runs]",
         ),
     ] = None,

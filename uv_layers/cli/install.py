@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uv_layers import errors
+from uv_layers.cli import completion
 from uv_layers.cli.json import trees_json
 from uv_layers.cli.options import JsonOption, LayersDirOption, command, env_names
 from uv_layers.cli.sources import source_date_epoch, source_of
@@ -57,7 +58,12 @@ def install(
     options: Options,
     layers: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[LAYER]...", help="Layers, or dependency groups.", show_default=False),
+        typer.Argument(
+            metavar="[LAYER]...",
+            autocompletion=completion.layers,
+            help="Layers, or dependency groups.",
+            show_default=False,
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Install every layer.")] = False,
     layers_dir: LayersDirOption = None,

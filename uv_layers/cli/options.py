@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.main
 
 from uv_layers import errors
+from uv_layers.cli import completion
+from uv_layers.cli.help import HelpfulCommand
 from uv_layers.project.options import Options, Selection
 from uv_layers.system.names import normalised
 
@@ -40,7 +42,13 @@ ProjectOption = Annotated[
 ]
 PackageOption = Annotated[
     list[str] | None,
-    typer.Option("--package", metavar="NAME", envvar=env_names("PACKAGE"), help="A member of the workspace."),
+    typer.Option(
+        "--package",
+        metavar="NAME",
+        envvar=env_names("PACKAGE"),
+        autocompletion=completion.members,
+        help="A member of the workspace.",
+    ),
 ]
 ConfigOption = Annotated[
     Path | None,
@@ -48,12 +56,22 @@ ConfigOption = Annotated[
 ]
 GroupOption = Annotated[
     list[str] | None,
-    typer.Option("--group", metavar="NAME", envvar=env_names("GROUP"), help="Include a dependency group."),
+    typer.Option(
+        "--group",
+        metavar="NAME",
+        envvar=env_names("GROUP"),
+        autocompletion=completion.groups,
+        help="Include a dependency group.",
+    ),
 ]
 NoGroupOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--no-group", metavar="NAME", envvar=env_names("NO_GROUP", "UV_NO_GROUP"), help="Leave a dependency group out."
+        "--no-group",
+        metavar="NAME",
+        envvar=env_names("NO_GROUP", "UV_NO_GROUP"),
+        autocompletion=completion.groups,
+        help="Leave a dependency group out.",
     ),
 ]
 NoDefaultGroupsOption = Annotated[
@@ -65,7 +83,10 @@ NoDefaultGroupsOption = Annotated[
     ),
 ]
 ExtraOption = Annotated[
-    list[str] | None, typer.Option("--extra", metavar="NAME", envvar=env_names("EXTRA"), help="Include an extra.")
+    list[str] | None,
+    typer.Option(
+        "--extra", metavar="NAME", envvar=env_names("EXTRA"), autocompletion=completion.extras, help="Include an extra."
+    ),
 ]
 AllExtrasOption = Annotated[
     bool, typer.Option("--all-extras", envvar=env_names("ALL_EXTRAS"), help="Include all extras.")
@@ -124,7 +145,12 @@ JsonOption = Annotated[bool, typer.Option("--json", envvar=env_names("JSON"), he
 
 LayersArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[LAYER]...", help="Layers, or dependency groups; all when left out.", show_default=False),
+    typer.Argument(
+        metavar="[LAYER]...",
+        autocompletion=completion.layers,
+        help="Layers, or dependency groups; all when left out.",
+        show_default=False,
+    ),
 ]
 
 
@@ -137,6 +163,19 @@ LayersDirOption = Annotated[
         help="Where trees are. [layers in the project's folder]",
     ),
 ]
+
+
+# The groups of options in the help; the command's own are above them.
+_PANELS = {
+    option: f"{panel} options"
+    for panel, names in {
+        "Project": "project package config locked frozen",
+        "Package": "group no_group no_default_groups extra all_extras no_install_project",
+        "Target": "prefix python platform",
+        "Global": "warn_size offline verbose quiet",
+    }.items()
+    for option in names.split()
+}
 
 
 def _shared(  # noqa: PLR0913 - what they have in common is listed here once
@@ -215,8 +254,11 @@ def plain_command(*, example: str) -> Callable[..., TyperCommand]:
         app = typer.Typer(rich_markup_mode=None, add_completion=False)
         # A command keeps the names of its help option from the first context that asks, which may have no parent.
         settings = {"help_option_names": ["-h", "--help"]}
-        app.command(name or function.__name__, epilog=f"Example: {example}", context_settings=settings)(function)
-        made: TyperCommand = typer.main.get_command(app)  # type: ignore[assignment]
-        return made
+        epilog = f"Example: {example}"
+        app.command(name or function.__name__, cls=HelpfulCommand, epilog=epilog, context_settings=settings)(function)
+        made: Any = typer.main.get_command(app)
+        for parameter in made.params:
+            parameter.rich_help_panel = _PANELS.get(parameter.name, parameter.rich_help_panel)
+        return made  # type: ignore[no-any-return]
 
     return register

@@ -8,12 +8,13 @@ import sys
 import time
 from contextlib import suppress
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from uv_layers import errors
-from uv_layers.cli.app import app
+from uv_layers.cli.app import COMMANDS, app
+from uv_layers.cli.terminal import has_colour, print_line
 from uv_layers.system import process
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 # The exit code of a program that writes to a pipe that nobody reads, as if SIGPIPE had ended it.
 _UNREAD = 128 + signal.SIGPIPE
+# The base of BadParameter. Its module, click or one in Typer, depends on Typer's version.
+_USAGE_ERROR: Any = typer.BadParameter.__base__
 # Seconds that a command has to end after a signal, and seconds that it has if there is something to clear away.
 _GRACE, _PATIENCE = 1.0, 30.0
 
@@ -84,11 +87,30 @@ def _end(thread: Thread, status: int) -> None:
 def _run() -> int:
     stdout = sys.stdout
     try:
-        app()
+        return app(standalone_mode=False) or 0
     except SystemExit as ended:
-        # Typer says 1, which is no such thing here, and puts something in the place of what nobody reads any more.
+        # Of completion, or of a pipe that nobody reads any more: then Typer says 1, and has replaced the stream.
         return _UNREAD if sys.stdout is not stdout else int(ended.code or 0)
-    raise AssertionError  # pragma: no cover - Typer ends by SystemExit
+    except _USAGE_ERROR as error:
+        if type(error).__name__ != "NoArgsIsHelpError":
+            raise errors.UsageError(_usage_problem(error)) from None
+        typer.echo(error.message, err=True, color=has_colour(sys.stderr))
+        return 2
+
+
+def _usage_problem(error: Any) -> str:
+    """Return what is wrong with a command line, in one line that names the option or the variable that was set."""
+    parameter, context = getattr(error, "param", None), error.ctx
+    if parameter is not None:
+        source = context.get_parameter_source(parameter.name)
+        if source is not None and source.name == "ENVIRONMENT":
+            error.param_hint = next(name for name in parameter.envvar if os.environ.get(name))
+        elif parameter.param_type_name == "option":
+            error.param_hint = " / ".join(parameter.opts)
+    problem = " ".join(error.format_message().split()).rstrip(".")
+    # An option without its value has no context.
+    path = context.command_path if context else " ".join(["uv-layers", *(w for w in sys.argv[1:2] if w in COMMANDS)])
+    return f"{problem[:1].lower()}{problem[1:]}; see `{path} --help`"
 
 
 def _status(ended: int | BaseException) -> int:
@@ -101,8 +123,8 @@ def _status(ended: int | BaseException) -> int:
         raise ended
     with suppress(OSError):  # then the exit code alone says it
         if detail := getattr(ended, "detail", ""):
-            typer.echo(detail, err=True)
-        typer.echo(f"error[{ended.code}]: {ended}", err=True)
+            print_line(detail)
+        print_line(f"error[{ended.code}]: {ended}")
     return ended.exit_code
 
 

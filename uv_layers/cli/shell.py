@@ -23,15 +23,15 @@ def code(variables: Mapping[str, Sequence[str]], shell: str) -> str:
     and PathSeparatorError.
     """
     if not shell:
-        raise errors.ShellNotFoundError(_SYNTAXES)
+        raise errors.ShellNotFoundError(SYNTAXES)
     name = shell.rpartition("/")[2]
-    if name not in _SYNTAXES:
-        raise errors.UnknownShellError(name, _SYNTAXES)
+    if name not in SYNTAXES:
+        raise errors.UnknownShellError(name, SYNTAXES)
     for variable, folders in variables.items():
         for folder in folders:
             if ":" in folder:
                 raise errors.PathSeparatorError(variable, folder)
-    lines = (line for item in variables.items() if item[1] for line in _SYNTAXES[name](*item))
+    lines = (line for item in variables.items() if item[1] for line in SYNTAXES[name](*item))
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -59,7 +59,7 @@ def _powershell(variable: str, folders: Sequence[str]) -> Iterator[str]:
         yield f"if (\"{value}\".Split(':') -cnotcontains {quoted}) {{ {value} = {new} }}"
 
 
-_SYNTAXES: dict[str, Callable[[str, Sequence[str]], Iterator[str]]] = {
+SYNTAXES: dict[str, Callable[[str, Sequence[str]], Iterator[str]]] = {
     **dict.fromkeys(("bash", "zsh"), _posix),
     "fish": _fish,
     "powershell": _powershell,

@@ -1,10 +1,12 @@
-"""What commands print beside their results: lines for people on standard error, and the width of the terminal."""
+"""What commands print beside their results: lines for people on standard error, colour, and the terminal's width."""
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
@@ -16,18 +18,40 @@ if TYPE_CHECKING:
 
     from uv_layers.project.options import Options
 
+# The colours of uv: what goes wrong in red, what may in yellow, advice in cyan; all bold.
+_COLOURS = {"error": "1;31", "warning": "1;33", "hint": "1;36"}
+
 
 def say(line: str, options: Options) -> None:
     """Print a line on standard error, unless --quiet is given."""
     if not options.quiet:
         # A line may have names from wheels in it, and addresses.
-        typer.echo(errors.printable(masked(line)), err=True)
+        print_line(errors.printable(masked(line)))
+
+
+def print_line(line: str) -> None:
+    """Print a line on standard error; `error[code]:`, `warning:` and `hint:` at its start are in colour."""
+    kind = re.match(r"(error|warning|hint)(\[[a-z-]+\])?:", line)
+    start = painted(kind[0], _COLOURS[kind[1]], sys.stderr) if kind else ""
+    typer.echo(start + line[kind.end() if kind else 0 :], err=True, color=has_colour(sys.stderr))
 
 
 def print_hints(hints: Iterable[str], options: Options) -> None:
     """Print hints on standard error, a line each."""
     for hint in hints:
         say(f"hint: {hint}", options)
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Tell whether a stream gets colour: a terminal does, unless NO_COLOR is set; all do with FORCE_COLOR."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
+
+
+def painted(text: str, colour: str, stream: TextIO) -> str:
+    """Return text in a colour, the parameter of an ANSI sequence, if the stream gets colour."""
+    return f"\x1b[{colour}m{text}\x1b[0m" if has_colour(stream) else text
 
 
 def terminal_width() -> int | None:

@@ -312,7 +312,7 @@ def test_a_dockerfile_is_printed_without_starting_anything(run, tmp_path):
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "demo"\ndependencies = ["a"]\n', encoding="utf-8")
     (tmp_path / "uv.lock").touch()
     (tmp_path / "main.py").touch()
-    status, out, err = run("dockerfile", "--base", "python:3.12", "--cmd", "python main.py")
+    status, out, err = run("dockerfile", "--base", "python:3.12", "--cmd", "python main.py", "--tool", "0.1.0")
     assert (status, err) == (0, "")
     assert out.splitlines()[1] == "FROM python:3.12 AS uv-layers"
     assert out.endswith('COPY --link . ./\nCMD ["python", "main.py"]\n')

@@ -1,0 +1,88 @@
+"""The text of `--help`: options in groups, nothing cut off, and names never broken across lines."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from textwrap import TextWrapper
+from typing import TYPE_CHECKING, Any
+
+from typer.core import TyperCommand, TyperGroup
+
+from uv_layers.cli.terminal import has_colour, painted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# The width where no terminal says one, the largest, and the largest of the column with the options.
+_WIDTH, _WIDEST, _TERMS = 100, 120, 32
+# Texts narrower than this are below their option instead of beside it.
+_NARROWEST = 38
+
+
+class HelpfulCommand(TyperCommand):
+    """A command whose help has its options in groups, by their `rich_help_panel`."""
+
+    def get_help(self, ctx: Any) -> str:
+        return _help(self, ctx)
+
+
+class HelpfulGroup(TyperGroup):
+    """A group of commands whose help has what each of them does in full."""
+
+    def get_help(self, ctx: Any) -> str:
+        named = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        return _help(self, ctx, [(name, _paragraphs(command.help)[0]) for name, command in named if command])
+
+
+def _help(command: Any, ctx: Any, commands: Sequence[tuple[str, str]] = ()) -> str:
+    ctx.color = has_colour(sys.stdout)  # what prints the text asks for it
+    width = min(shutil.get_terminal_size((_WIDTH, 24)).columns, _WIDEST)
+    parts = [_wrapped(" ".join([_title("Usage"), ctx.command_path, *command.collect_usage_pieces(ctx)]), width)]
+    parts += [_wrapped(paragraph, width) for paragraph in _paragraphs(command.help)]
+    sections: dict[str, list[tuple[str, str]]] = {}
+    for parameter in command.get_params(ctx):
+        argument = parameter.param_type_name == "argument"
+        title = parameter.rich_help_panel or ("Arguments" if argument else "Options")
+        if parameter.name == "help":  # the last of all
+            title = next((known for known in reversed(sections) if known != "Arguments"), title)
+        term, text = parameter.get_help_record(ctx)
+        # As uv has them, long names are one below the other.
+        sections.setdefault(title, []).append((term if argument or term[1] != "-" else f"    {term}", text))
+    if commands:
+        sections["Commands"] = list(commands)
+    parts += [f"{_title(title)}\n{_listed(rows, width)}" for title, rows in sections.items()]
+    if command.epilog:
+        parts.append(_wrapped(command.epilog, width))
+    return "\n\n".join(parts)
+
+
+def _title(text: str) -> str:
+    return painted(f"{text}:", "1;32", sys.stdout)
+
+
+def _paragraphs(text: str | None) -> list[str]:
+    return (text or "").split("\n\n")
+
+
+def _listed(rows: Iterable[tuple[str, str]], width: int) -> str:
+    """Return terms with their texts, beside them if there is room."""
+    rows = list(rows)
+    column = max(len(term) for term, _ in rows if len(term) <= _TERMS) + 4
+    stacked = width - column < _NARROWEST
+    lines = []
+    for term, text in rows:
+        indent = 10 if stacked else column
+        shown = f"  {painted(term, '1;36', sys.stdout)}"
+        beside = not stacked and len(term) + 4 <= column
+        whole = _wrapped(text, width, " " * indent)
+        lines.append(f"{shown}{whole[len(term) + 2 :]}" if beside else f"{shown}\n{whole}")
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, width: int, indent: str = "") -> str:
+    wrapper = TextWrapper(
+        width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    # The variable stays beside what it is.
+    return wrapper.fill(text.replace("env var: ", "env\xa0var:\xa0")).replace("\xa0", " ")
