@@ -385,22 +385,23 @@ class Web:
         version: str = "1.0",
         *,
         private: bool = False,
+        hashed: bool = True,
         script: bool = False,
         tag: str = "py3-none-any",
     ) -> Path:
         """Put a wheel into the index, and return its path."""
         root = self.folder / "private" if private else self.folder
         file = _pack(root / "files", name, version, script=script, tag=tag)
-        self.list(name, file, root)
+        self.list(name, file, root, hashed=hashed)
         return file
 
-    def list(self, name: str, file: Path, root: Path | None = None) -> None:
-        """Put a file into the index as one of the package `name`."""
+    def list(self, name: str, file: Path, root: Path | None = None, *, hashed: bool = True) -> None:
+        """Put a file into the index as one of the package `name`, with or without its hash."""
         page = (root or self.folder) / "simple" / name / "index.html"
         page.parent.mkdir(parents=True, exist_ok=True)
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest = f"#sha256={hashlib.sha256(file.read_bytes()).hexdigest()}" if hashed else ""
         with page.open("a", encoding="utf-8") as out:
-            out.write(f'<a href="../../files/{file.name}#sha256={digest}">{file.name}</a>\n')
+            out.write(f'<a href="../../files/{file.name}{digest}">{file.name}</a>\n')
 
 
 def _pack(folder: Path, name: str, version: str = "1.0", *, script: bool = False, tag: str = "py3-none-any") -> Path:

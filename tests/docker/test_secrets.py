@@ -36,7 +36,8 @@ VARIABLES = ["UV_INDEX_PRIVATE_USERNAME", "UV_INDEX_PRIVATE_PASSWORD"]
 @pytest.fixture
 def private(project, web, credentials, monkeypatch):
     """Return a function that makes a project which has a package of the private index, and says how it gets there."""
-    web.wheel("secretive", private=True)
+    # Without a hash, so that the plan's stage downloads it, too.
+    web.wheel("secretive", private=True, hashed=False)
     for name, value in zip(VARIABLES, credentials, strict=True):
         monkeypatch.setenv(name, value)
 

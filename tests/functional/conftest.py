@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 USER, PASSWORD = "alice", "s3cret-w0rd"  # what the private half of the index asks for
+ROOTS = ("/private", "/private-bare", "/bare", "/cpu")  # where the index is, besides at the top
 NATIVE = ("manylinux_2_17_x86_64", "manylinux_2_17_aarch64", "macosx_11_0_arm64", "macosx_10_9_x86_64")
 
 # Builds a wheel without help, and writes down in it what it was built with.
@@ -248,7 +249,8 @@ PACKAGES = (
 class Index:
     """Packages by the JSON simple API (PEP 691): at `url` for all, at `private_url` for who has a password.
 
-    `cpu_url` has the versions with `+cpu`, which the others have not.
+    `cpu_url` has the versions with `+cpu`, which the others have not. `bare_url` gives no hashes; nor does
+    `private_bare_url`, which asks for a password.
     """
 
     def __init__(self) -> None:
@@ -274,6 +276,14 @@ class Index:
     @property
     def cpu_url(self) -> str:
         return f"http://{self.host}/cpu/simple"
+
+    @property
+    def bare_url(self) -> str:
+        return f"http://{self.host}/bare/simple"
+
+    @property
+    def private_bare_url(self) -> str:
+        return f"http://{self.host}/private-bare/simple"
 
     @property
     def private_url(self) -> str:
@@ -304,7 +314,7 @@ class Index:
                 "filename": file,
                 "url": f"{root}/files/{quote(file)}",
                 "size": len(content),
-                "hashes": {"sha256": hashlib.sha256(content).hexdigest()},
+                "hashes": {} if root.endswith("bare") else {"sha256": hashlib.sha256(content).hexdigest()},
                 "core-metadata": file.endswith(".whl"),
                 **({"upload-time": time} if (time := self.uploaded.get(file) or self.uploaded.get(name)) else {}),
             }
@@ -324,8 +334,8 @@ def _handler(index: Index) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             index.asked.append(self.path)
-            root = next((r for r in ("/private", "/cpu") if self.path.startswith(f"{r}/")), "")
-            if root == "/private" and self.headers.get("Authorization") != allowed:
+            root = next((root for root in ROOTS if self.path.startswith(f"{root}/")), "")
+            if root.startswith("/private") and self.headers.get("Authorization") != allowed:
                 self.send_response(401)
                 self.send_header("WWW-Authenticate", 'Basic realm="tests"')
                 self.send_header("Content-Length", "0")

@@ -36,6 +36,8 @@ def _built(text, context, folder, run):
     mounts = [word for word in words if word.startswith("--mount=")]
     for mount in mounts:
         options = dict(option.split("=", 1) for option in mount.removeprefix("--mount=").split(","))
+        if options["type"] == "cache":
+            continue
         target = folder / Path(options["target"]).relative_to("/build")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(context / options["source"], target)

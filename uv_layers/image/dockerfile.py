@@ -122,38 +122,46 @@ def _stages(recipe: Recipe) -> str:
     # With --frozen, uv exports a lock without a look at the files that it names.
     mounts += [] if "--frozen" in recipe.export else files
     command = shlex.join(["uv-layers", "export", *recipe.export])
+    cache = [_mount("cache", target="/root/.cache")]
+    access = _secret_words(recipe)
     plan = [
         *([f"# {errors.printable(recipe.why)}"] if recipe.why else []),
         f"FROM {tool} AS {plan_stage}",
-        _run([*mounts, command]),
+        # uv downloads a file whose hash the index does not give.
+        _run([*cache, *mounts, *access, command]),
     ]
     stages = [builder, plan]
     for layer, stage in zip(recipe.layers, layer_stages, strict=True):
         lines = [f"FROM {tool} AS {stage}"] if layer.image is None else _builder(recipe, layer.image, stage)
         lines += install_system_packages(layer.system_packages)
         lines += set_variables(layer.args, dict(layer.env), recipe.escape)
-        mounts = [_mount("cache", target="/root/.cache")]
-        variables = []
         # An environment is made of what the builder has.
         downloads = not (layer.layer == ENVIRONMENT and is_environment(recipe.prefix))
-        for name in secrets(recipe) if downloads else ():
-            # From a file and not `env=`, which Docker knows since 27 only; and never an argument.
-            target = {"target": "/root/.netrc"} if name == NETRC else {}
-            mounts.append(_mount("secret", id=name, **target) + ",required=true")
-            variables += [] if target else [f'{name}="$(cat /run/secrets/{name})"']
+        mounts = []
         if layer.project is None:
             lines.append(f"COPY --from={plan_stage} {_WORK}/pylock.{layer.layer}.toml ./")
             command = f"uv-layers install {layer.layer}"
-            mounts += files if downloads else []
+            mounts = files if downloads else []
         else:
             # A copy and no mount: setuptools writes beside the sources, and Podman has no writable mount everywhere.
             lines.append(f"COPY . {_WORK}/{PROJECT}")
             # The Python of the image: the project's .python-version may name another one.
             python = f'--python "{_PYTHON}"'
             command = f"{shlex.join(['uv-layers', 'install', layer.layer, *layer.project])} {python}"
-        stages.append([*lines, _run([*mounts, *variables, command])])
+        stages.append([*lines, _run([*cache, *mounts, *(access if downloads else ()), command])])
     text = "\n".join("".join(f"{line}\n" for line in stage) for stage in stages)
     return text.replace(" \\\n", f" {recipe.escape}\n")
+
+
+def _secret_words(recipe: Recipe) -> list[str]:
+    """Return the mounts of the secrets, then the variables that get their values."""
+    mounts, variables = [], []
+    for name in secrets(recipe):
+        # From a file and not `env=`, which Docker knows since 27 only; and never an argument.
+        target = {"target": "/root/.netrc"} if name == NETRC else {}
+        mounts.append(_mount("secret", id=name, **target) + ",required=true")
+        variables += [] if target else [f'{name}="$(cat /run/secrets/{name})"']
+    return [*mounts, *variables]
 
 
 def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:

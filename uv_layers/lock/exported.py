@@ -1,4 +1,4 @@
-"""What `uv export` prints (PEP 751), narrowed to the files that a target installs."""
+"""What `uv export` prints for an image (PEP 751) and for a layer's claims (requirements.txt), narrowed to a target."""
 
 from __future__ import annotations
 
@@ -41,14 +41,11 @@ class Export:
         self._target = target
         self._root = root
 
-    def closure(self, reason: str) -> Closure:
-        """Return the names and versions, as the closure that `reason` names; raises TwoVersionsError."""
-        versions: dict[str, str | None] = {}
-        for table in self.tables:
-            name, version = table["name"], table.get("version")
-            if versions.setdefault(name, version) != version:
-                raise errors.TwoVersionsError(name, (reason, str(versions[name])), (reason, str(version)))
-        return Closure(reason, versions)
+    @property
+    def local_files(self) -> dict[str, str]:
+        """The names of the packages that are files of the project, by the path of the file."""
+        paths = ((table.get("archive", {}).get("path"), table["name"]) for table in self.tables)
+        return {posixpath.normpath(path): name for path, name in paths if path is not None}
 
     def packages(self, settings: Mapping[str, Any]) -> list[Package]:
         """Return the packages, each narrowed to the one file that the target installs.
@@ -57,6 +54,30 @@ class Export:
         """
         found = {t["name"]: narrowed(t, self._target, settings, self._root) for t in self.tables}
         return [found[name] for name in sorted(found)]
+
+
+# A line of a requirements.txt that uv exports: `name==version`, `name @ URL` or a path, and a marker.
+_REQUIREMENT = re.compile(
+    r"(?:(?P<name>[A-Za-z0-9][\w.-]*)(?:==| @ )(?P<version>.*?)|(?P<path>.*?))(?: ; (?P<marker>.*))?"
+)
+
+
+def closure_of(text: str, reason: str, target: Target, local_files: Mapping[str, str]) -> Closure:
+    """Return the packages of a requirements.txt that the target installs; a URL stands for the version behind it.
+
+    A file has no name in it: `local_files` has those of the image. Folders are left out: they are in no layer of
+    packages. Raises TwoVersionsError.
+    """
+    environment = tuple(sorted(target.markers.items()))
+    versions: dict[str, str | None] = {}
+    for match in filter(None, map(_REQUIREMENT.fullmatch, text.splitlines())):
+        name = match["name"] or local_files.get(posixpath.normpath(match["path"]))
+        if name is None or (match["marker"] and not _admits(match["marker"], environment)):
+            continue
+        version = match["version"] or match["path"]
+        if versions.setdefault(name, version) != version:
+            raise errors.TwoVersionsError(name, (reason, str(versions[name])), (reason, version))
+    return Closure(reason, versions)
 
 
 @cache

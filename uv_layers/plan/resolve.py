@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from uv_layers import errors
 from uv_layers.lock import builds, exported, layer_lock, uv_lock
-from uv_layers.lock.packages import Closure, Layer
 from uv_layers.plan import assign
 from uv_layers.plan.layers import (
     LayerSet,
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from uv_layers.lock.layer_lock import LayerLock
+    from uv_layers.lock.packages import Closure, Layer
     from uv_layers.plan.assign import Plan
     from uv_layers.project.config import LayerSpec
     from uv_layers.project.discovery import Project
@@ -133,13 +133,13 @@ def make_plan(options: Options, current: Project, named: Sequence[str], uv: Uv |
     """
     layers = layers_of(options, current, named)
     uv = uv or Uv.find(options.environ, offline=options.offline)
-    target, exports, image = _ask(uv, options, current, layers)
+    target, closures, image, on_top = _ask(uv, options, current, layers)
     settings = current.uv_settings
     everything = image.packages(settings)
     builds.check_match_runtime({package.name for package in everything}, settings, _settings_source(current))
     left_out = current.source.name if options.selection.no_install_project else None
     local = [p for p in everything if "directory" in p.table and p.name != left_out]
-    tops = [(spec, exports[spec.claims[0]].packages(settings)) for spec in layers.on_top]
+    tops = [(spec, export.packages(settings)) for spec, export in zip(layers.on_top, on_top, strict=True)]
     # The layer of the project has the folders that the image needs, and what a group on top needs is not of the image.
     installed = {package.name for package in local if layers.own is not None}
     installed |= {*current.members, *current.locked_members, *current.packages}
@@ -153,7 +153,7 @@ def make_plan(options: Options, current: Project, named: Sequence[str], uv: Uv |
         image=[package for package in everything if "directory" not in package.table],
         known=image.names - {package.name for package in local},
         layers=layers.layers,
-        closures=_closures(layers.layers, exports),
+        closures=closures,
         prefix=layers.prefix,
         target=target,
         source=current.config.source,
@@ -203,10 +203,13 @@ def _unnamed(layers: Sequence[Layer], settings: Mapping[str, Any]) -> Iterable[s
 
 def _ask(
     uv: Uv, options: Options, current: Project, layers: LayerSet
-) -> tuple[Target, dict[Claim, exported.Export], exported.Export]:
-    """Return the target, and what uv exports for each claim of a layer and for the image: asked at once."""
+) -> tuple[Target, dict[str, list[Closure]], exported.Export, list[exported.Export]]:
+    """Return the target, the closures of each layer, and what uv exports for the image and for each layer on top of it.
+
+    uv is asked for all of it at once.
+    """
     selection, root, packages = options.selection, current.lock_root, current.packages
-    claims = dict.fromkeys(claim for spec in (*layers.layers, *layers.on_top) for claim in spec.claims)
+    claims = dict.fromkeys(claim for spec in layers.layers for claim in spec.claims)
     extras = dict.fromkeys([*selection.extras, *(claim.name for claim in claims if claim.kind == "extra")])
     if extras:
         claims.setdefault(DEPENDENCIES)
@@ -217,6 +220,8 @@ def _ask(
     with pool(4) as workers:
         answers = {claim: workers.submit(uv.export, _argv(claim, root, packages), root) for claim in claims}
         whole = workers.submit(uv.export, image, root)
+        groups = [group_argv(root, packages, spec.groups[0], files=True) for spec in layers.on_top]
+        more = [workers.submit(uv.export, argv, root) for argv in groups]
         target = _target(uv, current, options)
         check_python(limits, target)
         if not options.frozen:
@@ -226,14 +231,16 @@ def _ask(
                 local = interpreter.find_interpreter(uv, root, requires=current.requires_python)
             workers.submit(uv.check, check_argv(root, str(local.executable)), current.lock).result()
         check_environments(current.environments, target)
-        exports = {claim: exported.Export(answer.result(), target, root) for claim, answer in answers.items()}
+        texts = {claim: answer.result() for claim, answer in answers.items()}
         try:
-            return target, exports, exported.Export(whole.result(), target, root)
+            export = exported.Export(whole.result(), target, root)
         except errors.RefusedError:
             # uv refuses what is in conflict by its name; the package that it is about says more.
-            closures = _closures(layers.layers, exports)
+            closures = _closures(layers.layers, texts, target, {})
             assign.check_versions({f"layer {name!r}": needs for name, needs in closures.items()})
             raise
+        on_top = [exported.Export(answer.result(), target, root) for answer in more]
+        return target, _closures(layers.layers, texts, target, export.local_files), export, on_top
 
 
 def _argv(claim: Claim, root: Path, packages: Sequence[str]) -> list[str]:
@@ -243,22 +250,20 @@ def _argv(claim: Claim, root: Path, packages: Sequence[str]) -> list[str]:
     return dependencies_argv(root, packages, claim.name or None)
 
 
-def _closures(layers: Sequence[LayerSpec], exports: Mapping[Claim, exported.Export]) -> dict[str, list[Closure]]:
+def _closures(
+    layers: Sequence[LayerSpec], texts: Mapping[Claim, str], target: Target, local_files: Mapping[str, str]
+) -> dict[str, list[Closure]]:
     """Return what each claim of each layer needs.
 
     uv exports no extra without the project's dependencies: an extra needs what it adds to them.
     """
-    base = exports[DEPENDENCIES].closure(str(DEPENDENCIES)).versions if DEPENDENCIES in exports else {}
-    found: dict[str, list[Closure]] = {}
-    for spec in layers:
-        found[spec.name] = []
-        for claim in spec.claims:
-            closure = exports[claim].closure(str(claim))
-            if claim.kind == "extra":
-                added = {name: version for name, version in closure.versions.items() if name not in base}
-                closure = Closure(closure.reason, added)
-            found[spec.name].append(closure)
-    return found
+    closures = {claim: exported.closure_of(text, str(claim), target, local_files) for claim, text in texts.items()}
+    base = closures[DEPENDENCIES].versions if DEPENDENCIES in closures else {}
+    for claim, closure in closures.items():
+        if claim.kind == "extra":
+            added = {name: version for name, version in closure.versions.items() if name not in base}
+            closures[claim] = replace(closure, versions=added)
+    return {spec.name: [closures[claim] for claim in spec.claims] for spec in layers}
 
 
 def layer_locks(plan: Plan, current: Project, wanted: Iterable[str]) -> list[LayerLock]:

@@ -134,18 +134,18 @@ def image_argv(
 
     The groups are all that the image has: which ones are there by default depends on uv's version.
     """
-    argv = [*dependencies_argv(root, packages), *_repeated("--group", groups)]
+    argv = [*_export(root, packages), *_FILES, "--no-default-groups", *_repeated("--group", groups)]
     return argv + (["--all-extras"] if all_extras else _repeated("--extra", extras))
 
 
-def group_argv(root: Path, packages: Sequence[str], group: str) -> list[str]:
-    """Return the arguments that export the closure of one dependency group."""
-    return [*_export(root, packages), "--only-group", group]
+def group_argv(root: Path, packages: Sequence[str], group: str, *, files: bool = False) -> list[str]:
+    """Return the arguments that export the closure of one dependency group, with the `files` of its packages or not."""
+    return [*_export(root, packages), *(_FILES if files else _NAMES), "--only-group", group]
 
 
 def dependencies_argv(root: Path, packages: Sequence[str], extra: str | None = None) -> list[str]:
     """Return the arguments that export the closure of the packages' dependencies, with one extra or none."""
-    argv = [*_export(root, packages), "--no-default-groups"]
+    argv = [*_export(root, packages), *_NAMES, "--no-default-groups"]
     return argv if extra is None else [*argv, "--extra", extra]
 
 
@@ -209,8 +209,16 @@ def install_argv(
     return argv + [flag for flag, given in flags if given]
 
 
+# A pylock.toml has a hash for every file, and uv downloads the files whose hash the index does not give. For the names
+# of packages it downloads nothing.
+_FILES = ("--format", "pylock.toml")
+
+
+_NAMES = ("--format", "requirements.txt", "--no-hashes", "--no-annotate")
+
+
 def _export(root: Path, packages: Iterable[str]) -> list[str]:
-    argv = ["export", "--format", "pylock.toml", "--frozen", "--no-header", "--project", str(root)]
+    argv = ["export", "--frozen", "--no-header", "--project", str(root)]
     return [*argv, *_repeated("--package", packages)]
 
 

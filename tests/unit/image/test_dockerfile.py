@@ -60,7 +60,8 @@ STAGES = f"""\
 # >>> uv-layers stages, kept by `uv-layers dockerfile --write`
 {_builder()}
 FROM uv-layers AS plan
-RUN --mount=type=bind,source=pyproject.toml,target=/build/pyproject.toml \\
+RUN --mount=type=cache,target=/root/.cache \\
+    --mount=type=bind,source=pyproject.toml,target=/build/pyproject.toml \\
     --mount=type=bind,source=uv.lock,target=/build/uv.lock \\
     uv-layers export
 
@@ -196,15 +197,15 @@ def test_the_command_is_in_exec_form(command, line):
     assert whole_dockerfile(_recipe(command=command)).splitlines()[-1] == line
 
 
-def _first_mount(text):
-    """Return the options of the first --mount, as BuildKit reads them: a word without quotes, then a record of CSV."""
-    word = next(word for word in shlex.split(text.replace("\\\n", " ")) if word.startswith("--mount="))
+def _first_bind(text):
+    """Return the options of the first bind mount, as BuildKit reads them: a word without quotes, then a CSV record."""
+    word = next(word for word in shlex.split(text.replace("\\\n", " ")) if word.startswith("--mount=type=bind"))
     return dict(option.split("=", 1) for option in next(csv.reader([word.removeprefix("--mount=")])))
 
 
 @pytest.mark.parametrize("path", ["pyproject.toml", "packages/a/pyproject.toml", "a=b.toml", "é.toml"])
 def test_a_path_of_the_context_is_mounted_as_it_is(path):
-    assert _first_mount(dockerfile_blocks(_recipe(inputs=(path,)))) == {
+    assert _first_bind(dockerfile_blocks(_recipe(inputs=(path,)))) == {
         "type": "bind",
         "source": path,
         "target": f"/build/{path}",
@@ -441,7 +442,7 @@ def test_uv_may_come_from_pip(uv, also):
         assert _stage(_recipe(builder=image, uv=uv), "uv-layers") == made.strip()
 
 
-def test_secrets_reach_the_stages_of_layers_as_variables_and_never_as_arguments():
+def test_secrets_reach_the_stages_that_may_download_as_variables_and_never_as_arguments():
     layers = (Stage("heavy"), Stage("app", project=("--project", "project")))
     recipe = _recipe(layers=layers, secrets=("UV_INDEX_PRIVATE_PASSWORD", "netrc"))
     secrets = """\
@@ -452,7 +453,10 @@ def test_secrets_reach_the_stages_of_layers_as_variables_and_never_as_arguments(
     for name in ("heavy", "app"):
         run = _stage(recipe, name).partition("\nRUN ")[2]
         assert run.startswith(f"--mount=type=cache,target=/root/.cache \\\n{secrets}    uv-layers install {name}")
-    assert "secret" not in _stage(recipe, "uv-layers") + _stage(recipe, "plan")
+    plan = _stage(recipe, "plan").partition("\nRUN ")[2]
+    assert plan.startswith("--mount=type=cache,target=/root/.cache \\\n    --mount=type=bind,source=pyproject.toml,")
+    assert plan.endswith(f"{secrets}    uv-layers export")
+    assert "secret" not in _stage(recipe, "uv-layers")
 
 
 @pytest.mark.parametrize(("prefix", "given"), [("/app/.venv", False), ("/usr/local", True)])
@@ -784,7 +788,7 @@ def test_lines_go_on_as_the_dockerfile_says(head, escape):
     made = updated_dockerfile(head + STALE.partition("\n")[2], recipe, "Dockerfile")
     assert made.startswith(head)
     going_on = [line for line in made.splitlines() if line.endswith((" `", " \\"))]
-    assert len(going_on) == 7 + head.startswith("#ESCAPE")
+    assert len(going_on) == 8 + head.startswith("#ESCAPE")
     assert all(line.endswith(f" {escape}") for line in going_on)
     quoted = {"\\": r"/a\$b`c\\d/venv", "`": r"/a`$b``c\d/venv"}[escape]
     assert f'VIRTUAL_ENV="{quoted}"' in made

@@ -87,7 +87,7 @@ def test_a_package_that_no_marker_admits_is_known_and_not_there(target):
         ROOT,
     )
     assert export.names == {"a", "b", "c"}
-    assert export.closure("group x").versions == {"b": "1.0", "c": "1.0"}
+    assert [package.name for package in export.packages({})] == ["b", "c"]
 
 
 @pytest.mark.parametrize(("platform", "version"), [("linux/amd64", "1.0"), ("linux/arm64", "2.0")])
@@ -100,28 +100,52 @@ def test_a_fork_of_the_resolution_is_decided_by_its_markers(platform, version):
         of_platform(platform, "3.12"),
         ROOT,
     )
-    assert export.closure("group x").versions == {"a": version}
     assert [p.version for p in export.packages({})] == [version]
 
 
 def test_a_marker_of_a_group_that_is_not_asked_for_admits_nothing(target):
     export = exported.Export(_text(_package("a", marker="'gpu' in dependency_groups")), target, ROOT)
-    assert export.closure("x").versions == {}
+    assert export.packages({}) == []
 
 
 def test_two_versions_in_one_closure_are_an_error(target):
-    export = exported.Export(_text(_package("a", "1.0"), _package("a", "2.0")), target, ROOT)
     with pytest.raises(TwoVersionsError, match=r"^a is needed as 1\.0 by group x and as 2\.0 by group x"):
-        export.closure("group x")
+        exported.closure_of("a==1.0\na==2.0\n", "group x", target, {})
 
 
-def test_the_same_version_twice_is_no_error(target):
-    assert exported.Export(_text(_package("a"), _package("a")), target, ROOT).closure("x").versions == {"a": "1.0"}
+@pytest.mark.parametrize(
+    ("line", "versions"),
+    [
+        ("a==1.0", {"a": "1.0"}),
+        ("a==1.0\na==1.0", {"a": "1.0"}),
+        ("a==1.0+cpu ; sys_platform == 'linux' and python_full_version >= '3.12'", {"a": "1.0+cpu"}),
+        ("a==1.0 ; sys_platform == 'win32'\na==2.0 ; sys_platform == 'linux'", {"a": "2.0"}),
+        ("a @ https://x.test/a-1.0-py3-none-any.whl", {"a": "https://x.test/a-1.0-py3-none-any.whl"}),
+        ("a @ git+https://x.test/a@0123#subdirectory=b ; sys_platform == 'win32'", {}),
+        ("./my files/a-1.0.tar.gz", {"local": "./my files/a-1.0.tar.gz"}),
+        ("./my files/a-1.0.tar.gz ; sys_platform == 'linux'", {"local": "./my files/a-1.0.tar.gz"}),
+        ("./my files/a-1.0.tar.gz ; sys_platform == 'win32'", {}),
+        ("../another/a-1.0.tar.gz\n./folder\n-e ./folder\n-e .\n", {}),
+        ("", {}),
+    ],
+)
+def test_a_closure_has_the_requirements_that_the_target_installs(target, line, versions):
+    found = exported.closure_of(line, "group x", target, {"my files/a-1.0.tar.gz": "local"})
+    assert (found.reason, found.versions) == ("group x", versions)
+
+
+def test_the_files_of_a_project_are_found_by_their_paths(target):
+    tables = [
+        _package("a", archive={"path": "./wheels/a-1.0-py3-none-any.whl", "hashes": {"sha256": "0" * 64}}),
+        _package("b", archive={"url": "https://x.test/b-1.0.tar.gz", "hashes": {"sha256": "0" * 64}}),
+        _package("c", wheels=_wheels("py3-none-any", name="c")),
+    ]
+    assert exported.Export(_text(*tables), target, ROOT).local_files == {"wheels/a-1.0-py3-none-any.whl": "a"}
 
 
 def test_an_export_of_nothing_has_no_packages(target):
     export = exported.Export('lock-version = "1.0"\ncreated-by = "uv"\n', target, ROOT)
-    assert (export.names, export.packages({}), export.closure("x").versions) == (frozenset(), [], {})
+    assert (export.names, export.packages({}), export.local_files) == (frozenset(), [], {})
 
 
 def test_packages_are_sorted_by_name(target):

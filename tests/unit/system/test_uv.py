@@ -25,10 +25,10 @@ from uv_layers.system.uv import (
 )
 
 HERE = Path("some/project")
-EXPORT = ["export", "--format", "pylock.toml", "--frozen", "--no-header"]
+EXPORT = ["export", "--frozen", "--no-header"]
 PROJECT = ["--project", "some/project"]
-# The project and its workspace are no part of what a group or the dependencies need.
-CLOSURE = [*EXPORT, "--no-emit-workspace", *PROJECT]
+FILES = ["--format", "pylock.toml"]
+NAMES = ["--format", "requirements.txt", "--no-hashes", "--no-annotate"]
 
 # How packages are reached, by whom, and where they are kept: the caller's business, which is passed on.
 REACHING = {
@@ -116,16 +116,18 @@ OVERRIDING = (
 def test_the_image_set_is_asked_for_with_all_its_groups(packages, groups, extras, all_extras, words):
     argv = image_argv(HERE, packages, groups, extras, all_extras=all_extras)
     named = [word for name in packages for word in ("--package", name)]
-    assert argv == [*EXPORT, *PROJECT, *named, "--no-default-groups", *words]
+    assert argv == [*EXPORT, *PROJECT, *named, *FILES, "--no-default-groups", *words]
 
 
 def test_only_the_closure_of_a_group_is_asked_for():
-    assert group_argv(HERE, ("api",), "heavy") == [*EXPORT, *PROJECT, "--package", "api", "--only-group", "heavy"]
+    argv = [*EXPORT, *PROJECT, "--package", "api"]
+    assert group_argv(HERE, ("api",), "heavy") == [*argv, *NAMES, "--only-group", "heavy"]
+    assert group_argv(HERE, ("api",), "heavy", files=True) == [*argv, *FILES, "--only-group", "heavy"]
 
 
 @pytest.mark.parametrize(("extra", "words"), [(None, []), ("web", ["--extra", "web"])])
 def test_the_dependencies_are_asked_for_without_groups(extra, words):
-    assert dependencies_argv(HERE, (), extra) == [*EXPORT, *PROJECT, "--no-default-groups", *words]
+    assert dependencies_argv(HERE, (), extra) == [*EXPORT, *PROJECT, *NAMES, "--no-default-groups", *words]
 
 
 def test_the_lock_is_checked_for_the_target_and_without_fetching_a_python():
