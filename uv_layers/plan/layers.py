@@ -102,6 +102,13 @@ def image_groups(project: Project, selection: Selection, layers: Iterable[LayerS
     return [group for group in project.groups if group in wanted and group not in selection.no_groups]
 
 
+def asked_for(project: Project, selection: Selection) -> list[Claim]:
+    """Return the groups and extras that are in the image because an option names them."""
+    groups = image_groups(replace(project, default_groups=()), selection)
+    extras = project.extras if selection.all_extras else selection.extras
+    return [*(Claim("group", name) for name in groups), *(Claim("extra", name) for name in extras)]
+
+
 def left_out(project: Project, selection: Selection, names: Collection[str]) -> set[str]:
     """Return which of some packages the image goes without, as `uv sync --no-install-package` does."""
     patterns = (*project.config.exclude, *selection.no_install_packages)

@@ -171,6 +171,7 @@ def make_plan(options: Options, current: Project, named: Sequence[str], uv: Uv |
         own=None if layers.own is None else (layers.own, local),
     )
     hints = (
+        *current.config.hints,
         *(f"exclude: {pattern!r} matches no package of the image; drop it" for pattern in unmatched),
         *assign.too_large(plan.layers, options.warn_size),
         *_unnamed(plan.layers, settings),

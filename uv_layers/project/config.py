@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import errors
@@ -60,7 +60,8 @@ class Config:
     """`[tool.uv-layers]`, or the same from a file of its own; `source` says which.
 
     `layers` are those of packages, `project` is the one of the project itself; the image goes without the packages that
-    match `exclude`; `dockerfile` has what `uv-layers dockerfile` is told where no option says it.
+    match `exclude`; `dockerfile` has what `uv-layers dockerfile` is told where no option says it. `table` has the keys
+    of `[tool.uv-layers]`, whether they count or not.
     """
 
     source: str
@@ -69,6 +70,18 @@ class Config:
     project: LayerSpec | None = None
     dockerfile: Mapping[str, Any] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
+    table: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """What to say about the keys of `pyproject.toml` that have no effect."""
+        if not self.table or self.source == PYPROJECT:
+            return ()
+        keys = ", ".join(self.table)
+        return (f"{self.source} wins: [tool.uv-layers] in {PYPROJECT} has no effect; remove its keys ({keys})",)
+
+
+PYPROJECT = "pyproject.toml"
 
 
 CONFIG_FILE = "uv-layers.toml"
@@ -102,9 +115,12 @@ _DOCKERFILE_STRINGS, _DOCKERFILE_LISTS = {"base", "builder", "cmd", "context", "
 def load_config(directory: Path, document: Mapping[str, Any], config_file: Path | None) -> Config:
     """Return the configuration in a file, else in uv-layers.toml, else in a `pyproject.toml`; raises ConfigError."""
     path = config_file or directory / CONFIG_FILE
+    # What is wrong with a table that does not count is no error.
+    table = document.get("tool", {}).get("uv-layers", {}) if isinstance(document.get("tool"), dict) else {}
+    keys = tuple(sorted(table)) if isinstance(table, dict) else ()
     if config_file is not None or path.is_file():
-        return _validated(read_toml(path), path.name, "")
-    return _validated(get_table(document, "tool.uv-layers"), "pyproject.toml", "tool.uv-layers.")
+        return replace(_validated(read_toml(path), path.name, ""), table=keys)
+    return replace(_validated(get_table(document, "tool.uv-layers"), PYPROJECT, "tool.uv-layers."), table=keys)
 
 
 def _validated(table: Mapping[str, Any], source: str, where: str) -> Config:
