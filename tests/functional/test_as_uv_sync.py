@@ -13,10 +13,10 @@ TARGET = "3.12.4"
 HEAD = '[project]\nname = "{name}"\nversion = "1.0"\nrequires-python = ">=3.10"\n'
 
 
-def synced(folder, *words):
+def synced(folder, *words, dev=False):
     """Return what `uv sync --frozen --dry-run` would install, or its exit code where it refuses."""
     environ = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(folder / "none"), "UV_PYTHON_DOWNLOADS": "never"}
-    argv = [uv.find_uv_bin(), "sync", "--frozen", "--dry-run", "--no-dev", *words]
+    argv = [uv.find_uv_bin(), "sync", "--frozen", "--dry-run", *([] if dev else ["--no-dev"]), *words]
     done = subprocess.run(argv, cwd=folder, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
         return done.returncode
@@ -70,6 +70,18 @@ SELECTIONS = [
     ("--group", "more"),
     ("--no-group", "ml"),
     ("--no-default-groups",),
+    ("--all-groups",),
+    ("--all-groups", "--no-group", "ml"),
+    ("--all-groups", "--no-default-groups"),
+    ("--all-groups", "--group", "nope"),
+    ("--package", "a", "--all-groups"),
+    ("--all-packages",),
+    ("--all-packages", "--group", "ml"),
+    ("--all-packages", "--all-groups", "--all-extras"),
+    ("--all-packages", "--package", "a"),
+    ("--no-install-package", "shared", "--no-install-package", "Nope"),
+    ("--package", "a", "--no-install-package", "web"),
+    ("--no-install-package", "w*"),
     ("--extra", "fast"),
     ("--all-extras",),
     ("--package", "a"),
@@ -282,3 +294,97 @@ def test_offline_holds_for_every_call_of_uv(project, run, tmp_path, offline):
     variable, names = zip(*(line.split(" ") for line in log.read_text().splitlines()), strict=True)
     assert set(variable) == {"1" if offline else ""}
     assert {"export", "lock", "pip", "python"} <= set(names)
+
+
+@pytest.mark.parametrize("words", [("--all-groups",), ("--group", "dev"), ("--all-groups", "--no-group", "docs")])
+def test_the_group_dev_is_in_the_image_if_asked_for(project, run, words):
+    groups = '[dependency-groups]\ndev = ["tests-only"]\ndocs = ["docs-only"]\n'
+    folder = project(f'{HEAD.format(name="app")}dependencies = ["shared"]\n{groups}')
+    assert planned(run, folder, *words) == synced(folder.path, *words, dev=True)
+    assert "tests-only" in run("plan", "--json", *words, cwd=folder).layers["dev"]
+
+
+def test_a_layer_may_have_the_group_dev(project, run):
+    groups = '[dependency-groups]\ndev = ["tests-only"]\n'
+    layers = (
+        '[tool.uv-layers]\nlayers = [{ name = "app", dependencies = true }, { name = "tests", groups = ["dev"] }]\n'
+    )
+    folder = project(f'{HEAD.format(name="app")}dependencies = ["shared"]\n{groups}{layers}')
+    assert run("plan", "--json", cwd=folder).layers == {"app": ["shared"], "tests": ["tests-only"]}
+    assert planned(run, folder) == synced(folder.path, dev=True)
+
+
+def test_plan_names_the_groups_that_are_in_no_layer(project, run, tmp_path):
+    groups = '[dependency-groups]\ndev = ["tests-only"]\ndocs = ["docs-only"]\nml = ["numbers"]\n'
+    default = '[tool.uv]\ndefault-groups = ["ml"]\n'
+    folder = project(f'{HEAD.format(name="app")}dependencies = ["shared"]\n{groups}{default}')
+
+    def hints(*words):
+        return [line for line in run(*words, cwd=folder).stderr.splitlines() if "not in the image" in line]
+
+    where = "not in the image; add one with --group, or to the groups of a layer"
+    assert hints("plan") == [f"hint: groups dev, docs are {where}"]
+    assert hints("plan", "--group", "docs") == [f"hint: group dev is {where}"]
+    assert hints("plan", "--no-group", "docs", "--no-group", "dev") == hints("plan", "--all-groups") == []
+    assert hints("export", "-o", tmp_path / "locks") == []
+
+
+EXCLUDED = '[tool.uv-layers]\nexclude = {}\nlayers = [{{ name = "low", packages = ["web"] }}, {{ name = "top" }}]\n'
+
+
+@pytest.mark.parametrize(
+    ("exclude", "words"),
+    [
+        (["Web"], ["web"]),
+        (["web", "shared"], ["web", "shared"]),
+        (["s*"], ["shared", "speed"]),
+    ],
+)
+def test_the_image_goes_without_what_the_table_excludes(project, run, exclude, words):
+    folder = project(f'{HEAD.format(name="app")}dependencies = ["web", "speed"]\n{EXCLUDED.format(exclude)}')
+    expected = synced(folder.path, *(word for name in words for word in ("--no-install-package", name)))
+    assert planned(run, folder) == expected
+    assert "matches no package" not in run("plan", cwd=folder).stderr
+
+
+def test_what_excludes_nothing_is_reported(project, run):
+    folder = project(f'{HEAD.format(name="app")}dependencies = ["web", "speed"]\n{EXCLUDED.format(["gone", "speed"])}')
+    outcome = run("plan", cwd=folder)
+    assert (outcome.status, outcome.stderr.count("matches no package")) == (0, 1)
+    assert "hint: exclude: 'gone' matches no package of the image; drop it" in outcome.stderr
+
+
+def test_an_excluded_local_folder_needs_no_layer(project, packaged, run, tmp_path):
+    packaged(tmp_path / "app/lib", "lib", requires=["numbers"])
+    source = '[tool.uv.sources]\nlib = { path = "lib" }\n'
+    layers = '[tool.uv-layers]\nexclude = ["lib"]\nlayers = [{ name = "all", dependencies = true }]\n'
+    folder = project(f'{HEAD.format(name="app")}dependencies = ["lib"]\n{source}{layers}')
+    assert planned(run, folder) == synced(folder.path, "--no-install-package", "lib")
+    assert run("dockerfile", cwd=folder).status == 0
+    folder.edit(layers, "")
+    words = ("--no-install-package", "lib")
+    assert planned(run, folder, *words) == synced(folder.path, *words)
+    assert "project" not in run("plan", "--json", *words, cwd=folder).layers
+
+
+@pytest.mark.parametrize("folder", ["app", "app/packages/a"])
+def test_a_dockerfile_remembers_how_packages_are_chosen(project, write, run, tmp_path, folder):
+    write("app/packages/a", "a", A)
+    write("app/packages/b", "b", B)
+    project(HEAD.format(name="root") + 'dependencies = ["shared"]\n' + GROUPS)
+    words = ("--all-packages", "--all-groups", "--no-install-package", "web")
+    path = tmp_path / "app/Dockerfile"
+    assert run("dockerfile", "--write", path, *words, cwd=tmp_path / folder).status == 0
+    text = path.read_text()
+    assert run("dockerfile", "--check", path, cwd=tmp_path / folder).status == 0
+    line = next(line for line in text.splitlines() if "uv-layers export" in line)
+    argv = line.partition("uv-layers export ")[2].split()
+    outcome = run("export", *argv, "--output", tmp_path / "locks", cwd=tmp_path / "app")
+    assert outcome.status == 0, outcome.stderr
+    names = {
+        name
+        for lock in (tmp_path / "locks").iterdir()
+        for name in re.findall(r'^name = "(.*)"', lock.read_text(), re.MULTILINE)
+    }
+    assert names >= set(synced(tmp_path / folder, *words)) - {"root", "a", "b"}
+    assert "web" not in names

@@ -281,13 +281,57 @@ def test_the_file_wins_over_the_pyproject_and_has_its_prefix(busy, run):
     table = '[tool.uv-layers]\nprefix = "/opt"\nlayers = [{ name = "all", groups = ["docs"], dependencies = true }]\n'
     busy.edit("[tool.uv]\n", f"{table}[tool.uv]\n")
     found = suggest(run, busy, "--budget", "2", "--write")
-    assert found.stderr == (
-        f"written: {busy / 'uv-layers.toml'}\nhint: uv-layers.toml now wins over [tool.uv-layers] in pyproject.toml\n"
-    )
+    why = "[tool.uv-layers] in pyproject.toml has no effect; remove its keys (layers, prefix)"
+    hint = f"hint: uv-layers.toml wins: {why}\n"
+    assert found.stderr == f"written: {busy / 'uv-layers.toml'}\n{hint}"
     made = run("plan", "--json", cwd=busy)
     assert made.result["prefix"] == "/opt"
     assert list(planned(made).items()) == list(layers(found).items())
-    assert "hint" not in suggest(run, busy, "--write").stderr
+    # Every command says so, each time, until the table is gone.
+    for words in (["suggest"], ["plan"], ["export"], ["install", "--all"], ["install", "--all"], ["dockerfile"]):
+        assert run(*words, cwd=busy).stderr.count(hint) == 1, words
+    busy.edit(table, "")
+    assert "has no effect" not in run("plan", cwd=busy).stderr
+
+
+def test_a_table_that_does_not_count_may_have_anything_in_it(busy, run):
+    (busy / "uv-layers.toml").write_text("")
+    for table in ("[tool.uv-layers]\nlayers = 3\n", "[tool]\nuv-layers = 3\n"):
+        busy.edit("[tool.uv]\n", f"{table}[tool.uv]\n")
+        assert run("plan", cwd=busy).status == 0
+        busy.edit(table, "")
+
+
+@pytest.mark.parametrize("budget", ["1", "2", "10"])
+@pytest.mark.parametrize("keep", [(), ("--keep",)], ids=["anew", "keep"])
+@pytest.mark.parametrize(
+    "words", [("--group", "docs"), ("--extra", "fast"), ("--all-groups", "--all-extras")], ids=" ".join
+)
+def test_what_options_choose_is_written_too(busy, run, words, keep, budget):
+    extras = '[project.optional-dependencies]\nfast = ["extra-one"]\nmore = ["extra-two"]\n\n'
+    busy.edit("[dependency-groups]\n", f"{extras}[dependency-groups]\n")
+    busy.lock()
+    found = layers(suggest(run, busy, "--budget", budget, "--write", *words, *keep))
+    for options in ((), words):
+        plan = run("plan", "--json", cwd=busy)
+        assert planned(plan) == found, options
+        assert not [hint for hint in plan.result["hints"] if "matches no package" in hint]
+    assert set(IMAGE) < {name for packages in found.values() for name in packages}
+
+
+def test_layers_that_are_there_get_what_options_choose(busy, run):
+    (busy / "uv-layers.toml").write_text("layers = [{ name = 'rest', dependencies = true }]\n")
+    found = layers(suggest(run, busy, "--group", "docs", "--write", "--keep"))
+    assert planned(run("plan", "--json", cwd=busy)) == found
+
+
+def test_options_that_the_file_cannot_say_are_named(busy, run):
+    words = ("--no-default-groups", "--no-group", "docs", "--no-install-package", "speed", "--all-packages")
+    hint = "uv-layers.toml cannot say --all-packages --no-default-groups --no-group docs --no-install-package speed;"
+    assert f"hint: {hint} pass that to the other commands, too\n" in suggest(run, busy, "--write", *words).stderr
+    assert "cannot say" not in suggest(run, busy, *words).stderr
+    assert "cannot say" not in suggest(run, busy, "--write", "--package", "app").stderr
+    assert "cannot say" in suggest(run, busy, "--write", "--package", "app", "--package", "numbers").stderr
 
 
 @pytest.mark.parametrize("words", [(), ("--keep",)], ids=["anew", "keep"])

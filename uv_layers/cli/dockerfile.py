@@ -190,6 +190,7 @@ def _recipe(
         # From wherever the command is run again, the folder of uv.lock is the same.
         told = {**told, "context": os.path.relpath(context, resolved(project.lock_root))}
     recipe = recipe_of(options, project, named, settings, context, words_of(options, told, named))
+    print_hints(project.config.hints, options)
     check_folders(options, project, named)
     print_hints(check_dockerignore(recipe, project, context, dockerfile), options)
     if not settings.get("tool"):

@@ -145,7 +145,8 @@ def install_layers(
     # What the project itself is, only its sources tell: it is made each time.
     fresh = [tree for name in source.layers if (tree := build.unchanged(name, stamp)) is not None]
     if len(fresh) == len(source.layers):
-        return fresh, _clashes_between(source.trees, fresh, strict=True) + _base_image(source, fresh) if strict else ()
+        clashes = _clashes_between(source.trees, fresh, strict=True) + _base_image(source, fresh) if strict else ()
+        return fresh, source.hints + clashes
     uv = Uv.find(options.environ, offline=options.offline)
     locks, target, hints = source.gather(uv)
     if options.platform is not None:

@@ -14,7 +14,7 @@ from uv_layers import errors
 from uv_layers.cli import completion
 from uv_layers.cli.help import HelpfulCommand
 from uv_layers.project.options import Options, Selection
-from uv_layers.system.names import normalised
+from uv_layers.system.names import is_name, normalised
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +50,10 @@ PackageOption = Annotated[
         help="A member of the workspace.",
     ),
 ]
+AllPackagesOption = Annotated[
+    bool,
+    typer.Option("--all-packages", envvar=env_names("ALL_PACKAGES"), help="Include every member of the workspace."),
+]
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", envvar=env_names("CONFIG"), help="A file to use for uv-layers.toml."),
@@ -82,6 +86,9 @@ NoDefaultGroupsOption = Annotated[
         help="Leave the default groups out.",
     ),
 ]
+AllGroupsOption = Annotated[
+    bool, typer.Option("--all-groups", envvar=env_names("ALL_GROUPS"), help="Include all dependency groups, dev too.")
+]
 ExtraOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -97,6 +104,15 @@ NoInstallProjectOption = Annotated[
         "--no-install-project",
         envvar=env_names("NO_INSTALL_PROJECT"),
         help="Leave the project itself out of the image.",
+    ),
+]
+NoInstallPackageOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--no-install-package",
+        metavar="NAME",
+        envvar=env_names("NO_INSTALL_PACKAGE"),
+        help="Leave a package out of the image, but not what it needs.",
     ),
 ]
 PrefixOption = Annotated[
@@ -182,13 +198,16 @@ def _shared(  # noqa: PLR0913 - what they have in common is listed here once
     *,
     project: ProjectOption = None,
     package: PackageOption = None,
+    all_packages: AllPackagesOption = False,
     config: ConfigOption = None,
     group: GroupOption = None,
     no_group: NoGroupOption = None,
     no_default_groups: NoDefaultGroupsOption = False,
+    all_groups: AllGroupsOption = False,
     extra: ExtraOption = None,
     all_extras: AllExtrasOption = False,
     no_install_project: NoInstallProjectOption = False,
+    no_install_package: NoInstallPackageOption = None,
     prefix: PrefixOption = None,
     python: PythonOption = None,
     platform: PlatformOption = None,
@@ -202,18 +221,26 @@ def _shared(  # noqa: PLR0913 - what they have in common is listed here once
     """Return the options that commands share."""
     if all_extras and extra:
         raise errors.UsageError("--all-extras includes every extra; leave out --extra or --all-extras")
+    if all_packages and package:
+        raise errors.UsageError("--all-packages includes every member; leave out --package or --all-packages")
+    for name in no_install_package or ():
+        if not is_name(name):
+            raise errors.UsageError(f"--no-install-package: {errors.shown(name)} is not a package name")
     selection = Selection(
         groups=tuple(map(normalised, group or ())),
         no_groups=tuple(map(normalised, no_group or ())),
         no_default_groups=no_default_groups,
+        all_groups=all_groups,
         # uv splits this option at commas, and no other.
         extras=tuple(normalised(name) for value in extra or () for name in value.split(",")),
         all_extras=all_extras,
         no_install_project=no_install_project,
+        no_install_packages=tuple(dict.fromkeys(map(normalised, no_install_package or ()))),
     )
     return Options(
         directory=project,
         packages=tuple(dict.fromkeys(map(normalised, package or ()))),
+        all_packages=all_packages,
         config=config,
         selection=selection,
         prefix=prefix,

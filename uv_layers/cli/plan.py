@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import typer
 
 from uv_layers.cli.json import plan_json
@@ -16,6 +18,10 @@ from uv_layers.project.options import Options
 def plan(*, options: Options, as_json: JsonOption = False) -> None:
     """Show the layers: packages, bytes to pull, and why each package is where it is."""
     found = make_plan(options, find_project(options), ())
+    if found.unused:
+        what = f"groups {', '.join(found.unused)} are" if len(found.unused) > 1 else f"group {found.unused[0]} is"
+        hint = f"{what} not in the image; add one with --group, or to the groups of a layer"
+        found = replace(found, hints=(*found.hints, hint))
     if as_json:
         typer.echo(plan_json(found))
     else:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 # `--python NAME` if there is such a folder, so only versions are remembered.
 _VERSION = re.compile(r"(?:(?:cpython|pypy|graalpy)@?)?3(?:\.\d{1,2}){0,2}t?")
 _TAKEN = {
-    *("--package", "--group", "--no-group", "--no-default-groups", "--extra", "--all-extras", "--no-install-project"),
+    *("--package", "--all-packages", "--group", "--no-group", "--no-default-groups", "--all-groups"),
+    *("--extra", "--all-extras", "--no-install-project", "--no-install-package"),
     *("--prefix", "--python", "--frozen", "--context", "--base", "--builder", "--tool", "--uv", "--secret"),
     *("--no-link", "--copy", "--cmd"),
 }
@@ -34,12 +35,15 @@ def words_of(options: Options, told: Mapping[str, Any], groups: Sequence[str]) -
     chosen = options.selection
     values: list[tuple[str, Any]] = [
         ("package", options.packages),
+        ("all-packages", options.all_packages),
         ("group", chosen.groups),
         ("no-group", chosen.no_groups),
         ("no-default-groups", chosen.no_default_groups),
+        ("all-groups", chosen.all_groups),
         ("extra", chosen.extras),
         ("all-extras", chosen.all_extras),
         ("no-install-project", chosen.no_install_project),
+        ("no-install-package", chosen.no_install_packages),
         ("prefix", options.prefix),
         ("python", options.python),
         ("frozen", options.frozen),

@@ -45,7 +45,7 @@ class Source:
 
     `layers` are their names, `inputs` the files that decide what is in them. Paths in their locks start from `root`,
     `access` is how the project reaches its indexes, and `gather` returns the locks, the target and hints. A `stage` has
-    layer locks and no project, as a stage of a Dockerfile does.
+    layer locks and no project, as a stage of a Dockerfile does. `hints` are about the configuration.
     """
 
     layers: tuple[str, ...]
@@ -55,6 +55,7 @@ class Source:
     access: Mapping[str, Any]
     stage: bool
     gather: Callable[[Uv], tuple[list[LayerLock], Target, tuple[str, ...]]]
+    hints: tuple[str, ...] = ()
 
 
 def source_of(options: Options, named: Sequence[str], layers_dir: Path | None) -> Source:
@@ -66,15 +67,17 @@ def source_of(options: Options, named: Sequence[str], layers_dir: Path | None) -
         layers = spelled(named or found, found)
         home, root, inputs = start, start, tuple(lock_file(start, name) for name in layers)
         access: Mapping[str, Any] = {}
+        hints: tuple[str, ...] = ()
         gather = partial(_from_folder, options, start, layers)
     else:
         project = find_project(options)
         layers = layers_of(options, project, named).wanted
         home, root, inputs = project.directory, project.lock_root, project.inputs
         access = index_access(project)
+        hints = project.config.hints
         gather = partial(_from_project, options, project, layers)
     trees = LayersFolder((layers_dir or home / "layers").absolute())
-    return Source(layers, inputs, trees, root, access, stage, gather)
+    return Source(layers, inputs, trees, root, access, stage, gather, hints)
 
 
 def _from_project(

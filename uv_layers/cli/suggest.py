@@ -14,7 +14,7 @@ from uv_layers.cli.options import JsonOption, command, env_names
 from uv_layers.cli.tables import suggestion_table
 from uv_layers.cli.terminal import print_hints, say, terminal_width
 from uv_layers.history.suggest import read_history, suggest_layers
-from uv_layers.plan.layers import layer_specs
+from uv_layers.plan.layers import asked_for, layer_specs
 from uv_layers.plan.resolve import find_project, make_plan
 from uv_layers.project.config import CONFIG_FILE
 from uv_layers.project.edit import with_layers
@@ -92,12 +92,24 @@ def suggest_for(
     history = read_history(current.lock, options.environ, since=since, limit=limit, show=show_progress)
     # As they are written: what --no-group leaves out for now is not to leave the file.
     specs = current.config.layers or (layer_specs(current, options.selection) if keep else ())
-    found = suggest_layers(layers, specs, history, budget, keep=keep)
+    asked = asked_for(current, options.selection)
+    found = suggest_layers(layers, specs, history, budget, keep=keep, asked=asked)
+    found = replace(found, hints=(*found.hints, *current.config.hints))
     if not write:
         return found, None
     path = options.config or current.directory / CONFIG_FILE
     text = with_layers(path, [layer.spec for layer in found.layers], current.config)
     write_atomically(resolved(path), text)
-    if current.config.source == "pyproject.toml" and current.config.layers:
-        found = replace(found, hints=(*found.hints, f"{path.name} now wins over [tool.uv-layers] in pyproject.toml"))
-    return found, path
+    hints = [] if current.config.hints else [*replace(current.config, source=path.name).hints]
+    if lost := unwritten(options):
+        hints.append(f"{path.name} cannot say {' '.join(lost)}; pass that to the other commands, too")
+    return replace(found, hints=(*found.hints, *hints)), path
+
+
+def unwritten(options: Options) -> list[str]:
+    """Return the options that choose packages and that a configuration of layers cannot say."""
+    chosen = options.selection
+    words = ["--all-packages"] * options.all_packages + ["--no-default-groups"] * chosen.no_default_groups
+    words += [w for name in options.packages if len(options.packages) > 1 for w in ("--package", name)]
+    words += [w for name in chosen.no_groups for w in ("--no-group", name)]
+    return words + [w for name in chosen.no_install_packages for w in ("--no-install-package", name)]

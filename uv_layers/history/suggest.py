@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from uv_layers.history.model import Update
     from uv_layers.lock.packages import Layer, Package
+    from uv_layers.project.config import Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +127,18 @@ def _progress(total: int, *, show: bool) -> Iterator[Callable[[], object]]:
 
 
 def suggest_layers(
-    layers: Sequence[Layer], specs: Sequence[LayerSpec], history: History, budget: int, *, keep: bool = False
+    layers: Sequence[Layer],
+    specs: Sequence[LayerSpec],
+    history: History,
+    budget: int,
+    *,
+    keep: bool = False,
+    asked: Collection[Claim] = (),
 ) -> Suggestion:
     """Return the layers to have, at most `budget`, for the image that has `layers`, bottom to top.
 
     `specs` is how those are configured, nothing where they are not. With `keep`, the layers are those that are there,
-    changed where that pays.
+    changed where that pays. The groups and extras in `asked` are in the image because an option names them.
     """
     image = {m.package.name: m.package for layer in layers for m in layer.members}
     where = {m.package.name: layer.name for layer in layers for m in layer.members}
@@ -146,7 +153,7 @@ def suggest_layers(
     else:
         chosen = optimise.proposed(model, budget)
         old = [None] * len(chosen)
-    written = _specs(chosen, old, specs, image, seen, before)
+    written = _with_claims(_specs(chosen, old, specs, image, seen, before), specs, asked)
     suggested = [_suggested(spec, names, image, seen) for spec, names in zip(written, chosen, strict=True)]
     moves = [Move(name, where[name], layer.spec.name) for layer in suggested for name in layer.packages]
     updates = sum(bool(update.changed) for update in seen)
@@ -182,8 +189,7 @@ def _specs(
 ) -> list[LayerSpec]:
     """Return how each layer is configured: as it was where it stays as it is, else by its packages.
 
-    The top one of new layers lists none, as it has what the others do not. Groups and extras that no layer names any
-    more go to the top: that they are named is what has them in the image. What builds need, each layer has that builds.
+    The top one of new layers lists none, as it has what the others do not. Each layer that builds has what builds need.
     """
     taken = {spec.name for spec in old if spec}
     system = tuple(dict.fromkeys(package for spec in specs for package in spec.system_packages))
@@ -202,11 +208,19 @@ def _specs(
         if any(image[name].built for name in names):
             spec = replace(spec, image=builder, system_packages=system, args=args, env=env)  # noqa: PLW2901
         made.append(replace(spec, packages=claims))
+    return made if any(old) else [*made[:-1], replace(made[-1], packages=())]
+
+
+def _with_claims(made: Sequence[LayerSpec], specs: Sequence[LayerSpec], asked: Collection[Claim]) -> list[LayerSpec]:
+    """Return the layers with all groups and extras that `specs` and options name: the top one has those of no other.
+
+    A group or an extra that no layer names would not be in the image.
+    """
+    named = {claim for spec in made for claim in spec.claims}
+    wanted = dict.fromkeys([*(claim for spec in specs for claim in spec.claims), *asked])
+    lost = [claim for claim in wanted if claim not in named]
+    groups, extras = ([claim.name for claim in lost if claim.kind == kind] for kind in ("group", "extra"))
     top = made[-1]
-    if not any(old):
-        top = replace(top, packages=())
-    groups = {group: None for spec in specs for group in spec.groups if not any(group in s.groups for s in made)}
-    extras = {extra: None for spec in specs for extra in spec.extras if not any(extra in s.extras for s in made)}
     return [*made[:-1], replace(top, groups=(*top.groups, *groups), extras=(*top.extras, *extras))]
 
 

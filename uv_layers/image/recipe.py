@@ -117,6 +117,8 @@ def _install_arguments(options: Options, current: Project, context: Path) -> lis
 
 def _packages(options: Options, current: Project) -> list[str]:
     """Return the `--package` options, unless they name the one project that is in the folder anyway."""
+    if options.all_packages:
+        return ["--all-packages"]
     one = len(options.packages) == 1 and current.source.name in options.packages
     return [] if one else [word for name in options.packages for word in ("--package", name)]
 
@@ -128,10 +130,12 @@ def _chosen(options: Options, context: Path, root: str) -> list[str]:
     words += [word for extra in chosen.extras for word in ("--extra", extra)]
     flags = (
         ("--no-default-groups", chosen.no_default_groups),
+        ("--all-groups", chosen.all_groups),
         ("--all-extras", chosen.all_extras),
         ("--no-install-project", chosen.no_install_project),
     )
     words += [flag for flag, given in flags if given]
+    words += [word for name in chosen.no_install_packages for word in ("--no-install-package", name)]
     if options.config is not None:
         words += ["--config", posixpath.normpath(f"{root}/{in_context(options.config, context)}")]
     if options.prefix is not None:

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which package is in which layer, bottom to top, and why."""
+    """Which package is in which layer, bottom to top, and why; `unused` are the dependency groups of no layer."""
 
     prefix: str
     target: Target
     layers: tuple[Layer, ...]
     hints: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
 
 UNCLAIMED = "claimed by no layer"

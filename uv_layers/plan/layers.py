@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from uv_layers import errors
+from uv_layers.plan.assign import matching
 from uv_layers.project.config import DEPENDENCIES, Claim, LayerSpec, layer_name
 from uv_layers.system.names import normalised
 from uv_layers.system.paths import ENVIRONMENT, is_environment
@@ -60,8 +61,7 @@ def own_layer(project: Project, selection: Selection) -> LayerSpec | None:
     claims = [DEPENDENCIES, *(Claim("group", group) for group in image_groups(project, selection))]
     claims += [Claim("extra", e) for e in (project.extras if selection.all_extras else selection.extras)]
     installed = {name for claim in claims for name in project.local.get(claim, ())}
-    if selection.no_install_project:
-        installed.discard(project.source.name or "")
+    installed -= left_out(project, selection, installed)
     return LayerSpec(_free_name(_PROJECT, project.groups), project=True) if installed else None
 
 
@@ -97,8 +97,23 @@ def layer_specs(project: Project, selection: Selection, named: Sequence[str] = (
 def image_groups(project: Project, selection: Selection, layers: Iterable[LayerSpec] = ()) -> list[str]:
     """Return the dependency groups of the image, in the order of their declaration: also those that layers claim."""
     default = () if selection.no_default_groups else (g for g in project.default_groups if g != "dev")
-    wanted = {*default, *selection.groups, *(group for spec in layers for group in spec.groups)}
+    chosen = project.groups if selection.all_groups else selection.groups
+    wanted = {*default, *chosen, *(group for spec in layers for group in spec.groups)}
     return [group for group in project.groups if group in wanted and group not in selection.no_groups]
+
+
+def asked_for(project: Project, selection: Selection) -> list[Claim]:
+    """Return the groups and extras that are in the image because an option names them."""
+    groups = image_groups(replace(project, default_groups=()), selection)
+    extras = project.extras if selection.all_extras else selection.extras
+    return [*(Claim("group", name) for name in groups), *(Claim("extra", name) for name in extras)]
+
+
+def left_out(project: Project, selection: Selection, names: Collection[str]) -> set[str]:
+    """Return which of some packages the image goes without, as `uv sync --no-install-package` does."""
+    patterns = (*project.config.exclude, *selection.no_install_packages)
+    own = {project.source.name or ""} if selection.no_install_project else set()
+    return {name for pattern in patterns for name in matching(pattern, names)} | own
 
 
 def _free_name(name: str, taken: Collection[str]) -> str:

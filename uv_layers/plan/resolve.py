@@ -16,6 +16,7 @@ from uv_layers.plan.layers import (
     check_environments,
     check_python,
     image_groups,
+    left_out,
     python_limits,
 )
 from uv_layers.plan.scope import select_packages
@@ -54,7 +55,11 @@ def find_project(options: Options) -> Project:
     current = discovery.load_project(directory, options.config)
     if not current.lock.is_file():
         raise errors.LockNotFoundError(current.lock_root)
-    return select_packages(current, options.packages, uv_lock.read_uv_lock(current.lock), options.config)
+    lock = uv_lock.read_uv_lock(current.lock)
+    names = options.packages
+    if options.all_packages:
+        names = tuple(dict.fromkeys([*current.members, *sorted(lock.members)]))
+    return select_packages(current, names, lock, options.config)
 
 
 def prefix_of(options: Options, configured: str) -> str:
@@ -137,9 +142,14 @@ def make_plan(options: Options, current: Project, named: Sequence[str], uv: Uv |
     settings = current.uv_settings
     everything = image.packages(settings)
     builds.check_match_runtime({package.name for package in everything}, settings, _settings_source(current))
-    left_out = current.source.name if options.selection.no_install_project else None
-    local = [p for p in everything if "directory" in p.table and p.name != left_out]
     tops = [(spec, export.packages(settings)) for spec, export in zip(layers.on_top, on_top, strict=True)]
+    names = {package.name for packages in (everything, *(more for _, more in tops)) for package in packages}
+    names |= image.names
+    absent = left_out(current, options.selection, names)
+    unmatched = [pattern for pattern in current.config.exclude if not assign.matching(pattern, names)]
+    everything = [package for package in everything if package.name not in absent]
+    tops = [(spec, [package for package in more if package.name not in absent]) for spec, more in tops]
+    local = [package for package in everything if "directory" in package.table]
     # The layer of the project has the folders that the image needs, and what a group on top needs is not of the image.
     installed = {package.name for package in local if layers.own is not None}
     installed |= {*current.members, *current.locked_members, *current.packages}
@@ -160,8 +170,15 @@ def make_plan(options: Options, current: Project, named: Sequence[str], uv: Uv |
         on_top=[(spec, [package for package in more if "directory" not in package.table]) for spec, more in tops],
         own=None if layers.own is None else (layers.own, local),
     )
-    hints = (*assign.too_large(plan.layers, options.warn_size), *_unnamed(plan.layers, settings))
-    return replace(plan, hints=(*plan.hints, *hints))
+    hints = (
+        *current.config.hints,
+        *(f"exclude: {pattern!r} matches no package of the image; drop it" for pattern in unmatched),
+        *assign.too_large(plan.layers, options.warn_size),
+        *_unnamed(plan.layers, settings),
+    )
+    used = {*layers.groups(current, options.selection), *options.selection.no_groups}
+    unused = tuple(group for group in current.groups if group not in used)
+    return replace(plan, hints=(*plan.hints, *hints), unused=unused)
 
 
 def check_folders(options: Options, current: Project, named: Sequence[str]) -> None:

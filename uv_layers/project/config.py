@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import errors
@@ -59,8 +59,9 @@ class LayerSpec:
 class Config:
     """`[tool.uv-layers]`, or the same from a file of its own; `source` says which.
 
-    `layers` are those of packages, `project` is the one of the project itself; `dockerfile` has what `uv-layers
-    dockerfile` is told where no option says it.
+    `layers` are those of packages, `project` is the one of the project itself; the image goes without the packages that
+    match `exclude`; `dockerfile` has what `uv-layers dockerfile` is told where no option says it. `table` has the keys
+    of `[tool.uv-layers]`, whether they count or not.
     """
 
     source: str
@@ -68,6 +69,19 @@ class Config:
     layers: tuple[LayerSpec, ...] = ()
     project: LayerSpec | None = None
     dockerfile: Mapping[str, Any] = field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
+    table: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """What to say about the keys of `pyproject.toml` that have no effect."""
+        if not self.table or self.source == PYPROJECT:
+            return ()
+        keys = ", ".join(self.table)
+        return (f"{self.source} wins: [tool.uv-layers] in {PYPROJECT} has no effect; remove its keys ({keys})",)
+
+
+PYPROJECT = "pyproject.toml"
 
 
 CONFIG_FILE = "uv-layers.toml"
@@ -83,7 +97,7 @@ _USED = (
 _LAYER_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
 
 
-_CONFIG_KEYS = {"prefix", "layers", "dockerfile"}
+_CONFIG_KEYS = {"prefix", "layers", "exclude", "dockerfile"}
 
 
 CLAIMS = ("packages", "groups", "extras")
@@ -101,9 +115,12 @@ _DOCKERFILE_STRINGS, _DOCKERFILE_LISTS = {"base", "builder", "cmd", "context", "
 def load_config(directory: Path, document: Mapping[str, Any], config_file: Path | None) -> Config:
     """Return the configuration in a file, else in uv-layers.toml, else in a `pyproject.toml`; raises ConfigError."""
     path = config_file or directory / CONFIG_FILE
+    # What is wrong with a table that does not count is no error.
+    table = document.get("tool", {}).get("uv-layers", {}) if isinstance(document.get("tool"), dict) else {}
+    keys = tuple(sorted(table)) if isinstance(table, dict) else ()
     if config_file is not None or path.is_file():
-        return _validated(read_toml(path), path.name, "")
-    return _validated(get_table(document, "tool.uv-layers"), "pyproject.toml", "tool.uv-layers.")
+        return replace(_validated(read_toml(path), path.name, ""), table=keys)
+    return replace(_validated(get_table(document, "tool.uv-layers"), PYPROJECT, "tool.uv-layers."), table=keys)
 
 
 def _validated(table: Mapping[str, Any], source: str, where: str) -> Config:
@@ -130,6 +147,7 @@ def _validated(table: Mapping[str, Any], source: str, where: str) -> Config:
         tuple(specs),
         own,
         _dockerfile(table.get("dockerfile", {}), source, f"{where}dockerfile"),
+        _patterns(table.get("exclude", []), source, f"{where}exclude"),
     )
 
 
@@ -175,14 +193,12 @@ def _layer(table: Mapping[str, Any], source: str, where: str) -> LayerSpec:
         raise errors.ConfigError(source, f"{where}.{key}", f"unknown setting; known: {', '.join(sorted(_LAYER_KEYS))}")
     if "name" not in table:
         raise errors.ConfigError(source, where, "has no name; add one")
-    lists = {k: tuple(normalised(v) for v in get_strings(table.get(k, []), source, f"{where}.{k}")) for k in CLAIMS}
+    lists = {k: _patterns(table.get(k, []), source, f"{where}.{k}") for k in CLAIMS}
     flags = {key: table.get(key, False) for key in ("dependencies", "project")}
     for key, value in flags.items():
         if not isinstance(value, bool):
             problem = f"must be true or false, not {errors.shown(value)}"
             raise errors.ConfigError(source, f"{where}.{key}", problem)
-    if any(len(pattern) > LONGEST_NAME for pattern in lists["packages"]):
-        raise errors.ConfigError(source, f"{where}.packages", "has a pattern that is longer than any name")
     if flags["project"] and (flags["dependencies"] or any(lists.values())):
         raise errors.ConfigError(source, f"{where}.project", "is the project alone; let a layer below claim packages")
     return LayerSpec(
@@ -197,6 +213,13 @@ def _layer(table: Mapping[str, Any], source: str, where: str) -> LayerSpec:
         args=_variables(get_strings(table.get("args", []), source, f"{where}.args"), source, f"{where}.args"),
         env=_env(table.get("env", {}), source, f"{where}.env"),
     )
+
+
+def _patterns(value: object, source: str, where: str) -> tuple[str, ...]:
+    patterns = tuple(map(normalised, get_strings(value, source, where)))
+    if any(len(pattern) > LONGEST_NAME for pattern in patterns):
+        raise errors.ConfigError(source, where, "has a pattern that is longer than any name")
+    return patterns
 
 
 def _env(table: object, source: str, where: str) -> tuple[tuple[str, str], ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from uv_layers.project.fields import LONGEST_NAME, get_string, get_strings, get_
 from uv_layers.project.settings import local_indexes
 from uv_layers.project.workspace import workspace
 from uv_layers.system import documents
-from uv_layers.system.names import normalised
+from uv_layers.system.names import is_name, normalised
 from uv_layers.system.paths import resolved
 
 if TYPE_CHECKING:
@@ -80,10 +79,6 @@ class Project:
     @property
     def lock(self) -> Path:
         return self.lock_root / "uv.lock"
-
-
-# What uv takes for the name of a package, an extra or a group, and the longest that a file can be named for.
-_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,200}[a-z0-9])?", re.IGNORECASE | re.ASCII)
 
 
 def find_folder(start: Path) -> Path | None:
@@ -208,7 +203,7 @@ def _project_name(meta: Mapping[str, Any]) -> str | None:
     name = get_string(meta, "name")
     if name is None:
         return None
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise errors.ConfigError("pyproject.toml", "project.name", f"{errors.shown(name)} is no name of a package")
     return normalised(name)
 
@@ -217,7 +212,7 @@ def _names(document: Mapping[str, Any], setting: str) -> tuple[str, ...]:
     """Return the keys of a table, which are names, as they are normalised."""
     names = tuple(get_table(document, setting))
     for name in names:
-        if not _NAME.fullmatch(name):
+        if not is_name(name):
             raise errors.ConfigError("pyproject.toml", setting, f"{errors.shown(name)} is no name that uv takes")
     return tuple(map(normalised, names))
 

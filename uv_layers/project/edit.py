@@ -30,9 +30,10 @@ def with_layers(path: Path, layers: Sequence[LayerSpec], config: Config) -> str:
 
     specs = (*layers, *([config.project] if config.project else []))
     if not path.is_file():
-        prefix = "" if config.prefix == DEFAULT_PREFIX else tomlkit.dumps({"prefix": config.prefix})
+        values = {"prefix": config.prefix} if config.prefix != DEFAULT_PREFIX else {}
+        settings = tomlkit.dumps(values | ({"exclude": config.exclude} if config.exclude else {}))
         dockerfile = tomlkit.dumps({"dockerfile": config.dockerfile}) if config.dockerfile else ""
-        return prefix + _array(specs, len(layers)) + (f"\n{dockerfile}" if dockerfile else "")
+        return settings + _array(specs, len(layers)) + (f"\n{dockerfile}" if dockerfile else "")
     read_toml(path)  # within limits
     text = path.read_bytes().decode()
     document = tomlkit.parse(text)

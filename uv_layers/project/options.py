@@ -18,9 +18,11 @@ class Selection:
     groups: tuple[str, ...] = ()
     no_groups: tuple[str, ...] = ()
     no_default_groups: bool = False
+    all_groups: bool = False
     extras: tuple[str, ...] = ()
     all_extras: bool = False
     no_install_project: bool = False
+    no_install_packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Options:
 
     directory: Path | None = None
     packages: tuple[str, ...] = ()
+    all_packages: bool = False
     warn_size: int = 2_000_000_000
     config: Path | None = None
     selection: Selection = field(default_factory=Selection)

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import re
 
+# What uv takes for the name of a package, an extra or a group, and the longest that a file can be named for.
+_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,200}[a-z0-9])?", re.IGNORECASE | re.ASCII)
+
+
+def is_name(name: str) -> bool:
+    """Return whether uv takes a name for a package, an extra or a group."""
+    return _NAME.fullmatch(name) is not None
+
 
 def normalised(name: str) -> str:
     """Return a package, group or extra name, or a pattern of names, as PEP 503 normalises it."""

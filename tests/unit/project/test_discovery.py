@@ -287,7 +287,7 @@ def test_a_file_that_is_named_wins_over_both(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("prefxi = '/a'", "prefxi: unknown setting; known: dockerfile, layers, prefix"),
+        ("prefxi = '/a'", "prefxi: unknown setting; known: dockerfile, exclude, layers, prefix"),
         ("layers = 3", "layers: must be a list of tables, one for each layer"),
         ("layers = ['a']", "layers: must be a list of tables, one for each layer"),
         ("layers = [{}]", "layers[0]: has no name; add one"),
@@ -745,12 +745,13 @@ def test_a_line_of_the_longest_length_stays_one(tmp_path):
 def test_a_new_file_has_all_else_that_pyproject_has_and_the_project_stays_on_top(tmp_path):
     env = (("FLAGS", 'a "b" $c \\'), ("B", ""))
     own = LayerSpec("app", project=True, system_packages=("git",), args=("VERSION", "A"), env=env)
-    config = Config("pyproject.toml", "/app/.venv", MADE, own, {"base": "debian", "secrets": ["netrc"], "link": False})
+    dockerfile = {"base": "debian", "secrets": ["netrc"], "link": False}
+    config = Config("pyproject.toml", "/app/.venv", MADE, own, dockerfile, ("torch", "nvidia-*"))
     path = tmp_path / "uv-layers.toml"
     path.write_text(edit.with_layers(path, MADE, config), encoding="utf-8")
     (tmp_path / "pyproject.toml").touch()
     read = discovery.load_project(tmp_path).config
-    assert (read.prefix, read.layers, read.project) == (config.prefix, MADE, own)
+    assert (read.prefix, read.layers, read.project, read.exclude) == (config.prefix, MADE, own, config.exclude)
     assert dict(read.dockerfile) == {**config.dockerfile, "secrets": ("netrc",)}
 
 
