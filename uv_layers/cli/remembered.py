@@ -20,7 +20,7 @@ _VERSION = re.compile(r"(?:(?:cpython|pypy|graalpy)@?)?3(?:\.\d{1,2}){0,2}t?")
 _TAKEN = {
     *("--package", "--group", "--no-group", "--no-default-groups", "--extra", "--all-extras", "--no-install-project"),
     *("--prefix", "--python", "--frozen", "--context", "--base", "--builder", "--tool", "--uv", "--secret"),
-    *("--no-link", "--copy", "--cmd"),
+    *("--no-link", "--copy", "--cmd", "--image"),
 }
 
 
@@ -33,6 +33,7 @@ def words_of(options: Options, told: Mapping[str, Any], groups: Sequence[str]) -
     """Return the command-line words that stand for some options of `uv-layers dockerfile`, in a fixed order."""
     chosen = options.selection
     values: list[tuple[str, Any]] = [
+        ("image", told.get("image")),
         ("package", options.packages),
         ("group", chosen.groups),
         ("no-group", chosen.no_groups),
