@@ -74,7 +74,7 @@ def test_every_option_has_an_environment_variable_of_its_name(name):
     assert options or name == "uv-layers precompile" or name.startswith("uv-layers cache ")
     # UV_LAYERS_UV is the path of the uv here.
     others = {"--uv": "BUILDER_UV"} if name == "uv-layers dockerfile" else {}
-    once = {"--all", "--layer", "--exit-code", "--keep", "--write", "--check", "--snippet", "--bake"}
+    once = {"--all", "--layer", "--exit-code", "--keep", "--write", "--check", "--snippet", "--bake", "--image"}
     for option, parameter in options.items():
         if option in once:
             assert not parameter.envvar

@@ -116,7 +116,7 @@ def test_a_dockerfile_of_a_stranger_chooses_no_program_and_no_file(folder, run, 
         ("FROM debian", False),
     ],
 )
-def test_the_last_stage_has_the_python_of_the_layers(folder, run, stages, refused):
+def test_the_final_stage_has_the_python_of_the_layers(folder, run, stages, refused):
     run("dockerfile", "--write", "Dockerfile", "--python", "3.12", cwd=folder)
     text = (folder / "Dockerfile").read_text(encoding="utf-8")
     changed = text.replace("\nFROM python:3.12-slim-bookworm\n", f"\n{stages}\n")
@@ -124,7 +124,7 @@ def test_the_last_stage_has_the_python_of_the_layers(folder, run, stages, refuse
     (folder / "Dockerfile").write_text(changed, encoding="utf-8")
     ended = run("dockerfile", "--write", "Dockerfile", cwd=folder)
     message = (
-        "error[usage]: the last stage of Dockerfile has Python 3.13, and its layers are for Python 3.12; "
+        "error[usage]: the stage of Dockerfile that copies the layers has Python 3.13, and they are for Python 3.12; "
         "write them with --python 3.13, or change FROM\n"
     )
     assert (ended.status, ended.stderr) == ((2, message) if refused else (0, "Dockerfile: up to date\n"))

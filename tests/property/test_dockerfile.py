@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uv_layers.errors import UsageError
-from uv_layers.image.dockerfile import stage_names, updated_dockerfile, whole_dockerfile
+from uv_layers.image.dockerfile import stage_names, whole_dockerfile
+from uv_layers.image.kept import updated_dockerfile
 from uv_layers.image.recipe import Recipe, Stage
 from uv_layers.system.uv import MINOR
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from dataclasses import dataclass, replace
-from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +13,7 @@ import typer
 from uv_layers import errors
 from uv_layers.cli import completion
 from uv_layers.cli.dockerignore import check_dockerignore, new_dockerignore
+from uv_layers.cli.kept import Kept, keep
 from uv_layers.cli.options import command, env_names
 from uv_layers.cli.remembered import is_version, words_in, words_of
 from uv_layers.cli.terminal import print_hints, say
@@ -22,11 +21,12 @@ from uv_layers.cli.tool import unpublished_hints
 from uv_layers.image import marks
 from uv_layers.image.bake import bake_file
 from uv_layers.image.bases import lines_for_python
-from uv_layers.image.dockerfile import avoiding_names, dockerfile_blocks, updated_dockerfile, whole_dockerfile
+from uv_layers.image.dockerfile import dockerfile_blocks, whole_dockerfile
+from uv_layers.image.kept import avoiding_names, updated_dockerfile, with_image
 from uv_layers.image.recipe import in_context, recipe_of
 from uv_layers.plan.resolve import check_folders, check_image, find_project, image_python, layers_of
 from uv_layers.project.options import Options
-from uv_layers.system.files import read_text, write_atomically
+from uv_layers.system.files import read_text
 from uv_layers.system.names import normalised
 from uv_layers.system.paths import resolved
 
@@ -35,6 +35,15 @@ if TYPE_CHECKING:
 
     from uv_layers.image.recipe import Recipe
     from uv_layers.project.discovery import Project
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One image of a Dockerfile, as the command line, or a mark of the Dockerfile, asks for it."""
+
+    options: Options
+    groups: tuple[str, ...]
+    told: Mapping[str, Any]
 
 
 @command(
@@ -64,6 +73,10 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
         typer.Option("--check", metavar="FILE", help="Exit 1, with a diff, where they are stale."),
     ] = None,
     as_bake: Annotated[bool, typer.Option("--bake", help="Print a file for docker buildx bake.")] = False,
+    image: Annotated[
+        str | None,
+        typer.Option("--image", metavar="NAME", help="The final stage to write, if the Dockerfile has several images."),
+    ] = None,
     context: Annotated[
         Path | None,
         typer.Option(
@@ -121,9 +134,10 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
     cmd: Annotated[
         str | None, typer.Option("--cmd", metavar="COMMAND", envvar=env_names("CMD"), help="The command of the image.")
     ] = None,
-) -> None:
+) -> _Request | None:
     """Print a Dockerfile with a stage and a COPY line for each layer, or keep them up to date in one."""
     told: dict[str, object] = {
+        "image": image,
         "context": context,
         "base": base,
         "builder": builder,
@@ -134,33 +148,23 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
         "copy": copy,
     }
     told = {key: value for key, value in told.items() if value} | ({"link": False} if no_link else {})
+    request = _Request(options, tuple(groups or ()), told)
+    if ctx.obj is _ASK:
+        return request
     if sum(map(bool, (snippet, write and not as_bake, check, as_bake))) > 1:
         raise errors.UsageError("--snippet, --write, --check and --bake are different things to do; give one")
     path = write or check
-    if path is not None and not _given(ctx) and (again := _remembered(path)):
-        _run_again(again, options, check=check, write=write, as_bake=as_bake)
-    elif as_bake:
-        typer.echo(bake_for(options, path or Path("Dockerfile"), groups or (), told), nl=False)
+    requests = {} if path is None else _requests(path, request, given=_given(ctx))
+    if as_bake:
+        request = requests.get(image or "", request)
+        typer.echo(bake_for(request.options, path or Path("Dockerfile"), request.groups, request.told), nl=False)
     elif path is None:
-        typer.echo(dockerfile_for(options, groups or (), told, snippet=snippet), nl=False)
+        typer.echo(dockerfile_for(options, request.groups, told, snippet=snippet), nl=False)
     else:
-        remedy = ["uv-layers", "dockerfile", *words_of(options, told, groups or ()), "--write", str(path)]
-        _keep(kept_dockerfile(options, path, groups or (), told), options, remedy, write=check is None)
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A Dockerfile that is kept: its text as it is and as it should be, and the build context.
-
-    `dockerignore` is the path and the text of the `.dockerignore` to write beside a new one. A Dockerfile that does not
-    exist yet is empty.
-    """
-
-    path: Path
-    old: str
-    new: str
-    context: Path
-    dockerignore: tuple[Path, str] | None = None
+        words = words_of(options, told, request.groups) if request in requests.values() else []
+        remedy = ["uv-layers", "dockerfile", *words, "--write", str(path)]
+        keep(_kept(path, requests), options, remedy, write=check is None)
+    return None
 
 
 def _recipe(
@@ -221,21 +225,27 @@ def dockerfile_for(
     return dockerfile_blocks(recipe) if snippet else whole_dockerfile(recipe)
 
 
-def kept_dockerfile(
-    options: Options, path: Path, named: Sequence[str] = (), told: Mapping[str, Any] | None = None
-) -> Kept:
-    """Return what is to be written of the Dockerfile at `path`."""
-    project, told = find_project(options), told or {}
-    context = _context(project, told)
-    recipe = _recipe(options, project, context, named, told, path)
-    if not path.exists():
-        return Kept(path, "", whole_dockerfile(recipe), context, new_dockerignore(recipe, project, context, path))
-    text = read_text(path)
-    return Kept(path, text, updated_dockerfile(text, recipe, str(path)), context)
+def _kept(path: Path, requests: Mapping[str, _Request]) -> Kept:
+    """Return what is to be written of the Dockerfile at `path`, which has these images."""
+    text = old = read_text(path) if path.exists() else ""
+    recipes = {}
+    for name, request in requests.items():
+        project = find_project(request.options)
+        context = _context(project, request.told)
+        recipes[name] = recipe = _recipe(request.options, project, context, request.groups, request.told, path)
+        if not path.exists():
+            return Kept(path, "", whole_dockerfile(recipe), context, new_dockerignore(recipe, project, context, path))
+        text = with_image(text, recipe, str(path))
+    # Names that an image may have depend on those of the images above.
+    for name in sorted(recipes, key=[*marks.remembered(text), *recipes].index):
+        text = updated_dockerfile(text, recipes[name], str(path))
+    return Kept(path, old, text, context)
 
 
 # Options that say where the project and the Dockerfile are and what to do with it, and so are not remembered.
-_PER_RUN = {"project", "config", "locked", "quiet", "snippet", "write", "check", "as_bake"}
+_PER_RUN = {"project", "config", "locked", "quiet", "snippet", "write", "check", "as_bake", "image"}
+# What a context has when a command is only asked what its words mean.
+_ASK = object()
 
 
 def _given(ctx: typer.Context) -> bool:
@@ -244,27 +254,31 @@ def _given(ctx: typer.Context) -> bool:
     return any(source is not None and source.name == "COMMANDLINE" for source in sources)
 
 
-def _remembered(path: Path) -> list[str]:
-    """Return the options that the blocks of a Dockerfile were written with."""
-    return words_in(marks.remembered(read_text(path)), str(path)) if path.exists() else []
+def _requests(path: Path, request: _Request, *, given: bool) -> dict[str, _Request]:
+    """Return the images of a Dockerfile by name: `request`, if it was `given`, or is a new one, and those it has."""
+    marked = marks.remembered(read_text(path)) if path.exists() else {}
+    name = request.told.get("image", "")
+    if given:
+        marked.pop(name, None)
+    found = {other: words_in(words, str(path)) for other, words in marked.items()}
+    requests = {other: _remembered(other, words, request.options) for other, words in found.items()}
+    if given or (not found.get(name) and (name or not any(found.values()))):
+        requests[name] = request
+    return requests
 
 
-def _run_again(
-    words: Sequence[str], options: Options, *, check: Path | None, write: Path | None, as_bake: bool
-) -> None:
-    """Run the command with the options that a Dockerfile remembers, and those that are not remembered."""
-    given: list[tuple[str, Any]] = [
-        ("--project", options.directory),
-        ("--config", options.config),
-        ("--check", check),
-        ("--write", write),
-    ]
+def _remembered(name: str, words: Sequence[str], options: Options) -> _Request:
+    """Return the image that a mark remembers, with those options of this run that are not remembered."""
+    given: list[tuple[str, Any]] = [("--project", options.directory), ("--config", options.config)]
     if "--context" in words:
         value = words.index("--context") + 1
         words = [*words[:value], str(find_project(options).lock_root / words[value]), *words[value + 1 :]]
     more = [word for name, value in given if value is not None for word in (name, str(value))]
-    more += [flag for flag, on in (("--bake", as_bake), ("--quiet", options.quiet)) if on]
-    raise typer.Exit(dockerfile.main([*more, *words], prog_name="uv-layers dockerfile", standalone_mode=False) or 0)
+    more += ["--quiet"] if options.quiet else []
+    request: _Request = dockerfile.main(
+        [*more, *words], prog_name="uv-layers dockerfile", standalone_mode=False, obj=_ASK
+    )
+    return replace(request, told={**request.told, "image": name} if name else request.told)
 
 
 def bake_for(options: Options, path: Path, named: Sequence[str] = (), told: Mapping[str, Any] | None = None) -> str:
@@ -276,29 +290,3 @@ def bake_for(options: Options, path: Path, named: Sequence[str] = (), told: Mapp
     text = read_text(path) if path.exists() else ""
     recipe = avoiding_names(_recipe(options, current, context, named, told, path), text)
     return bake_file(recipe, name, in_context(path, context))
-
-
-def _keep(kept: Kept, options: Options, remedy: Sequence[str], *, write: bool) -> None:
-    """Write the new text of a Dockerfile, or exit with 1, the difference to the old and the command that writes it."""
-    path, context = kept.path, kept.context
-    if kept.old == kept.new:
-        say(f"{path}: up to date", options)
-    elif write:
-        place = resolved(path)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(place, kept.new)
-        say(f"{path}: written", options)
-        if kept.dockerignore is not None:
-            write_atomically(*kept.dockerignore)
-            say(f"{os.path.relpath(kept.dockerignore[0])}: written", options)
-        if resolved(path.parent) in context.parents:
-            words = shlex.join(["docker", "build", "--file", str(path), os.path.relpath(context)])
-            print_hints([f"build from the folder {context.name}, e.g. `{words}`, or give another --context"], options)
-    else:
-        before, after = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (kept.old, kept.new))
-        lines = unified_diff(before, after, f"{path}", f"{path} (as it should be)")
-        whole = (li if li.endswith("\n") else f"{li}\n\\ No newline at end of file\n" for li in lines)
-        # As bytes: a path may be none of the encoding that the terminal has.
-        typer.echo(os.fsencode("".join(whole)), nl=False)
-        say(f"{path} is stale; run `{shlex.join(remedy)}`", options)
-        raise typer.Exit(1)

@@ -254,16 +254,16 @@ def _shared(  # noqa: PLR0913 - what they have in common is listed here once
     )
 
 
-def command(*, example: str, without: tuple[str, ...] = ()) -> Callable[[Callable[..., None]], TyperCommand]:
+def command(*, example: str, without: tuple[str, ...] = ()) -> Callable[[Callable[..., object]], TyperCommand]:
     """Make a command of a function: it also takes the shared options, except those in `without`, as `options`."""
 
-    def register(function: Callable[..., None]) -> TyperCommand:
+    def register(function: Callable[..., object]) -> TyperCommand:
         shared = {n: p for n, p in inspect.signature(_shared, eval_str=True).parameters.items() if n not in without}
         own = {n: p for n, p in inspect.signature(function, eval_str=True).parameters.items() if n != "options"}
 
-        def run(**given: object) -> None:
+        def run(**given: object) -> object:
             options = _shared(**{name: given.pop(name) for name in shared})  # type: ignore[arg-type]
-            function(options=options, **given)
+            return function(options=options, **given)
 
         parameters = {**own, **shared}
         run.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]

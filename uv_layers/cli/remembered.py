@@ -21,7 +21,7 @@ _TAKEN = {
     *("--package", "--all-packages", "--group", "--no-group", "--no-default-groups", "--all-groups"),
     *("--extra", "--all-extras", "--no-install-project", "--no-install-package"),
     *("--prefix", "--python", "--frozen", "--context", "--base", "--builder", "--tool", "--uv", "--secret"),
-    *("--no-link", "--copy", "--cmd"),
+    *("--no-link", "--copy", "--cmd", "--image"),
 }
 
 
@@ -34,6 +34,7 @@ def words_of(options: Options, told: Mapping[str, Any], groups: Sequence[str]) -
     """Return the command-line words that stand for some options of `uv-layers dockerfile`, in a fixed order."""
     chosen = options.selection
     values: list[tuple[str, Any]] = [
+        ("image", told.get("image")),
         ("package", options.packages),
         ("all-packages", options.all_packages),
         ("group", chosen.groups),

@@ -19,6 +19,9 @@ _IMAGE, _DEFAULT, _LAYERS = "image", "default", "layers"
 def bake_file(recipe: Recipe, name: str, dockerfile: str) -> str:
     """Return a file for `docker buildx bake`, in JSON: the image as the target `image`, and a target for each layer."""
     image: dict[str, Any] = {"context": ".", "dockerfile": dockerfile, "tags": ["${IMAGE}"]}
+    if recipe.name:
+        image["target"] = recipe.name
+        name = f"{name}-{recipe.name}"
     if recipe.secrets:
         image["secret"] = [
             "type=file,id=netrc,src=${NETRC}" if name == NETRC else f"type=env,id={name}" for name in secrets(recipe)

@@ -6,7 +6,6 @@ import json
 import posixpath
 import re
 import shlex
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from uv_layers import errors
@@ -27,7 +26,7 @@ MOST_LAYERS, BASE_LAYERS = 127, 16
 _TOOL, _PLAN = "uv-layers", "plan"
 
 
-_WORK = "/build"
+WORK = "/build"
 
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
@@ -68,8 +67,7 @@ _IMAGE_NAME = re.compile(
 def dockerfile_blocks(recipe: Recipe) -> str:
     """Return the stages, then the `COPY` lines for the end of the final stage, each between comments that mark them."""
     note = "# In the final stage, after what changes less often than the dependencies:\n"
-    stages = marks.marked(marks.STAGES, _stages(recipe), recipe.remembered)
-    return f"{stages}\n{note}{marks.marked(marks.COPIES, _copies(recipe))}"
+    return f"{_marked_stages(recipe)}\n{note}{_marked_copies(recipe)}"
 
 
 def whole_dockerfile(recipe: Recipe) -> str:
@@ -81,44 +79,29 @@ def whole_dockerfile(recipe: Recipe) -> str:
         lines.append(f"CMD {json.dumps(recipe.command)}")
     _check_layers(len(recipe.layers) + len(lines) + 1)
     # What comes after a linked layer and is none itself makes BuildKit put all files of the image together first.
-    top = f"FROM {_image(recipe.image)}\nWORKDIR /app\n"
-    final = top + marks.marked(marks.COPIES, _copies(recipe)) + "".join(f"{line}\n" for line in lines)
-    return f"{marks.marked(marks.STAGES, _stages(recipe), recipe.remembered)}\n{final}"
+    top = f"FROM {_image(recipe.image)}{recipe.name and f' AS {recipe.name}'}\nWORKDIR /app\n"
+    return f"{_marked_stages(recipe)}\n{top}{_marked_copies(recipe)}" + "".join(f"{line}\n" for line in lines)
 
 
-def _python_of(image: str) -> str | None:
-    """Return the minor version of Python in the name of an official image."""
-    match = re.search(r"(?:^|/)python:(\d+\.\d+)", image)
-    return match and match[1]
+def _marked_stages(recipe: Recipe) -> str:
+    return marks.marked(marks.STAGES, stages(recipe), recipe.remembered, recipe.name)
 
 
-def avoiding_names(recipe: Recipe, text: str) -> Recipe:
-    """Return the recipe for the blocks of a Dockerfile that has this text outside of them."""
-    taken = marks.names(text, (_TOOL, _PLAN), _WORK)
-    return replace(recipe, taken=(*recipe.taken, *sorted(taken)), escape=marks.escape(text))
+def _marked_copies(recipe: Recipe) -> str:
+    return marks.marked(marks.COPIES, copies(recipe), image=recipe.name)
 
 
-def updated_dockerfile(text: str, recipe: Recipe, path: str) -> str:
-    """Return the text of the Dockerfile `path` with new blocks, and all else as it is.
-
-    Raises MarksError unless each mark is there once.
-    """
-    recipe = avoiding_names(recipe, text)
-    final, base = (_python_of(image) for image in (marks.final_image(text) or "", recipe.image))
-    if final and base and final != base:
-        raise errors.UsageError(
-            f"the last stage of {path} has Python {final}, and its layers are for Python {base}; "
-            f"write them with --python {final}, or change FROM"
-        )
-    return marks.replaced(text, {marks.STAGES: _stages(recipe), marks.COPIES: _copies(recipe)}, path, recipe.remembered)
+def builder_stage(recipe: Recipe, name: str) -> str:
+    """Return the stage that the other stages start from, with some name."""
+    return _text([_builder(recipe, recipe.builder or recipe.image, name)], recipe)
 
 
-def _stages(recipe: Recipe) -> str:
+def stages(recipe: Recipe) -> str:
+    """Return the stages of a recipe: the builder, unless another image has the same, the plan, and each layer."""
     tool, plan_stage, *layer_stages = stage_names(recipe)
-    builder = _builder(recipe, recipe.builder or recipe.image, tool)
     # Podman 4 wants absolute targets.
-    files = [_mount("bind", source=path, target=posixpath.normpath(f"{_WORK}/{place}")) for path, place in recipe.files]
-    mounts = [_mount("bind", source=path, target=f"{_WORK}/{path}") for path in recipe.inputs]
+    files = [_mount("bind", source=path, target=posixpath.normpath(f"{WORK}/{place}")) for path, place in recipe.files]
+    mounts = [_mount("bind", source=path, target=f"{WORK}/{path}") for path in recipe.inputs]
     # With --frozen, uv exports a lock without a look at the files that it names.
     mounts += [] if "--frozen" in recipe.export else files
     command = shlex.join(["uv-layers", "export", *recipe.export])
@@ -130,7 +113,9 @@ def _stages(recipe: Recipe) -> str:
         # uv downloads a file whose hash the index does not give.
         _run([*cache, *mounts, *access, command]),
     ]
-    stages = [builder, plan]
+    blocks = [plan]
+    if not recipe.shared:
+        blocks.insert(0, _builder(recipe, recipe.builder or recipe.image, tool))
     for layer, stage in zip(recipe.layers, layer_stages, strict=True):
         lines = [f"FROM {tool} AS {stage}"] if layer.image is None else _builder(recipe, layer.image, stage)
         lines += install_system_packages(layer.system_packages)
@@ -139,16 +124,20 @@ def _stages(recipe: Recipe) -> str:
         downloads = not (layer.layer == ENVIRONMENT and is_environment(recipe.prefix))
         mounts = []
         if layer.project is None:
-            lines.append(f"COPY --from={plan_stage} {_WORK}/pylock.{layer.layer}.toml ./")
+            lines.append(f"COPY --from={plan_stage} {WORK}/pylock.{layer.layer}.toml ./")
             command = f"uv-layers install {layer.layer}"
             mounts = files if downloads else []
         else:
             # A copy and no mount: setuptools writes beside the sources, and Podman has no writable mount everywhere.
-            lines.append(f"COPY . {_WORK}/{PROJECT}")
+            lines.append(f"COPY . {WORK}/{PROJECT}")
             # The Python of the image: the project's .python-version may name another one.
             python = f'--python "{_PYTHON}"'
             command = f"{shlex.join(['uv-layers', 'install', layer.layer, *layer.project])} {python}"
-        stages.append([*lines, _run([*cache, *mounts, *(access if downloads else ()), command])])
+        blocks.append([*lines, _run([*cache, *mounts, *(access if downloads else ()), command])])
+    return _text(blocks, recipe)
+
+
+def _text(stages: Sequence[Sequence[str]], recipe: Recipe) -> str:
     text = "\n".join("".join(f"{line}\n" for line in stage) for stage in stages)
     return text.replace(" \\\n", f" {recipe.escape}\n")
 
@@ -193,15 +182,16 @@ def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:
             # The packages are for the Python that uv-layers runs on. uv would prefer one that it manages.
             f'--python "{_PYTHON}" {tool} &&',
         ]
-    return [*lines, _run([*mounts, *steps, "uv-layers precompile"]), f"WORKDIR {_WORK}"]
+    return [*lines, _run([*mounts, *steps, "uv-layers precompile"]), f"WORKDIR {WORK}"]
 
 
-def _copies(recipe: Recipe) -> str:
+def copies(recipe: Recipe) -> str:
+    """Return the `COPY` lines of the final stage, and the variables of a virtual environment."""
     _check_layers(len(recipe.layers))
     # A flat tree (prefix "/") is copied to where the interpreter of the official images looks.
     place = "/usr/local/" if recipe.prefix == "/" else "/"
     pairs = zip(recipe.layers, stage_names(recipe)[2:], strict=True)
-    lines = [f"{_copy(recipe)} --from={stage} {_WORK}/layers/{layer.layer}/ {place}" for layer, stage in pairs]
+    lines = [f"{_copy(recipe)} --from={stage} {WORK}/layers/{layer.layer}/ {place}" for layer, stage in pairs]
     if is_environment(recipe.prefix):
         prefix = quoted(recipe.prefix, recipe.escape)
         lines.append(f'ENV VIRTUAL_ENV={prefix} PATH={prefix[:-1]}/bin:$PATH"')
@@ -221,19 +211,28 @@ def _check_layers(count: int) -> None:
 
 
 def stage_names(recipe: Recipe) -> list[str]:
-    """Return the names of the builder's stage, of the plan's, and of each layer's: as they are, where they can be."""
+    """Return the names of the builder's stage, of the plan's, and of each layer's: as they are, where they can be.
+
+    Those of one of several images begin with its name.
+    """
     # A stage that has the name of an image shadows it in every later FROM.
     images = {recipe.image, recipe.builder, recipe.uv, *(layer.image for layer in recipe.layers)}
     taken = {"scratch", *images, *recipe.taken}
-    layers = [layer.layer for layer in recipe.layers]
-    names: list[str] = []
-    for wanted in (_TOOL, _PLAN, *layers):
+    _, _, *layers = everything = wanted_names(recipe)
+    names = [recipe.shared] if recipe.shared else []
+    for wanted in everything[len(names) :]:
         name = wanted
         while name in taken or not _STAGE_NAME.fullmatch(name) or (name != wanted and name in layers):
             name = f"layer-{name}"
         taken.add(name)
         names.append(name)
     return names
+
+
+def wanted_names(recipe: Recipe) -> list[str]:
+    """Return the names that the stages of a recipe get if nothing else in the Dockerfile has them."""
+    names = (_TOOL, _PLAN, *(layer.layer for layer in recipe.layers))
+    return [f"{recipe.name}-{name}" if recipe.name else name for name in names]
 
 
 def secrets(recipe: Recipe) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""A Dockerfile that somebody else writes: its marked blocks, and the names that the rest of it uses."""
+"""A Dockerfile with marked blocks: the images that the blocks are for, and the names that the rest of it uses."""
 
 from __future__ import annotations
 
@@ -18,26 +18,39 @@ _WITH = " with: "
 _FLAGS = re.DOTALL | re.MULTILINE
 
 
-_MARKED = {
-    name: re.compile(rf"^# >>> uv-layers {name}\b[^\n]*\n.*?^# <<< uv-layers {name}\b[^\n]*(?:\n|\Z)", _FLAGS)
-    for name in (STAGES, COPIES)
-}
+_STAGES_MARK = re.compile(rf"^# >>> uv-layers {STAGES}\b(?: for ([a-z][a-z0-9_-]*))?[^\n]*$", re.MULTILINE)
 
 
-def marked(name: str, text: str, remembered: str = "") -> str:
-    """Return the block of a name with the marks around its text; the first mark has the options to remember."""
+def marked(name: str, text: str, remembered: str = "", image: str = "") -> str:
+    """Return the block of a name with the marks around its text; the first mark has the options to remember.
+
+    `image` is the name of one of several images.
+    """
     options = f"{_WITH}{remembered}" if remembered else ""
-    return f"{_mark(name)}, kept by `uv-layers dockerfile --write`{options}\n{text}# <<< uv-layers {name}\n"
+    first = f"{_mark(name, image)}, kept by `uv-layers dockerfile --write`{options}"
+    return f"{first}\n{text}# <<< uv-layers {_named(name, image)}\n"
 
 
-def remembered(text: str) -> str:
-    """Return the options that the block of stages in a Dockerfile was written with, empty if it has none."""
-    block = _MARKED[STAGES].search(text)
-    return "" if block is None else block[0].splitlines()[0].partition(_WITH)[2]
+def remembered(text: str) -> dict[str, str]:
+    """Return the images of a Dockerfile, in the order of their stages, with the options that they were written with."""
+    return {match[1] or "": match[0].rstrip("\r").partition(_WITH)[2] for match in _STAGES_MARK.finditer(text)}
+
+
+def stages_end(text: str) -> int | None:
+    """Return where the first block of stages ends, or None if there is no block."""
+    first = next(iter(remembered(text)), None)
+    match = None if first is None else _block(STAGES, first).search(text)
+    return match and match.end()
+
+
+def above(text: str, name: str, image: str) -> str:
+    """Return the text above the block of an image, with line ends of Linux; all of it if there is no such block."""
+    match = _block(name, image).search(text)
+    return (text if match is None else text[: match.start()]).replace("\r\n", "\n")
 
 
 def final_image(text: str) -> str | None:
-    """Return the image of the last stage of a Dockerfile, through the names of its stages, or None."""
+    """Return the base image of the last stage of a Dockerfile, through the names of its stages, or None."""
     stages: dict[str, str] = {}
     image = None
     for name, arguments in _instructions(text, escape(text)):
@@ -47,12 +60,12 @@ def final_image(text: str) -> str | None:
     return image
 
 
-def replaced(text: str, blocks: Mapping[str, str], path: str, remembered: str = "") -> str:
+def replaced(text: str, blocks: Mapping[str, str], path: str, remembered: str = "", image: str = "") -> str:
     """Return the text of the Dockerfile `path` with new blocks; raises MarksError unless each mark is there once."""
     for name, block in blocks.items():
-        if len(found := list(_MARKED[name].finditer(text))) != 1:
-            raise errors.MarksError(path, len(found), _mark(name))
-        new = marked(name, block, remembered if name == STAGES else "")
+        if len(found := list(_block(name, image).finditer(text))) != 1:
+            raise errors.MarksError(path, len(found), _mark(name, image))
+        new = marked(name, block, remembered if name == STAGES else "", image)
         if "\r\n" in found[0][0]:
             new = new.replace("\n", "\r\n")
         text = text[: found[0].start()] + new + text[found[0].end() :]
@@ -76,7 +89,9 @@ def names(text: str, ours: tuple[str, ...], folder: str) -> set[str]:
     A name that stands for a stage of a block is not one of them: one of `ours` that the block has, or whatever stage
     `folder` is copied from.
     """
-    own = "".join(re.split("|".join(block.pattern for block in _MARKED.values()), text, flags=_FLAGS))
+    own = re.sub(
+        rf"^# >>> uv-layers ({STAGES}|{COPIES})\b.*?^# <<< uv-layers \1\b[^\n]*(?:\n|\Z)", "", text, flags=_FLAGS
+    )
     instructions = list(_instructions(own, escape(text)))
     defined = {
         match[1].lower()
@@ -125,5 +140,14 @@ def _instructions(text: str, escape: str) -> Iterator[tuple[str, str]]:
         instruction = ""
 
 
-def _mark(name: str) -> str:
-    return f"# >>> uv-layers {name}"
+def _block(name: str, image: str) -> re.Pattern[str]:
+    words = rf"{_named(name, image)}(?![\w-])" if image else rf"{name}\b(?! for )"
+    return re.compile(rf"^# >>> uv-layers {words}[^\n]*\n.*?^# <<< uv-layers {words}[^\n]*(?:\n|\Z)", _FLAGS)
+
+
+def _mark(name: str, image: str) -> str:
+    return f"# >>> uv-layers {_named(name, image)}"
+
+
+def _named(name: str, image: str) -> str:
+    return f"{name} for {image}" if image else name

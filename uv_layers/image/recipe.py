@@ -37,6 +37,9 @@ def recipe_of(
 
     `context` is the folder that the image is built from. Raises UsageError for a file outside of it.
     """
+    name = settings.get("image", "")
+    if name and not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
+        raise errors.UsageError(f"--image: {name!r} is not a valid name of a stage; use letters a-z, digits, - and _")
     layers = resolve.layers_of(options, current, named)
     own = layers.own
     stages = [Stage(ENVIRONMENT)] * is_environment(layers.prefix)
@@ -52,6 +55,7 @@ def recipe_of(
     except ValueError as error:
         raise errors.UsageError(f"the command {errors.shown(settings['cmd'])} is not valid: {error}") from None
     return Recipe(
+        name=name,
         layers=tuple(stages),
         inputs=tuple(in_context(path, context) for path in _inputs(current, arguments)),
         tool=settings.get("tool", __version__),
@@ -183,7 +187,8 @@ class Recipe:
     known of them; `secrets` are the environment variables, or `netrc`, that an index asks for; without `link` layers
     are copied in a way that Podman and Buildah know, too; `sources` are what the final image gets of the project
     itself, and `command` is what it runs; `taken` are the names that the rest of the Dockerfile uses for stages and
-    images, and `escape` is the character that continues a line in it.
+    images, and `escape` is the character that continues a line in it. `name` is that of one of several images in the
+    Dockerfile, and `shared` the builder stage of another one that is the same as its own.
     """
 
     layers: tuple[Stage, ...]
@@ -204,3 +209,5 @@ class Recipe:
     command: tuple[str, ...] = ()
     taken: tuple[str, ...] = ()
     escape: str = "\\"
+    name: str = ""
+    shared: str = ""

@@ -12,13 +12,8 @@ import pytest
 from uv_layers import credentials
 from uv_layers.errors import MarksError, UsageError
 from uv_layers.image.bake import bake_file
-from uv_layers.image.dockerfile import (
-    avoiding_names,
-    dockerfile_blocks,
-    stage_names,
-    updated_dockerfile,
-    whole_dockerfile,
-)
+from uv_layers.image.dockerfile import dockerfile_blocks, stage_names, whole_dockerfile
+from uv_layers.image.kept import avoiding_names, updated_dockerfile
 from uv_layers.image.recipe import Recipe, Stage
 from uv_layers.system.uv import MINOR
 

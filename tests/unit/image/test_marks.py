@@ -10,9 +10,11 @@ from uv_layers.image.marks import final_image, marked, remembered
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_the_first_mark_remembers_options(end):
     text = marked("stages", "FROM a\n", "--cmd 'a with: b'") + marked("copies", "COPY b c\n")
-    assert remembered(text.replace("\n", end)) == "--cmd 'a with: b'"
-    assert remembered(marked("stages", "FROM a\n").replace("\n", end)) == ""
-    assert remembered(f"FROM a{end}") == ""
+    assert remembered(text.replace("\n", end)) == {"": "--cmd 'a with: b'"}
+    text += marked("stages", "FROM b\n", "--image test", "test")
+    assert remembered(text.replace("\n", end)) == {"": "--cmd 'a with: b'", "test": "--image test"}
+    assert remembered(marked("stages", "FROM a\n").replace("\n", end)) == {"": ""}
+    assert remembered(f"FROM a{end}") == {}
 
 
 @pytest.mark.parametrize(

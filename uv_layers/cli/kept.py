@@ -1,0 +1,63 @@
+"""`uv-layers dockerfile --write` and `--check`: write a Dockerfile, or show what would change."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from dataclasses import dataclass
+from difflib import unified_diff
+from typing import TYPE_CHECKING
+
+import typer
+
+from uv_layers.cli.terminal import print_hints, say
+from uv_layers.system.files import write_atomically
+from uv_layers.system.paths import resolved
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from uv_layers.project.options import Options
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A Dockerfile that is kept: its text as it is and as it should be, and the build context.
+
+    `dockerignore` is the path and the text of the `.dockerignore` to write beside a new one. A Dockerfile that does not
+    exist yet is empty.
+    """
+
+    path: Path
+    old: str
+    new: str
+    context: Path
+    dockerignore: tuple[Path, str] | None = None
+
+
+def keep(kept: Kept, options: Options, remedy: Sequence[str], *, write: bool) -> None:
+    """Write the new text of a Dockerfile, or exit with 1, the difference to the old and the command that writes it."""
+    path, context = kept.path, kept.context
+    if kept.old == kept.new:
+        say(f"{path}: up to date", options)
+    elif write:
+        place = resolved(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(place, kept.new)
+        say(f"{path}: written", options)
+        if kept.dockerignore is not None:
+            write_atomically(*kept.dockerignore)
+            say(f"{os.path.relpath(kept.dockerignore[0])}: written", options)
+        if resolved(path.parent) in context.parents:
+            words = shlex.join(["docker", "build", "--file", str(path), os.path.relpath(context)])
+            print_hints([f"build from the folder {context.name}, e.g. `{words}`, or give another --context"], options)
+    else:
+        before, after = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (kept.old, kept.new))
+        lines = unified_diff(before, after, f"{path}", f"{path} (as it should be)")
+        whole = (li if li.endswith("\n") else f"{li}\n\\ No newline at end of file\n" for li in lines)
+        # As bytes: a path may be none of the encoding that the terminal has.
+        typer.echo(os.fsencode("".join(whole)), nl=False)
+        say(f"{path} is stale; run `{shlex.join(remedy)}`", options)
+        raise typer.Exit(1)
