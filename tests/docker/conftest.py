@@ -331,6 +331,12 @@ class Repository:
             if (copy := re.match(r"COPY /build/layers/([^/]+)/ ", step))
         }
 
+    def digest(self, tag: str) -> str:
+        """Return the digest of the manifest that a tag names."""
+        status, headers, _ = _ask("HEAD", f"/v2/{self.name}/manifests/{tag}")
+        assert status == HTTPStatus.OK
+        return headers["Docker-Content-Digest"]
+
     def delete(self, *tags: str) -> None:
         """Delete images, as far as the registry lets one; their blobs go when it next collects garbage."""
         for tag in tags:

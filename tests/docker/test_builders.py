@@ -1,8 +1,10 @@
-"""Two builders that share a registry: the second, which is cold, has of the first what a remote cache gives it."""
+"""Two builders that share a registry, and nothing else: what the second one builds, and what it pushes."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -12,6 +14,7 @@ import pytest
 
 pytestmark = pytest.mark.docker
 
+PAGES = Path(__file__).parents[2] / "docs" / "how-to"
 PROJECT = """
     [project]
     name = "app"
@@ -85,7 +88,8 @@ def _wait_for(engine, process, log):
 
 
 @pytest.fixture
-def context(project, web):
+def small(project, web):
+    """Return a project with a package in each of two layers."""
     web.wheel("numbers")
     web.wheel("web")
     made = project(PROJECT)
@@ -93,31 +97,31 @@ def context(project, web):
     return made
 
 
-def bump(context, web):
+def bump(project, web):
     web.wheel("web", "2.0")
-    context.lock("--upgrade")
+    project.lock("--upgrade")
 
 
 VERSION = ("python", "-c", "import web; print(web.VERSION)")
 
 
-def test_a_remote_cache_spares_the_stage_that_did_not_change(context, repository, second, web):
+def test_a_remote_cache_spares_the_stage_that_did_not_change(small, repository, second, web):
     cache = f"type=registry,ref={repository.reference}:cache"
-    context.build(f"--cache-to={cache},mode=max")
-    bump(context, web)
-    there = context.build(f"--cache-from={cache}", engine=second)
+    small.build(f"--cache-to={cache},mode=max")
+    bump(small, web)
+    there = small.build(f"--cache-from={cache}", engine=second)
     assert there.run(*VERSION) == "2.0"
     assert there.cached("uv-layers install heavy")
     assert not there.cached("uv-layers install light")
 
 
-def test_a_builder_without_a_cache_sends_the_layer_that_changed_alone(context, repository, second, web):
-    first = context.build()
+def test_a_builder_without_a_cache_sends_the_layer_that_changed_alone(small, repository, second, web):
+    first = small.build()
     repository.push(first, "first")
     before = repository.packages("first")
 
-    bump(context, web)
-    there = context.build("--no-cache", engine=second)
+    bump(small, web)
+    there = small.build("--no-cache", engine=second)
     assert not there.cached("uv-layers install heavy")
     sent = repository.push(there, "second")
     after = repository.packages("second")
@@ -125,3 +129,36 @@ def test_a_builder_without_a_cache_sends_the_layer_that_changed_alone(context, r
     assert after["light"] != before["light"]
     assert after["heavy"].digest not in sent
     assert after["light"].digest in sent
+
+
+def test_two_builders_make_one_image(context, docker, repository, second, tmp_path):
+    page = (PAGES / "reproducible-images.md").read_text(encoding="utf-8")
+    [build] = re.findall(r"^```sh\n(export SOURCE_DATE_EPOCH=.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    build = build.replace("docker buildx build", 'docker "$@" buildx build --network=host --no-cache')
+
+    def build_as_on_the_page(context, tag, *engine):
+        script = build.replace("registry.example.com/shop:1", f"{repository.reference}:{tag}")
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script, "bash", *engine],
+            cwd=context.path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+    elsewhere = context.copy(tmp_path / "another" / "place")
+    for path in elsewhere.path.iterdir():
+        os.utime(path)
+    build_as_on_the_page(context, "first")
+    build_as_on_the_page(elsewhere, "second", *second)
+    assert repository.digest("first") == repository.digest("second")
+
+    # The exporter changes no time that Python compares with the bytecode.
+    program = "import json, sys, fastapi, numpy; print(json.dumps([numpy.__name__, fastapi.__name__]))"
+    image = f"{repository.reference}:first"
+    started = docker("run", "--rm", "--network=none", image, "python", "-v", "-c", program)
+    docker("image", "rm", image)
+    assert json.loads(started.stdout) == ["numpy", "fastapi"]
+    assert "# code object from" in started.stderr
+    assert "bytecode is stale" not in started.stderr
