@@ -52,7 +52,7 @@ def cache_prune(
             min=0,
             max=36500,
             envvar=env_names("DAYS"),
-            help="Keep what was used in the last N days.",
+            help="Keep files that were used in the last N days.",
         ),
     ] = 30,
 ) -> None:

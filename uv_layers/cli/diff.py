@@ -52,7 +52,7 @@ def diff(
     old: Annotated[str, typer.Argument(metavar="OLD", help="A git revision, a uv.lock, or a folder of layer locks.")],
     new: Annotated[
         str | None,
-        typer.Argument(metavar="[NEW]", help="The same; the working tree when left out.", show_default=False),
+        typer.Argument(metavar="[NEW]", help="The same. [the working tree]", show_default=False),
     ] = None,
     layer: Annotated[
         list[str] | None,
@@ -60,16 +60,16 @@ def diff(
             "--layer",
             metavar="NAME",
             autocompletion=completion.layers,
-            help="With --exit-code: look at this layer alone.",
+            help="With --exit-code, check only this layer.",
         ),
     ] = None,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when a layer changes.")] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if a layer changes.")] = False,
     form: Annotated[
-        Format, typer.Option("--format", envvar=env_names("FORMAT"), help="How to write it.")
+        Format, typer.Option("--format", envvar=env_names("FORMAT"), help="The output format.")
     ] = Format.TABLE,
     as_json: JsonOption = False,
 ) -> None:
-    """Show which layers change from OLD to NEW, why, and how many bytes are pulled."""
+    """Show which layers change from OLD to NEW, why, and what a client pulls."""
     changes = layer_changes(options, old, new)
     known = [change.layer for change in changes]
     layers = spelled(layer or (), known)

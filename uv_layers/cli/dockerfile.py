@@ -59,23 +59,25 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
         typer.Argument(
             metavar="[GROUP]...",
             autocompletion=completion.groups,
-            help="Dependency groups to add as layers on top.",
+            help="More dependency groups, each a layer on top.",
             show_default=False,
         ),
     ] = None,
-    snippet: Annotated[bool, typer.Option("--snippet", help="The stages and the COPY lines alone.")] = False,
+    snippet: Annotated[bool, typer.Option("--snippet", help="Print only the stages and COPY lines.")] = False,
     write: Annotated[
         Path | None,
-        typer.Option("--write", metavar="FILE", help="Keep the marked blocks of a Dockerfile."),
+        typer.Option("--write", metavar="FILE", help="Create a Dockerfile, or update its marked blocks."),
     ] = None,
     check: Annotated[
         Path | None,
-        typer.Option("--check", metavar="FILE", help="Exit 1, with a diff, where they are stale."),
+        typer.Option("--check", metavar="FILE", help="Print a diff and exit with 1 if a block is out of date."),
     ] = None,
     as_bake: Annotated[bool, typer.Option("--bake", help="Print a file for docker buildx bake.")] = False,
     image: Annotated[
         str | None,
-        typer.Option("--image", metavar="NAME", help="The final stage to write, if the Dockerfile has several images."),
+        typer.Option(
+            "--image", metavar="NAME", help="Write the blocks of this final stage, for several images in one file."
+        ),
     ] = None,
     context: Annotated[
         Path | None,
@@ -83,7 +85,7 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
             "--context",
             metavar="DIR",
             envvar=env_names("CONTEXT"),
-            help="The folder that the image is built from. [that of uv.lock]",
+            help="The build context. [the folder of uv.lock]",
         ),
     ] = None,
     base: Annotated[
@@ -95,7 +97,10 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
     builder: Annotated[
         str | None,
         typer.Option(
-            "--builder", metavar="IMAGE", envvar=env_names("BUILDER"), help="The builder's base image. [--base]"
+            "--builder",
+            metavar="IMAGE",
+            envvar=env_names("BUILDER"),
+            help="The base image of the builder stage. [--base]",
         ),
     ] = None,
     tool: Annotated[
@@ -104,7 +109,7 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
             "--tool",
             metavar="VERSION|WHEEL",
             envvar=env_names("TOOL"),
-            help="The uv-layers of the builder: a release, or a wheel in the build context. [this version]",
+            help="The uv-layers to install in the builder stage. [this version]",
         ),
     ] = None,
     uv: Annotated[
@@ -113,29 +118,33 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
             "--uv",
             metavar="VERSION|IMAGE|pip",
             envvar=env_names("BUILDER_UV"),
-            help="The uv of the builder: a release, an image with it, or pip or pip:VERSION. [a fixed release]",
+            help="Where the builder stage gets uv. [its image, a fixed release]",
         ),
     ] = None,
     secret: Annotated[
         list[str] | None,
         typer.Option(
-            "--secret", metavar="NAME", envvar=env_names("SECRET"), help="A variable that an index asks for, or netrc."
+            "--secret",
+            metavar="NAME",
+            envvar=env_names("SECRET"),
+            help="A build secret that an index needs: a variable or netrc.",
         ),
     ] = None,
     no_link: Annotated[
-        bool, typer.Option("--no-link", envvar=env_names("NO_LINK"), help="Plain COPY lines, for Podman and Buildah.")
+        bool,
+        typer.Option("--no-link", envvar=env_names("NO_LINK"), help="Do not use COPY --link, for Podman and Buildah."),
     ] = False,
     copy: Annotated[
         list[str] | None,
         typer.Option(
-            "--copy", metavar="PATH", envvar=env_names("COPY"), help="What of the project goes into the image."
+            "--copy", metavar="PATH", envvar=env_names("COPY"), help="Copy this file or folder into the image."
         ),
     ] = None,
     cmd: Annotated[
         str | None, typer.Option("--cmd", metavar="COMMAND", envvar=env_names("CMD"), help="The command of the image.")
     ] = None,
 ) -> _Request | None:
-    """Print a Dockerfile with a stage and a COPY line for each layer, or keep them up to date in one."""
+    """Print a Dockerfile with a stage for each layer, or keep one up to date."""
     told: dict[str, object] = {
         "image": image,
         "context": context,

@@ -57,7 +57,7 @@ def env(
             metavar="NAME",
             envvar=env_names("SHELL"),
             autocompletion=completion.shells,
-            help="bash, zsh, fish, powershell, or sh. [the shell that runs]",
+            help="sh, bash, zsh, fish or powershell. [the current shell]",
         ),
     ] = None,
     as_json: JsonOption = False,

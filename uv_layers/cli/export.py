@@ -46,12 +46,12 @@ def export(
             "-o",
             metavar="DIR",
             envvar=env_names("OUTPUT"),
-            help="Where to write; - prints one layer. [the project's folder]",
+            help="Write to DIR, or print one layer with -. [the project's folder]",
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the lock of each layer, pylock.LAYER.toml: of those named, or of all."""
+    """Write a lock for each layer, pylock.LAYER.toml."""
     prints = output is not None and str(output) == "-"
     if prints and (len(layers or ()) != 1 or as_json):
         raise errors.UsageError("--output - prints the lock of one layer; name one, without --json")

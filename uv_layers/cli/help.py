@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _WIDTH, _WIDEST, _TERMS = 100, 120, 32
 # Texts narrower than this are below their option instead of beside it.
 _NARROWEST = 38
+_VARIABLES = "Environment variables named UV_LAYERS_OPTION set options, e.g. UV_LAYERS_PYTHON=3.12."
 
 
 class HelpfulCommand(TyperCommand):
@@ -52,6 +53,8 @@ def _help(command: Any, ctx: Any, commands: Sequence[tuple[str, str]] = ()) -> s
     if commands:
         sections["Commands"] = list(commands)
     parts += [f"{_title(title)}\n{_listed(rows, width)}" for title, rows in sections.items()]
+    if any(parameter.envvar for parameter in command.params):
+        parts.append(_wrapped(_VARIABLES, width))
     if command.epilog:
         parts.append(_wrapped(command.epilog, width))
     return "\n\n".join(parts)
@@ -84,5 +87,5 @@ def _wrapped(text: str, width: int, indent: str = "") -> str:
     wrapper = TextWrapper(
         width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
-    # The variable stays beside what it is.
-    return wrapper.fill(text.replace("env var: ", "env\xa0var:\xa0")).replace("\xa0", " ")
+    # A default stays beside its value.
+    return wrapper.fill(text.replace("[default: ", "[default:\xa0")).replace("\xa0", " ")

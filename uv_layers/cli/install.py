@@ -69,7 +69,9 @@ def install(
     layers_dir: LayersDirOption = None,
     sources: Annotated[
         Sources,
-        typer.Option("--compile", envvar=env_names("COMPILE"), help="Compile all, all but test folders, or none."),
+        typer.Option(
+            "--compile", envvar=env_names("COMPILE"), help="Compile all files, no files, or all but test folders."
+        ),
     ] = Sources.DEFAULT,
     invalidation: Annotated[
         Invalidation,
@@ -80,7 +82,7 @@ def install(
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", envvar=env_names("STRICT"), help="Fail if packages of the layers or of the base image collide."
+            "--strict", envvar=env_names("STRICT"), help="Fail if layers, or a layer and the base image, conflict."
         ),
     ] = False,
     digest: Annotated[

@@ -37,7 +37,10 @@ def env_names(option: str, *others: str) -> list[str]:
 ProjectOption = Annotated[
     Path | None,
     typer.Option(
-        "--project", metavar="DIR", envvar=env_names("PROJECT", "UV_PROJECT"), help="The project, or a folder in it."
+        "--project",
+        metavar="DIR",
+        envvar=env_names("PROJECT", "UV_PROJECT"),
+        help="Use the project in DIR or above it.",
     ),
 ]
 PackageOption = Annotated[
@@ -47,7 +50,7 @@ PackageOption = Annotated[
         metavar="NAME",
         envvar=env_names("PACKAGE"),
         autocompletion=completion.members,
-        help="A member of the workspace.",
+        help="Use this member of the workspace.",
     ),
 ]
 AllPackagesOption = Annotated[
@@ -56,7 +59,9 @@ AllPackagesOption = Annotated[
 ]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", envvar=env_names("CONFIG"), help="A file to use for uv-layers.toml."),
+    typer.Option(
+        "--config", metavar="FILE", envvar=env_names("CONFIG"), help="Read this file instead of uv-layers.toml."
+    ),
 ]
 GroupOption = Annotated[
     list[str] | None,
@@ -75,7 +80,7 @@ NoGroupOption = Annotated[
         metavar="NAME",
         envvar=env_names("NO_GROUP", "UV_NO_GROUP"),
         autocompletion=completion.groups,
-        help="Leave a dependency group out.",
+        help="Exclude a dependency group.",
     ),
 ]
 NoDefaultGroupsOption = Annotated[
@@ -83,11 +88,11 @@ NoDefaultGroupsOption = Annotated[
     typer.Option(
         "--no-default-groups",
         envvar=env_names("NO_DEFAULT_GROUPS", "UV_NO_DEFAULT_GROUPS"),
-        help="Leave the default groups out.",
+        help="Exclude the default groups.",
     ),
 ]
 AllGroupsOption = Annotated[
-    bool, typer.Option("--all-groups", envvar=env_names("ALL_GROUPS"), help="Include all dependency groups, dev too.")
+    bool, typer.Option("--all-groups", envvar=env_names("ALL_GROUPS"), help="Include all dependency groups, also dev.")
 ]
 ExtraOption = Annotated[
     list[str] | None,
@@ -103,7 +108,7 @@ NoInstallProjectOption = Annotated[
     typer.Option(
         "--no-install-project",
         envvar=env_names("NO_INSTALL_PROJECT"),
-        help="Leave the project itself out of the image.",
+        help="Do not install the project itself.",
     ),
 ]
 NoInstallPackageOption = Annotated[
@@ -112,17 +117,22 @@ NoInstallPackageOption = Annotated[
         "--no-install-package",
         metavar="NAME",
         envvar=env_names("NO_INSTALL_PACKAGE"),
-        help="Leave a package out of the image, but not what it needs.",
+        help="Do not install this package, only its dependencies.",
     ),
 ]
 PrefixOption = Annotated[
     str | None,
-    typer.Option("--prefix", metavar="PATH", envvar=env_names("PREFIX"), help="Where packages live in the image."),
+    typer.Option(
+        "--prefix",
+        metavar="PATH",
+        envvar=env_names("PREFIX"),
+        help="Install to PATH in the image, e.g. /app/.venv. [/usr/local]",
+    ),
 ]
 PythonOption = Annotated[
     str | None,
     typer.Option(
-        "--python", "-p", metavar="PYTHON", envvar=env_names("PYTHON", "UV_PYTHON"), help="The target interpreter."
+        "--python", "-p", metavar="PYTHON", envvar=env_names("PYTHON", "UV_PYTHON"), help="Use this Python, e.g. 3.12."
     ),
 ]
 PlatformOption = Annotated[
@@ -142,15 +152,14 @@ WarnSizeOption = Annotated[
 ]
 LockedOption = Annotated[
     bool,
-    typer.Option(
-        "--locked", envvar=env_names("LOCKED"), help="Check that uv.lock matches the project. This is the default."
-    ),
+    typer.Option("--locked", envvar=env_names("LOCKED"), help="Fail if uv.lock is not up to date. [default]"),
 ]
 FrozenOption = Annotated[
-    bool, typer.Option("--frozen", envvar=env_names("FROZEN", "UV_FROZEN"), help="Take uv.lock as it is, unchecked.")
+    bool,
+    typer.Option("--frozen", envvar=env_names("FROZEN", "UV_FROZEN"), help="Do not check that uv.lock is up to date."),
 ]
 OfflineOption = Annotated[
-    bool, typer.Option("--offline", envvar=env_names("OFFLINE", "UV_OFFLINE"), help="Use no network.")
+    bool, typer.Option("--offline", envvar=env_names("OFFLINE", "UV_OFFLINE"), help="Do not use the network.")
 ]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", envvar=env_names("VERBOSE"), help="Show more output.")]
 QuietOption = Annotated[
@@ -164,7 +173,7 @@ LayersArgument = Annotated[
     typer.Argument(
         metavar="[LAYER]...",
         autocompletion=completion.layers,
-        help="Layers, or dependency groups; all when left out.",
+        help="Layers or dependency groups. [all layers]",
         show_default=False,
     ),
 ]
@@ -176,7 +185,7 @@ LayersDirOption = Annotated[
         "--layers-dir",
         metavar="DIR",
         envvar=env_names("LAYERS_DIR"),
-        help="Where trees are. [layers in the project's folder]",
+        help="The folder of the layer trees. [layers, beside pyproject.toml]",
     ),
 ]
 
@@ -185,8 +194,8 @@ LayersDirOption = Annotated[
 _PANELS = {
     option: f"{panel} options"
     for panel, names in {
-        "Project": "project package config locked frozen",
-        "Package": "group no_group no_default_groups extra all_extras no_install_project",
+        "Project": "project package all_packages config locked frozen",
+        "Package": "group no_group no_default_groups all_groups extra all_extras no_install_project no_install_package",
         "Target": "prefix python platform",
         "Global": "warn_size offline verbose quiet",
     }.items()
@@ -286,6 +295,7 @@ def plain_command(*, example: str) -> Callable[..., TyperCommand]:
         made: Any = typer.main.get_command(app)
         for parameter in made.params:
             parameter.rich_help_panel = _PANELS.get(parameter.name, parameter.rich_help_panel)
+            parameter.show_envvar = False  # one line for all of them is below the options
         return made  # type: ignore[no-any-return]
 
     return register

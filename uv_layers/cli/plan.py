@@ -16,7 +16,7 @@ from uv_layers.project.options import Options
 
 @command(example="uv-layers plan -v")
 def plan(*, options: Options, as_json: JsonOption = False) -> None:
-    """Show the layers: packages, bytes to pull, and why each package is where it is."""
+    """Show the layers: their packages, their download size, and what put each package there."""
     found = make_plan(options, find_project(options), ())
     if found.unused:
         what = f"groups {', '.join(found.unused)} are" if len(found.unused) > 1 else f"group {found.unused[0]} is"

@@ -34,11 +34,13 @@ def suggest(
     options: Options,
     budget: Annotated[
         int,
-        typer.Option("--budget", metavar="N", min=1, max=100, envvar=env_names("BUDGET"), help="The layers to have."),
+        typer.Option(
+            "--budget", metavar="N", min=1, max=100, envvar=env_names("BUDGET"), help="The largest number of layers."
+        ),
     ] = 10,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="DATE", envvar=env_names("SINCE"), help="Learn from what git has since then."),
+        typer.Option("--since", metavar="DATE", envvar=env_names("SINCE"), help="Use only the history since DATE."),
     ] = None,
     max_revisions: Annotated[
         int | None,
@@ -47,14 +49,16 @@ def suggest(
             metavar="N",
             min=1,
             envvar=env_names("MAX_REVISIONS"),
-            help="Learn from the last N revisions.",
+            help="Use only the last N revisions of uv.lock.",
         ),
     ] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Start from today's layers; move only what pays.")] = False,
-    write: Annotated[bool, typer.Option("--write", help="Put the layers in uv-layers.toml.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Start from the current layers; move only packages for which it pays.")
+    ] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write the layers to uv-layers.toml.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Propose layers, from the sizes of packages and from the history of uv.lock."""
+    """Propose layers from package sizes and the history of uv.lock."""
     suggestion, path = suggest_for(
         options,
         budget=budget,
