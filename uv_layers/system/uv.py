@@ -12,7 +12,7 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from uv_layers import errors
@@ -20,7 +20,7 @@ from uv_layers.credentials import masked
 from uv_layers.system import process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -122,8 +122,9 @@ def unnamed_file(text: str) -> Iterator[tuple[int, str]]:
         yield file.fileno(), f"/dev/fd/{file.fileno()}"
 
 
-def _show(line: str) -> None:
-    sys.stderr.write(f"{errors.printable(masked(line.rstrip()))}\n")
+def _show(layer: str, line: str) -> None:
+    # Layers are installed at the same time.
+    sys.stderr.write(f"{layer}: {errors.printable(masked(line.rstrip()))}\n")
     sys.stderr.flush()
 
 
@@ -343,7 +344,8 @@ class Uv:
         env = installing_env(self.environ, epoch)
         if path is not None:
             env |= {"PATH": os.pathsep.join(filter(None, (str(path), env.get("PATH"))))}
-        done = self._run(argv, env, cwd=cwd, show=show, check=False, files=(settings,))
+        shown = partial(_show, layer) if show else None
+        done = self._run(argv, env, cwd=cwd, show=shown, check=False, files=(settings,))
         if lock is not None and any(words in done.stderr for words in _UNREADABLE):
             raise errors.LayerLockError(lock, f"uv cannot read it: {done.stderr.strip().splitlines()[-1].strip()}")
         # uv breaks its lines at the width of a terminal.
@@ -361,12 +363,12 @@ class Uv:
         env: Mapping[str, str],
         *,
         cwd: Path | None = None,
-        show: bool = False,
+        show: Callable[[str], object] | None = None,
         check: bool = True,
         files: Sequence[int] = (),
     ) -> process.Finished:
         _ = self.version
-        done = process.run([self.path, *argv], env=env, cwd=cwd, show=_show if show else None, files=files)
+        done = process.run([self.path, *argv], env=env, cwd=cwd, show=show, files=files)
         if check:
             self._raise_for(done, argv)
         return done

@@ -18,6 +18,7 @@ import tomli
 
 from uv_layers import __version__, errors
 from uv_layers.system import process
+from uv_layers.system.names import counted
 from uv_layers.system.paths import DEFAULT_PREFIX, below
 from uv_layers.tree.environment import VENV, image_interpreter, in_local_site
 from uv_layers.tree.record import Record, recorded
@@ -25,7 +26,7 @@ from uv_layers.tree.seal import digest, file_content, hashed
 from uv_layers.tree.times import DEFAULT, Times, file_time
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from uv_layers.lock.layer_lock import LayerLock
     from uv_layers.project.options import Options
@@ -58,6 +59,10 @@ class Tree:
     sites: tuple[str, ...] = ()
 
 
+def silent(_: str, __: str) -> None:
+    """Report nothing."""
+
+
 @dataclass(frozen=True)
 class Build:
     """One run of `install`: where trees go, and how they are made.
@@ -66,7 +71,7 @@ class Build:
     packages with different content for one file are an error; with `digest`, each tree gets its digest. `latest` is the
     value of SOURCE_DATE_EPOCH, in seconds: no file of a tree is newer. `root` is
     what paths in layer locks start from, and `access` has those settings of the project that say how indexes are
-    reached.
+    reached. `report` is called with a layer and what is done for it, or nothing at its end.
     """
 
     options: Options
@@ -76,10 +81,10 @@ class Build:
     invalidation: str = "timestamp"
     strict: bool = False
     digest: bool = False
-    show: bool = False
     root: Path = Path()
     access: Mapping[str, Any] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
+    report: Callable[[str, str], object] = silent
 
     def stamp(self, inputs: Sequence[Path]) -> str:
         """Return a digest of all that decides what would be built, as far as it is known without starting uv."""
@@ -124,6 +129,7 @@ class Build:
             else:
                 record = replace(self._fill(uv, lock, target, staging), key=key, stamp=stamp, interpreter=interpreter)
                 self.folder.put(lock.layer, staging / "tree", record.to_json())
+        self.report(lock.layer, "")
         return self._tree(lock.layer, record, None if stays else time.monotonic() - started)
 
     def _how(self) -> list[object]:
@@ -139,7 +145,10 @@ class Build:
         mode = bytecode.Mode(self.sources, self.invalidation)
         cache = bytecode_cache.Cache(staging) if self.sources == "none" else bytecode_cache.Cache.of(self.environ)
         package_times = {name: file_time(lock.times.get(name), self.latest) for name in lock.versions}
-        compiler = bytecode.Compiler(tree, lock.prefix, mode, target, cache, package_times)
+        compiler = bytecode.Compiler(
+            tree, lock.prefix, mode, target, cache, package_times, report=partial(self.report, lock.layer)
+        )
+        self.report(lock.layer, f"installing {counted(len(lock.versions), 'package')}")
         with ThreadPoolExecutor(1) as pool:
             # What the cache has is written while uv copies: each waits for the disk more than it computes.
             restored = pool.submit(compiler.restore, {} if self.sources == "none" else lock.wheels)
@@ -165,6 +174,7 @@ class Build:
         compiled = bytecode.Compiled()
         if self.sources != "none":
             compiled = compiler.finish(found, lock.wheels, shared, restored.result(), scratch)
+        self.report(lock.layer, "checking files")
         # A RECORD has the hash of every file but itself.
         records = {f"{distribution.info}/RECORD" for distribution in found}
         if lock.kind == "environment":
@@ -226,8 +236,8 @@ class Build:
                     platform=target.platform,
                     verbose=self.options.verbose,
                 )
-                run = partial(uv.install, cwd=work, epoch=epoch, show=self.show, settings=descriptor, path=path)
-                run(argv, layer=lock.layer, lock=lock.path)
+                run = partial(uv.install, cwd=work, epoch=epoch, settings=descriptor, path=path)
+                run(argv, layer=lock.layer, lock=lock.path, show=self.options.verbose)
 
             prefix = below(tree, lock.prefix)
             with in_local_site(tree, lock.prefix, target):

@@ -8,6 +8,7 @@ mode, the time of the sources where the mode compares it, and which sources are 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import posixpath
@@ -20,10 +21,11 @@ from typing import TYPE_CHECKING
 
 from uv_layers import errors
 from uv_layers.system import process
+from uv_layers.system.names import counted
 from uv_layers.tree.bytecode_cache import FORMAT, Cache
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from uv_layers.system.interpreter import Target
@@ -128,7 +130,7 @@ def bytecode_path(source: str, cache_tag: str) -> str:
 class Compiler:
     """Compiles the sources of one tree for their paths in the image, below `prefix`.
 
-    `times` has the time of each package's files, in seconds since 1970.
+    `times` has the time of each package's files, in seconds since 1970. `report` is called with how far it is.
     """
 
     tree: Path
@@ -137,6 +139,7 @@ class Compiler:
     target: Target
     cache: Cache
     times: Mapping[str, int]
+    report: Callable[[str], object] = str
 
     def restore(self, contents: Mapping[str, str]) -> dict[str, Compiled]:
         """Write the bytecode of the wheels that the cache knows, which needs nothing of their sources to be there.
@@ -243,6 +246,7 @@ class Compiler:
         guard = Lock()
         jobs = iter([(unit, source) for unit in units for source in unit.codes])
         count = sum(unit.missing for unit in units)
+        done = itertools.count(1)
 
         def work() -> None:
             with _slots, process.worker(self._worker_argv(), env=_worker_env(), cwd=scratch) as worker:
@@ -258,6 +262,7 @@ class Compiler:
                         digests.update([written] if written else [])
                         unit.codes[source] = code
                         unit.missing -= 1
+                        self.report(f"compiling {next(done)} of {counted(count, 'file')}")
                         whole = not unit.missing
                     if whole:
                         self.cache.put(unit.key, unit.codes)
@@ -266,8 +271,8 @@ class Compiler:
         # A worker that starts for a handful of sources costs more than it saves.
         workers = min(process.cores(), -(-count // 16))
         with ThreadPoolExecutor(workers) as pool:
-            for done in [pool.submit(work) for _ in range(workers)]:
-                done.result()
+            for worker in [pool.submit(work) for _ in range(workers)]:
+                worker.result()
         return Compiled((), digests, count - len(digests))
 
     def _worker_argv(self) -> list[str]:
