@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 import tomli
 
 from uv_layers import __version__, errors
-from uv_layers.system import process
 from uv_layers.system.names import counted
 from uv_layers.system.paths import DEFAULT_PREFIX, below
-from uv_layers.tree.environment import VENV, image_interpreter, in_local_site
-from uv_layers.tree.record import Record, recorded
+from uv_layers.tree.environment import image_interpreter, in_local_site, make_environment
+from uv_layers.tree.record import Record, identity, recorded
 from uv_layers.tree.seal import digest, file_content, hashed
 from uv_layers.tree.times import DEFAULT, Times, file_time
 
@@ -106,7 +105,7 @@ class Build:
     def unchanged(self, layer: str, stamp: str) -> Tree | None:
         """Return the layer's tree when nothing that it was made from has changed."""
         record = recorded(self.folder, layer)
-        if record is None or record.stamp != stamp or record.interpreter != _stat(record.interpreter[0]):
+        if record is None or record.stamp != stamp or record.interpreter != identity(record.interpreter[0]):
             return None
         if self.folder.was_left(layer):
             return None
@@ -119,7 +118,7 @@ class Build:
         facts += [target.markers["platform_machine"], *self._how()]
         key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
         stamp = "" if lock.kind == "project" else stamp
-        interpreter = _stat(str(target.executable))
+        interpreter = identity(str(target.executable))
         with self.folder.staging(lock.layer) as staging:
             record = recorded(self.folder, lock.layer)
             stays = record is not None and record.key == key and lock.kind != "project"
@@ -153,7 +152,7 @@ class Build:
             # What the cache has is written while uv copies: each waits for the disk more than it computes.
             restored = pool.submit(compiler.restore, {} if self.sources == "none" else lock.wheels)
             if lock.kind == "environment":
-                self._make_environment(target, below(tree, lock.prefix), lock.prefix)
+                make_environment(target, below(tree, lock.prefix), lock.prefix, self.environ)
             elif lock.versions:
                 self._install(uv, lock, target, staging, staging)
         everything = installed.distributions(tree, installed.sites(tree, lock.prefix, target.python))
@@ -250,20 +249,6 @@ class Build:
                     install(late, str(python), prefix, python.parent)
         scheme.arrange(tree, lock.prefix, target)
 
-    def _make_environment(self, target: Target, folder: Path, prefix: str) -> None:
-        """Make a virtual environment at `folder` that works at `prefix`."""
-        argv = [str(target.executable), "-I", "-c", VENV, str(folder), prefix]
-        done = process.run(argv, env=self.environ)
-        if done.status:
-            said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise errors.TargetError(f"{target.executable} makes no virtual environment: {said}")
-        # What the interpreter writes there tells of the folder that it was made in.
-        home = os.path.dirname(str(target.executable))  # noqa: PTH120 - as it was said, unresolved
-        version = f"version_info = {target.markers['python_full_version']}"
-        text = f"home = {home}\ninclude-system-site-packages = false\n{version}\n"
-        (folder / "pyvenv.cfg").write_text(text, encoding="utf-8")
-        (folder / ".gitignore").unlink(missing_ok=True)
-
     def _settle(
         self, uv: Uv, lock: LayerLock, target: Target, staging: Path, found: list[Distribution], clashes: list[Clash]
     ) -> None:
@@ -315,12 +300,3 @@ class Build:
             invalid=record.invalid,
             digest=found,
         )
-
-
-def _stat(path: str) -> list[Any]:
-    """Return what tells one interpreter from another at the same path, cheaply."""
-    try:
-        status = os.stat(path)  # noqa: PTH116
-    except (OSError, ValueError):  # a record may name what no path can be
-        return [path]
-    return [path, status.st_mtime_ns, status.st_size]
