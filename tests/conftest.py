@@ -40,10 +40,11 @@ class Command:
 
 
 def blurred(text: str) -> str:
-    """Return what a command prints without its numbers, units and widths, which differ between machines and days."""
+    """Return what a command prints without its numbers, units, plurals and widths, which differ between machines."""
     text = re.sub(r"\b[0-9a-f]{12,}\b|\d+(?:\.\d+)*", "N", text)
     text = re.sub(r"\bN ?(?:B|kB|MB|GB)\b", "N B", text)
     text = re.sub(r"\bN ?(?:ms|s|min)\b", "N s", text)
+    text = re.sub(r"\bN (package|file)s\b", r"N \1", text)
     lines = (re.sub(r"─+", "─", " ".join(line.split())) for line in text.splitlines())
     return "\n".join(filter(None, lines))
 

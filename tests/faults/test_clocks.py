@@ -98,4 +98,4 @@ def test_a_clock_in_1970_prunes_nothing_that_was_used_since(stage, start, run, c
     caches = cold()
     assert run("install", "heavy", cwd=stage, **caches).status == 0
     ended = start("cache", "prune", cwd=stage, **caches | in_1970).end()
-    assert (ended.status, ended.stderr) == (0, "removed 0 wheels' bytecode, 0 B\n")
+    assert (ended.status, ended.stderr) == (0, "removed the bytecode of 0 wheels, 0 B\n")

@@ -8,6 +8,7 @@ import io
 import itertools
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -608,6 +609,36 @@ def run_program():
             timeout=120,
         )
         return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return call
+
+
+@pytest.fixture
+def on_a_terminal(tmp_path):
+    """Return a function that runs uv-layers in a folder with a terminal for standard error.
+
+    It returns what the program wrote to that and to standard output.
+    """
+
+    def call(*arguments: object, cwd: os.PathLike[str]) -> tuple[str, str]:
+        own, its = pty.openpty()
+        argv = [sys.executable, "-m", "uv_layers", *map(str, arguments)]
+        environ = os.environ | {"TERM": "xterm", "COLUMNS": "200"}
+        with (tmp_path / "out").open("wb") as out:
+            started = subprocess.Popen(argv, cwd=cwd, env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=its)
+        os.close(its)
+        said = b""
+        while True:
+            try:
+                piece = os.read(own, 65536)
+            except OSError:  # Linux has no other end of a terminal that nobody writes to any more
+                break
+            if not piece:
+                break
+            said += piece
+        os.close(own)
+        assert started.wait() == 0
+        return said.decode(), (tmp_path / "out").read_text()
 
     return call
 

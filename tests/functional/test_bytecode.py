@@ -15,7 +15,7 @@ from types import CodeType
 
 import pytest
 
-from uv_layers.tree import bytecode, bytecode_cache
+from uv_layers.tree import bytecode_cache, bytecode_worker
 
 TAG = sys.implementation.cache_tag
 MODULE = """\
@@ -146,7 +146,7 @@ def test_sources_that_are_no_python_are_counted(stage, run, cold):
     caches = cold()
     for turn in ("cold", "warm"):
         made = run("install", "some", "--layers-dir", turn, cwd=stage, **caches)
-        assert "some: 3 sources are no valid Python for this interpreter, left uncompiled\n" in made.stderr
+        assert "some: 3 files left uncompiled, as this Python finds a syntax error\n" in made.stderr
         assert [Path(path).name for path in _bytecode(stage / turn)] == [f"good.{TAG}.pyc"]
 
 
@@ -159,10 +159,10 @@ def compiled(monkeypatch, tmp_path):
     log = tmp_path / "compiled"
     log.touch()
     request = "path, name, mtime = json.loads(line)"
-    worker = bytecode._WORKER  # noqa: SLF001 - the only place that every compilation passes
+    worker = bytecode_worker.WORKER  # the only place that every compilation passes
     assert request in worker
     noting = f"{request}; file = open({str(log)!r}, 'a'); file.write(name + chr(10)); file.close()"
-    monkeypatch.setattr(bytecode, "_WORKER", worker.replace(request, noting))
+    monkeypatch.setattr(bytecode_worker, "WORKER", worker.replace(request, noting))
 
     def since() -> list[str]:
         names = sorted(Path(line).name for line in log.read_text(encoding="utf-8").splitlines())
@@ -184,7 +184,7 @@ def test_with_a_warm_cache_nothing_is_compiled(stage, run, cold, monkeypatch):
     _two(stage)
     caches = cold()
     assert run("install", "some", cwd=stage, **caches).status == 0
-    monkeypatch.setattr(bytecode, "_WORKER", "raise SystemExit(1)")
+    monkeypatch.setattr(bytecode_worker, "WORKER", "raise SystemExit(1)")
     made = run("install", "some", "--layers-dir", "elsewhere", "--digest", "--json", cwd=stage, **caches)
     assert made.status == 0
     assert _bytecode(stage / "elsewhere/some") == _bytecode(stage / "layers/some")
@@ -203,7 +203,7 @@ def test_an_interpreter_that_ends_while_it_compiles_is_an_error_and_the_old_tree
         "import sys; sys.stdin.buffer.readline(); sys.stdout.buffer.write(b'1234')",
         "import sys; sys.stdin.buffer.readline(); sys.stdout.buffer.write((100).to_bytes(8, 'little') + b'few')",
     ):
-        monkeypatch.setattr(bytecode, "_WORKER", worker)
+        monkeypatch.setattr(bytecode_worker, "WORKER", worker)
         failed = run("install", "some", cwd=stage, **cold())
         assert failed.status == 4
         last = failed.stderr.splitlines()[-1]

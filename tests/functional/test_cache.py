@@ -72,7 +72,7 @@ def test_a_cache_that_is_not_there_is_empty(run, tmp_path):
     assert run("cache", "size", cwd=tmp_path, **environ).stdout == "0\n"
     for command in ("clean", "prune"):
         outcome = run("cache", command, cwd=tmp_path, **environ)
-        assert (outcome.status, outcome.stdout, outcome.stderr) == (0, "", "removed 0 wheels' bytecode, 0 B\n")
+        assert (outcome.status, outcome.stdout, outcome.stderr) == (0, "", "removed the bytecode of 0 wheels, 0 B\n")
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -91,7 +91,7 @@ def test_cleaning_removes_all_and_the_next_install_fills_it_again(filled, run, s
     (tmp_path / "cache/mine.txt").write_text("of somebody else", encoding="utf-8")
     outcome = run("cache", "clean", cwd=tmp_path)
     assert (outcome.status, outcome.stdout) == (0, "")
-    assert outcome.stderr.startswith("removed 3 wheels' bytecode, ")
+    assert outcome.stderr.startswith("removed the bytecode of 3 wheels, ")
     assert _size(run, tmp_path) == 0
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["CACHEDIR.TAG", "mine.txt"]
     assert run("install", "some", "--layers-dir", "again", cwd=stage).status == 0
@@ -114,7 +114,7 @@ def test_pruning_removes_what_was_not_used_of_late(filled, run, tmp_path, words,
     os.utime(filled[0], (old, old))
     outcome = run("cache", "prune", *words, cwd=tmp_path, **environ)
     assert (outcome.status, outcome.stdout) == (0, "")
-    assert outcome.stderr.startswith(f"removed {2 - kept} wheels' bytecode, ")
+    assert outcome.stderr.startswith(f"removed the bytecode of {2 - kept} wheel")
     assert len([path for path in filled if path.exists()]) == kept
 
 
@@ -122,7 +122,7 @@ def test_an_entry_that_an_install_takes_is_used(filled, run, stage, tmp_path):
     for path in filled:
         os.utime(path, (1, 1))
     assert run("install", "some", "--layers-dir", "again", cwd=stage).status == 0
-    assert run("cache", "prune", cwd=tmp_path).stderr == "removed 0 wheels' bytecode, 0 B\n"
+    assert run("cache", "prune", cwd=tmp_path).stderr == "removed the bytecode of 0 wheels, 0 B\n"
 
 
 def test_a_number_of_days_is_no_less_than_none(run, tmp_path):

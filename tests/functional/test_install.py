@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -13,6 +14,9 @@ from pathlib import Path
 
 import pytest
 from support import facts, record_digest
+
+from uv_layers.cli.install import install_layers
+from uv_layers.project.options import Options
 
 APP = """
     [project]
@@ -71,6 +75,43 @@ def test_one_layer_is_the_whole_path_below_its_tree(project, run):
     assert (tree(folder, "heavy") / SITE / "numbers/__init__.py").read_text().startswith("VERSION = '1.0'")
     assert versions(tree(folder, "heavy"), "shared") == ["shared-1.1.dist-info"]
     assert [p.name for p in (folder / "layers").iterdir() if not p.name.startswith(".")] == ["heavy"]
+
+
+GROUPS = (
+    '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = []\n'
+    '[dependency-groups]\nheavy = ["tool"]\nlight = ["web"]\n[tool.uv]\ndefault-groups = ["heavy", "light"]\n'
+)
+
+
+def test_each_layer_reports_what_is_done_for_it(project, environment, cold):
+    for name, value in cold().items():
+        environment.setenv(name, value)
+    folder = project(GROUPS)
+    steps = []
+    options = Options(directory=folder.path)
+    install_layers(options, everything=True, report=lambda *step: steps.append(step))
+    of = {layer: [doing for name, doing in steps if name == layer] for layer in ("heavy", "light")}
+    for layer, number, files in (("heavy", "1 package", "2 files"), ("light", "2 packages", "2 files")):
+        compiling = [f"compiling {n} of {files}" for n in (1, 2)]
+        assert of[layer] == [f"installing {number}", *compiling, "checking files", ""]
+    assert len(steps) == sum(map(len, of.values()))
+
+
+def test_progress_is_for_a_terminal_alone(project, on_a_terminal, run_program):
+    folder = project(GROUPS)
+    said, out = on_a_terminal("install", "--all", cwd=folder)
+    assert re.search(r"(heavy|light): installing \d", said)
+    *_, after = said.split("\r\x1b[K")
+    assert {line.partition(":")[0] for line in after.splitlines()} == {"heavy", "light"}
+    assert out == ""
+    assert "\x1b" not in run_program("install", "--all", cwd=folder).stderr
+
+
+def test_verbose_shows_what_uv_says_with_the_layer_that_it_is_about(project, run_program, cold):
+    ended = run_program("install", "--all", "-v", cwd=project(GROUPS), **cold())
+    assert "heavy:  + tool==1.0\n" in ended.stderr
+    assert "light:  + web==1.1\n" in ended.stderr
+    assert all(line.startswith(("heavy: ", "light: ")) for line in ended.stderr.splitlines())
 
 
 def test_several_layers_are_made_at_once_and_no_others(project, run):

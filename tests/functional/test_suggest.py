@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import shutil
-import subprocess
-import sys
 
 import pytest
 from support import commit
@@ -438,33 +435,11 @@ def test_the_table_has_the_layers_and_what_an_update_pulls(busy, run):
     assert all(name in verbose for name in IMAGE)
 
 
-def _on_a_terminal(argv, folder, tmp_path):
-    """Run a program with a terminal for standard error, and return what it wrote to that and to standard output."""
-    own, its = pty.openpty()
-    with (tmp_path / "out").open("wb") as out:
-        started = subprocess.Popen(argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=its)
-    os.close(its)
-    said = b""
-    while True:
-        try:
-            piece = os.read(own, 65536)
-        except OSError:  # Linux has no other end of a terminal that nobody writes to any more
-            break
-        if not piece:
-            break
-        said += piece
-    os.close(own)
-    assert started.wait() == 0
-    return said.decode(), (tmp_path / "out").read_text()
-
-
-def test_the_progress_bar_is_for_a_terminal_alone(busy, run_program, tmp_path, environment):
-    environment.setenv("TERM", "xterm")
-    argv = [sys.executable, "-m", "uv_layers", "suggest", "--json"]
-    shown, out = _on_a_terminal(argv, busy, tmp_path)
-    assert "revisions of the lock" in shown
+def test_progress_is_for_a_terminal_alone(busy, run_program, on_a_terminal):
+    shown, out = on_a_terminal("suggest", "--json", cwd=busy)
+    assert "uv.lock: reading revision " in shown
     assert json.loads(out)["command"] == "suggest"
-    quiet, again = _on_a_terminal([*argv, "-q"], busy, tmp_path)
+    quiet, again = on_a_terminal("suggest", "--json", "-q", cwd=busy)
     assert (quiet, again) == ("", out)
     assert run_program("suggest", "--json", cwd=busy).stderr == ""
 

@@ -159,7 +159,7 @@ def test_what_the_pull_request_changes_is_a_comment_and_in_the_summary(runner):
     assert done.returncode == 0, done.stderr
     [(words, body)] = runner.written
     assert words == ["--method", "POST", "repos/some/shop/issues/7/comments", "--field"]
-    assert body.startswith(f"{MARKER}\n**Image layers:** 1 of 1 layers change")
+    assert body.startswith(f"{MARKER}\n**Image layers:** 1 of 1 layer changes")
     assert "- `numbers 1.0 -> 2.0`" in body
     assert runner.summary == body
     [listed, _] = runner.calls

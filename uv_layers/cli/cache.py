@@ -12,6 +12,7 @@ from uv_layers.cli.help import HelpfulCommand, HelpfulGroup
 from uv_layers.cli.json import envelope
 from uv_layers.cli.options import JsonOption, env_names
 from uv_layers.cli.tables import size
+from uv_layers.system.names import counted
 from uv_layers.tree.bytecode_cache import Cache
 
 cache_app = typer.Typer(
@@ -67,7 +68,7 @@ def cache_clean() -> None:
 
 
 def _removed(result: tuple[int, int]) -> None:
-    typer.echo(f"removed {result[0]} wheels' bytecode, {size(result[1])}", err=True)
+    typer.echo(f"removed the bytecode of {counted(result[0], 'wheel')}, {size(result[1])}", err=True)
 
 
 cache = typer.main.get_command(cache_app)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import replace
 from enum import Enum
 from functools import partial
@@ -15,6 +14,7 @@ from uv_layers import errors
 from uv_layers.cli import completion
 from uv_layers.cli.json import trees_json
 from uv_layers.cli.options import JsonOption, LayersDirOption, command, env_names
+from uv_layers.cli.progress import Progress
 from uv_layers.cli.sources import source_date_epoch, source_of
 from uv_layers.cli.tables import tree_lines
 from uv_layers.cli.terminal import print_hints, say
@@ -23,10 +23,10 @@ from uv_layers.project.options import Options
 from uv_layers.system.process import cores
 from uv_layers.system.tasks import parallel
 from uv_layers.system.uv import Uv
-from uv_layers.tree.build import Build
+from uv_layers.tree.build import Build, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from uv_layers.cli.sources import Source
@@ -91,17 +91,18 @@ def install(
     as_json: JsonOption = False,
 ) -> None:
     """Build layer trees from the project, or from layer locks if there is no project."""
-    trees, hints = install_layers(
-        options,
-        layers or (),
-        everything=everything,
-        layers_dir=layers_dir,
-        sources=sources.value,
-        invalidation=invalidation.value,
-        strict=strict,
-        digest=digest,
-        show_progress=options.verbose or (sys.stderr.isatty() and not options.quiet),
-    )
+    with Progress(wanted=not options.quiet and not options.verbose) as progress:
+        trees, hints = install_layers(
+            options,
+            layers or (),
+            everything=everything,
+            layers_dir=layers_dir,
+            sources=sources.value,
+            invalidation=invalidation.value,
+            strict=strict,
+            digest=digest,
+            report=progress,
+        )
     if as_json:
         typer.echo(trees_json(trees))
     else:
@@ -120,12 +121,12 @@ def install_layers(
     invalidation: str = "timestamp",
     strict: bool = False,
     digest: bool = False,
-    show_progress: bool = False,
+    report: Callable[[str, str], object] = silent,
 ) -> tuple[list[Tree], tuple[str, ...]]:
     """Make the trees of the named layers, or of all, and return them with hints.
 
-    In a folder with a project they come from the project, else from the layer locks there. Raises a LayersError,
-    and OSError when the machine fails.
+    In a folder with a project they come from the project, else from the layer locks there. `report` is called with a
+    layer and what is done for it, or nothing at its end. Raises a LayersError, and OSError when the machine fails.
     """
     if bool(named) == everything:
         raise errors.UsageError("name the layers to install, or give --all, and not both (see `uv-layers plan`)")
@@ -138,10 +139,10 @@ def install_layers(
         invalidation=invalidation,
         strict=strict,
         digest=digest,
-        show=show_progress,
         root=source.root,
         access=source.access,
         environ=options.environ,
+        report=report,
     )
     stamp = build.stamp(source.inputs)
     # What the project itself is, only its sources tell: it is made each time.
@@ -155,9 +156,7 @@ def install_layers(
         check_wheels(locks, target)
     elif _is_base_image(source):
         _check_prefixes(locks, target, options)
-    # uv's progress bars are for one uv at a time.
-    workers = 1 if show_progress else cores()
-    trees = parallel([partial(build.make, uv, lock, target, stamp) for lock in locks], workers)
+    trees = parallel([partial(build.make, uv, lock, target, stamp) for lock in locks], cores())
     hints += _clashes_between(source.trees, trees, strict=strict)
     return trees, hints if options.platform else hints + _base_image(source, trees, strict=strict)
 

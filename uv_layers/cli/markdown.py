@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from uv_layers.cli.tables import change_text, pull_summary, pulled, size
 from uv_layers.errors import printable
+from uv_layers.system.names import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,7 @@ def diff_markdown(changes: Sequence[LayerChange]) -> str:
     lines += [f"| `{c.layer}` | {c.status} | {pulled(c)} | {size(c.kept) if c.kept else ''} |" for c in changes]
     for change in changes:
         if change.changes:
-            what = f"{len(change.changes)} change{'s' * (len(change.changes) > 1)}"
+            what = counted(len(change.changes), "change")
             lines += ["", f"<details><summary><code>{change.layer}</code>: {what}</summary>", ""]
             # A lock of somebody else's may have anything for a version.
             lines += ["- `{}`".format(printable(change_text(c)).replace("`", "'")) for c in change.changes]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +11,7 @@ import typer
 from uv_layers import errors
 from uv_layers.cli.json import suggestion_json
 from uv_layers.cli.options import JsonOption, command, env_names
+from uv_layers.cli.progress import Progress
 from uv_layers.cli.tables import suggestion_table
 from uv_layers.cli.terminal import print_hints, say, terminal_width
 from uv_layers.history.suggest import read_history, suggest_layers
@@ -23,6 +24,7 @@ from uv_layers.system.files import write_atomically
 from uv_layers.system.paths import resolved
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from uv_layers.history.suggest import Suggestion
@@ -59,15 +61,16 @@ def suggest(
     as_json: JsonOption = False,
 ) -> None:
     """Propose layers from package sizes and the history of uv.lock."""
-    suggestion, path = suggest_for(
-        options,
-        budget=budget,
-        since=since,
-        limit=max_revisions,
-        keep=keep,
-        write=write,
-        show_progress=sys.stderr.isatty() and not options.quiet,
-    )
+    with Progress(wanted=not options.quiet) as progress:
+        suggestion, path = suggest_for(
+            options,
+            budget=budget,
+            since=since,
+            limit=max_revisions,
+            keep=keep,
+            write=write,
+            report=partial(progress, "uv.lock"),
+        )
     if as_json:
         typer.echo(suggestion_json(suggestion, path))
     else:
@@ -85,7 +88,7 @@ def suggest_for(
     limit: int | None = None,
     keep: bool = False,
     write: bool = False,
-    show_progress: bool = False,
+    report: Callable[[str], object] = str,
 ) -> tuple[Suggestion, Path | None]:
     """Return the layers that sizes and the history of uv.lock ask for; with `write`, also the file they are put in."""
     current = find_project(options)
@@ -93,7 +96,7 @@ def suggest_for(
     layers = [layer for layer in made.layers if layer.members and layer.kind == "packages"]
     if not layers:
         raise errors.NoLayersError(current.directory / "pyproject.toml")
-    history = read_history(current.lock, options.environ, since=since, limit=limit, show=show_progress)
+    history = read_history(current.lock, options.environ, since=since, limit=limit, report=report)
     # As they are written: what --no-group leaves out for now is not to leave the file.
     specs = current.config.layers or (layer_specs(current, options.selection) if keep else ())
     asked = asked_for(current, options.selection)

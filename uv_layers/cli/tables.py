@@ -7,6 +7,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from uv_layers.errors import printable
+from uv_layers.system.names import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -98,7 +99,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int | No
 
 def tree_lines(tree: Tree) -> list[str]:
     """Return the line that says what became of a layer, and what there is to know of it."""
-    what = f"{tree.layer}: {tree.packages} packages, {tree.files} files, {size(tree.size)}"
+    what = f"{tree.layer}: {counted(tree.packages, 'package')}, {counted(tree.files, 'file')}, {size(tree.size)}"
     lines = [f"{what}, {'up to date' if tree.up_to_date else f'{tree.seconds:.1f} s'}, {tree.path}"]
     if tree.digest:
         lines.append(f"{tree.layer}: {tree.digest}")
@@ -107,7 +108,8 @@ def tree_lines(tree: Tree) -> list[str]:
             f"{tree.layer}: built from source, so the same elsewhere only if its build is: {', '.join(tree.built)}"
         )
     if tree.invalid:
-        lines.append(f"{tree.layer}: {tree.invalid} sources are no valid Python for this interpreter, left uncompiled")
+        left = counted(tree.invalid, "file")
+        lines.append(f"{tree.layer}: {left} left uncompiled, as this Python finds a syntax error")
     return lines + [
         f"warning: {tree.layer}: {clash.path} differs between {' and '.join(clash.owners)}; "
         f"that of {clash.owners[-1]} is kept"
@@ -141,10 +143,12 @@ def pull_summary(changes: Sequence[LayerChange]) -> str:
     changed = [change for change in changes if change.status in {"added", "changed"}]
     if not changed:
         gone = sum(change.status == "removed" for change in changes)
-        return f"{f'{gone} of {len(changes)} layers go' if gone else 'no layer changes'}, nothing is pulled"
+        what = f"{gone} of {counted(len(changes), 'layer')} removed" if gone else "no layer changes"
+        return f"{what}, nothing is pulled"
     total, unsized = sum(c.size for c in changed), sum(c.unsized for c in changed)
     kept = sum(c.kept for c in changed)
-    what = f"{len(changed)} of {len(changes)} layers change, {_download(total, unsized)} to pull"
+    verb = "changes" if len(changes) == 1 else "change"
+    what = f"{len(changed)} of {counted(len(changes), 'layer')} {verb}, {_download(total, unsized)} to pull"
     return f"{what}, {size(kept)} of it unchanged packages" if kept else what
 
 
@@ -187,7 +191,7 @@ def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: in
     text += "\n" + _table(("with", ">pulled an update", ">of the image"), rated, width)
     if suggestion.moves:
         text += "\n" + _table(("moves", "from", "to"), [(m.package, m.old, m.new) for m in suggestion.moves], width)
-    updates, revisions = _count(suggestion.updates, "update"), _count(suggestion.revisions, "revision")
+    updates, revisions = counted(suggestion.updates, "update"), counted(suggestion.revisions, "revision")
     learned = f"{updates} of the image in {revisions} of uv.lock"
     if suggestion.unreadable:
         learned += f", {suggestion.unreadable} of them unreadable"
@@ -195,11 +199,7 @@ def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: in
     return text + f"\nlearned from {learned}{once}\n"
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
-
-
 def exported_line(exported: Exported) -> str:
     """Return the one line that says what became of a layer lock."""
     state = "written" if exported.changed else "unchanged"
-    return f"{exported.lock.layer}: {len(exported.lock.versions)} packages, {state}, {exported.path}"
+    return f"{exported.lock.layer}: {counted(len(exported.lock.versions), 'package')}, {state}, {exported.path}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
@@ -17,7 +16,7 @@ from uv_layers.plan import assign
 from uv_layers.project.config import LayerSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from uv_layers.history.model import Update
@@ -87,9 +86,14 @@ class History:
 
 
 def read_history(
-    lock: Path, environ: Mapping[str, str], *, since: str | None = None, limit: int | None = None, show: bool = False
+    lock: Path,
+    environ: Mapping[str, str],
+    *,
+    since: str | None = None,
+    limit: int | None = None,
+    report: Callable[[str], object] = str,
 ) -> History:
-    """Return the history of a lock, its last `limit` revisions; with `show`, there is a progress bar meanwhile."""
+    """Return the history of a lock, its last `limit` revisions; `report` is called with how far it is read."""
     try:
         repository = Repository(lock.parent, environ)
         revisions = repository.revisions(lock, since=since, limit=limit)
@@ -98,32 +102,17 @@ def read_history(
         return History(lacks=str(error))
     states: list[Mapping[str, object]] = []
     unreadable = 0
-    with _progress(len(revisions), show=show) as advance:
-        for text in repository.contents([revision.blob for revision in revisions]):
-            advance()
-            versions = None if text is None else uv_lock.locked_versions(text)
-            if versions is None:
-                unreadable += 1
-            else:
-                states.append(versions)
+    for number, text in enumerate(repository.contents([revision.blob for revision in revisions]), 1):
+        report(f"reading revision {number} of {len(revisions)}")
+        versions = None if text is None else uv_lock.locked_versions(text)
+        if versions is None:
+            unreadable += 1
+        else:
+            states.append(versions)
     lacks = "" if revisions else f"git knows no revision of {lock.name}"
     if shallow:
         lacks = f"{lacks or 'the history ends early'}: this clone is shallow, `git fetch --unshallow` gets the rest"
     return History(states, len(revisions), unreadable, lacks)
-
-
-@contextmanager
-def _progress(total: int, *, show: bool) -> Iterator[Callable[[], object]]:
-    """Yield what to call for each of `total` revisions."""
-    if not show:
-        yield lambda: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - 60 ms
-    from rich.progress import Progress  # noqa: PLC0415
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("revisions of the lock", total=total)
-        yield lambda: progress.advance(task)
 
 
 def suggest_layers(

@@ -12,15 +12,16 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from uv_layers import errors
 from uv_layers.credentials import masked
 from uv_layers.system import process
+from uv_layers.system.uv_environment import installing_env, resolving_env
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -33,52 +34,8 @@ MINIMUM = (0, 11, 15)
 MINOR = "0.13"
 
 
-# These belong to the project that is exported: uv decides with them whether a lock is stale.
-_RESOLVING = {
-    "UV_CONFIG_FILE",
-    "UV_EXCLUDE_NEWER",
-    "UV_FORK_STRATEGY",
-    "UV_NO_SOURCES",
-    "UV_NO_SOURCES_PACKAGE",
-    "UV_PRERELEASE",
-    "UV_RESOLUTION",
-}
-
-
-# Each would change what is chosen here, what the layer lock fixes, or where it goes.
-_OVERRIDING = {
-    "UV_BREAK_SYSTEM_PACKAGES",
-    "UV_COMPILE_BYTECODE",
-    "UV_CONSTRAINT",
-    "UV_DEV",
-    "UV_EXCLUDE",
-    "UV_FROZEN",
-    "UV_LINK_MODE",
-    "UV_LOCKED",
-    "UV_NO_BINARY",
-    "UV_NO_BINARY_PACKAGE",
-    "UV_NO_DEFAULT_GROUPS",
-    "UV_NO_DEV",
-    "UV_NO_EDITABLE",
-    "UV_NO_GROUP",
-    "UV_NO_VERIFY_HASHES",
-    "UV_OVERRIDE",
-    "UV_PROJECT",
-    "UV_PROJECT_ENVIRONMENT",
-    "UV_PYTHON",
-    "UV_REQUIRE_HASHES",
-    "UV_SYSTEM_PYTHON",
-    "UV_TORCH_BACKEND",
-    "UV_WORKING_DIR",
-}
-
-
 # What uv says of a layer lock, or of its settings, that it refuses before it looks for any package.
 _UNREADABLE = ("error: Not a valid `pylock.toml` file", "error: Failed to parse: ")
-
-
-# What a build is made with: the layer lock says it, and the uv.toml that it is written to must be read.
-_BUILDING = {"UV_BUILD_CONSTRAINT", "UV_NO_BUILD_ISOLATION", "UV_NO_CONFIG"}
 
 
 # What uv says of a selection that it does not export: all else that fails is a failure of uv.
@@ -86,28 +43,6 @@ _REFUSALS = (
     *("is not defined in", "are incompatible with the", "Could not find root package"),
     *("Found multiple packages", "needs to be updated"),
 )
-
-
-def resolving_env(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for `uv export`, `uv lock` and `uv python`.
-
-    The project's environment is a folder that no machine has: uv starts the interpreter of one that is there.
-    """
-    kept = {k: v for k, v in environ.items() if k not in _OVERRIDING | {"VIRTUAL_ENV"}}
-    return kept | {"NO_COLOR": "1", "UV_PROJECT_ENVIRONMENT": "/nonexistent/uv-layers"}
-
-
-def installing_env(environ: Mapping[str, str], epoch: int) -> dict[str, str]:
-    """Return the environment for `uv pip install`: the caller's, less what would override the layer lock.
-
-    `epoch`, in seconds, becomes SOURCE_DATE_EPOCH for the builds of source distributions.
-    """
-    kept = {k: v for k, v in environ.items() if k not in _OVERRIDING | _RESOLVING | _BUILDING | {"VIRTUAL_ENV"}}
-    # For builds: the latest time they write, the order of what Python keeps in sets, and no debug sections, which have
-    # the path of the folder that uv builds in, another one each time.
-    building = {"SOURCE_DATE_EPOCH": str(epoch), "PYTHONHASHSEED": "0"}
-    building["LDFLAGS"] = f"{environ.get('LDFLAGS', '')} -Wl,-S".strip()
-    return kept | building | {"UV_NO_INSTALLER_METADATA": "1"}
 
 
 @contextmanager
@@ -122,8 +57,9 @@ def unnamed_file(text: str) -> Iterator[tuple[int, str]]:
         yield file.fileno(), f"/dev/fd/{file.fileno()}"
 
 
-def _show(line: str) -> None:
-    sys.stderr.write(f"{errors.printable(masked(line.rstrip()))}\n")
+def _show(layer: str, line: str) -> None:
+    # Layers are installed at the same time.
+    sys.stderr.write(f"{layer}: {errors.printable(masked(line.rstrip()))}\n")
     sys.stderr.flush()
 
 
@@ -351,7 +287,8 @@ class Uv:
         env = installing_env(self.environ, epoch)
         if path is not None:
             env |= {"PATH": os.pathsep.join(filter(None, (str(path), env.get("PATH"))))}
-        done = self._run(argv, env, cwd=cwd, show=show, check=False, files=(settings,))
+        shown = partial(_show, layer) if show else None
+        done = self._run(argv, env, cwd=cwd, show=shown, check=False, files=(settings,))
         if lock is not None and any(words in done.stderr for words in _UNREADABLE):
             raise errors.LayerLockError(lock, f"uv cannot read it: {done.stderr.strip().splitlines()[-1].strip()}")
         # uv breaks its lines at the width of a terminal.
@@ -369,12 +306,12 @@ class Uv:
         env: Mapping[str, str],
         *,
         cwd: Path | None = None,
-        show: bool = False,
+        show: Callable[[str], object] | None = None,
         check: bool = True,
         files: Sequence[int] = (),
     ) -> process.Finished:
         _ = self.version
-        done = process.run([self.path, *argv], env=env, cwd=cwd, show=_show if show else None, files=files)
+        done = process.run([self.path, *argv], env=env, cwd=cwd, show=show, files=files)
         if check:
             self._raise_for(done, argv)
         return done

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 import tomli
 
 from uv_layers import __version__, errors
-from uv_layers.system import process
+from uv_layers.system.names import counted
 from uv_layers.system.paths import DEFAULT_PREFIX, below
-from uv_layers.tree.environment import VENV, image_interpreter, in_local_site
-from uv_layers.tree.record import Record, recorded
+from uv_layers.tree.environment import image_interpreter, in_local_site, make_environment
+from uv_layers.tree.record import Record, identity, recorded
 from uv_layers.tree.seal import digest, file_content, hashed
 from uv_layers.tree.times import DEFAULT, Times, file_time
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from uv_layers.lock.layer_lock import LayerLock
     from uv_layers.project.options import Options
@@ -58,6 +58,10 @@ class Tree:
     sites: tuple[str, ...] = ()
 
 
+def silent(_: str, __: str) -> None:
+    """Report nothing."""
+
+
 @dataclass(frozen=True)
 class Build:
     """One run of `install`: where trees go, and how they are made.
@@ -66,7 +70,7 @@ class Build:
     packages with different content for one file are an error; with `digest`, each tree gets its digest. `latest` is the
     value of SOURCE_DATE_EPOCH, in seconds: no file of a tree is newer. `root` is
     what paths in layer locks start from, and `access` has those settings of the project that say how indexes are
-    reached.
+    reached. `report` is called with a layer and what is done for it, or nothing at its end.
     """
 
     options: Options
@@ -76,10 +80,10 @@ class Build:
     invalidation: str = "timestamp"
     strict: bool = False
     digest: bool = False
-    show: bool = False
     root: Path = Path()
     access: Mapping[str, Any] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
+    report: Callable[[str, str], object] = silent
 
     def stamp(self, inputs: Sequence[Path]) -> str:
         """Return a digest of all that decides what would be built, as far as it is known without starting uv."""
@@ -101,7 +105,7 @@ class Build:
     def unchanged(self, layer: str, stamp: str) -> Tree | None:
         """Return the layer's tree when nothing that it was made from has changed."""
         record = recorded(self.folder, layer)
-        if record is None or record.stamp != stamp or record.interpreter != _stat(record.interpreter[0]):
+        if record is None or record.stamp != stamp or record.interpreter != identity(record.interpreter[0]):
             return None
         if self.folder.was_left(layer):
             return None
@@ -114,7 +118,7 @@ class Build:
         facts += [target.markers["platform_machine"], *self._how()]
         key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
         stamp = "" if lock.kind == "project" else stamp
-        interpreter = _stat(str(target.executable))
+        interpreter = identity(str(target.executable))
         with self.folder.staging(lock.layer) as staging:
             record = recorded(self.folder, lock.layer)
             stays = record is not None and record.key == key and lock.kind != "project"
@@ -124,6 +128,7 @@ class Build:
             else:
                 record = replace(self._fill(uv, lock, target, staging), key=key, stamp=stamp, interpreter=interpreter)
                 self.folder.put(lock.layer, staging / "tree", record.to_json())
+        self.report(lock.layer, "")
         return self._tree(lock.layer, record, None if stays else time.monotonic() - started)
 
     def _how(self) -> list[object]:
@@ -139,12 +144,15 @@ class Build:
         mode = bytecode.Mode(self.sources, self.invalidation)
         cache = bytecode_cache.Cache(staging) if self.sources == "none" else bytecode_cache.Cache.of(self.environ)
         package_times = {name: file_time(lock.times.get(name), self.latest) for name in lock.versions}
-        compiler = bytecode.Compiler(tree, lock.prefix, mode, target, cache, package_times)
+        compiler = bytecode.Compiler(
+            tree, lock.prefix, mode, target, cache, package_times, report=partial(self.report, lock.layer)
+        )
+        self.report(lock.layer, f"installing {counted(len(lock.versions), 'package')}")
         with ThreadPoolExecutor(1) as pool:
             # What the cache has is written while uv copies: each waits for the disk more than it computes.
             restored = pool.submit(compiler.restore, {} if self.sources == "none" else lock.wheels)
             if lock.kind == "environment":
-                self._make_environment(target, below(tree, lock.prefix), lock.prefix)
+                make_environment(target, below(tree, lock.prefix), lock.prefix, self.environ)
             elif lock.versions:
                 self._install(uv, lock, target, staging, staging)
         everything = installed.distributions(tree, installed.sites(tree, lock.prefix, target.python))
@@ -165,6 +173,7 @@ class Build:
         compiled = bytecode.Compiled()
         if self.sources != "none":
             compiled = compiler.finish(found, lock.wheels, shared, restored.result(), scratch)
+        self.report(lock.layer, "checking files")
         # A RECORD has the hash of every file but itself.
         records = {f"{distribution.info}/RECORD" for distribution in found}
         if lock.kind == "environment":
@@ -226,8 +235,8 @@ class Build:
                     platform=target.platform,
                     verbose=self.options.verbose,
                 )
-                run = partial(uv.install, cwd=work, epoch=epoch, show=self.show, settings=descriptor, path=path)
-                run(argv, layer=lock.layer, lock=lock.path)
+                run = partial(uv.install, cwd=work, epoch=epoch, settings=descriptor, path=path)
+                run(argv, layer=lock.layer, lock=lock.path, show=self.options.verbose)
 
             prefix = below(tree, lock.prefix)
             with in_local_site(tree, lock.prefix, target):
@@ -239,20 +248,6 @@ class Build:
                     install(isolation.installed_before(lock), str(python), None, None)
                     install(late, str(python), prefix, python.parent)
         scheme.arrange(tree, lock.prefix, target)
-
-    def _make_environment(self, target: Target, folder: Path, prefix: str) -> None:
-        """Make a virtual environment at `folder` that works at `prefix`."""
-        argv = [str(target.executable), "-I", "-c", VENV, str(folder), prefix]
-        done = process.run(argv, env=self.environ)
-        if done.status:
-            said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise errors.TargetError(f"{target.executable} makes no virtual environment: {said}")
-        # What the interpreter writes there tells of the folder that it was made in.
-        home = os.path.dirname(str(target.executable))  # noqa: PTH120 - as it was said, unresolved
-        version = f"version_info = {target.markers['python_full_version']}"
-        text = f"home = {home}\ninclude-system-site-packages = false\n{version}\n"
-        (folder / "pyvenv.cfg").write_text(text, encoding="utf-8")
-        (folder / ".gitignore").unlink(missing_ok=True)
 
     def _settle(
         self, uv: Uv, lock: LayerLock, target: Target, staging: Path, found: list[Distribution], clashes: list[Clash]
@@ -305,12 +300,3 @@ class Build:
             invalid=record.invalid,
             digest=found,
         )
-
-
-def _stat(path: str) -> list[Any]:
-    """Return what tells one interpreter from another at the same path, cheaply."""
-    try:
-        status = os.stat(path)  # noqa: PTH116
-    except (OSError, ValueError):  # a record may name what no path can be
-        return [path]
-    return [path, status.st_mtime_ns, status.st_size]

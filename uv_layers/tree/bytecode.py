@@ -8,67 +8,30 @@ mode, the time of the sources where the mode compares it, and which sources are 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import posixpath
-import struct
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import BoundedSemaphore, Lock
+from threading import Lock
 from typing import TYPE_CHECKING
 
-from uv_layers import errors
 from uv_layers.system import process
+from uv_layers.system.names import counted
 from uv_layers.tree.bytecode_cache import FORMAT, Cache
+from uv_layers.tree.bytecode_worker import OPTIMISATION, ask, running
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from uv_layers.system.interpreter import Target
     from uv_layers.tree.installed import Distribution
 
 
-_OPTIMISATION = 0
-
-
-#: The flags in the header of a .pyc file, by the way in which Python validates it (PEP 552).
-FLAGS = {"timestamp": 0b00, "unchecked-hash": 0b01, "checked-hash": 0b11}
-
-
 _TEST_FOLDERS = {"test", "tests"}
-
-
-# Runs in the target interpreter. It reads JSON lines, [source, path in the image, mtime], and answers each with a
-# length and the bytecode, or with -1 if the source is not valid Python. No site, no environment and a fixed hash seed
-# give the same bytes in every run.
-_WORKER = """
-import gc, json, marshal, struct, sys, warnings
-from importlib.util import MAGIC_NUMBER, source_hash
-gc.disable()
-warnings.simplefilter("ignore")
-# A string of one character is one object for all, and on Python 3.10 marshal writes whether anybody has interned it.
-for code in range(256):
-    sys.intern(chr(code))
-flags, level = int(sys.argv[1]), int(sys.argv[2])
-out = sys.stdout.buffer
-for line in sys.stdin.buffer:
-    path, name, mtime = json.loads(line)
-    try:
-        # A RECORD may name a source that is not there.
-        with open(path, "rb") as file:
-            source = file.read()
-        code = marshal.dumps(compile(source, name, "exec", dont_inherit=True, optimize=level))
-    except Exception:
-        out.write(struct.pack("<q", -1))
-    else:
-        tag = source_hash(source) if flags else struct.pack("<II", mtime & 0xFFFFFFFF, len(source) & 0xFFFFFFFF)
-        data = MAGIC_NUMBER + struct.pack("<I", flags) + tag + code
-        out.write(struct.pack("<q", len(data)))
-        out.write(data)
-    out.flush()
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +91,7 @@ def bytecode_path(source: str, cache_tag: str) -> str:
 class Compiler:
     """Compiles the sources of one tree for their paths in the image, below `prefix`.
 
-    `times` has the time of each package's files, in seconds since 1970.
+    `times` has the time of each package's files, in seconds since 1970. `report` is called with how far it is.
     """
 
     tree: Path
@@ -137,6 +100,7 @@ class Compiler:
     target: Target
     cache: Cache
     times: Mapping[str, int]
+    report: Callable[[str], object] = str
 
     def restore(self, contents: Mapping[str, str]) -> dict[str, Compiled]:
         """Write the bytecode of the wheels that the cache knows, which needs nothing of their sources to be there.
@@ -207,7 +171,7 @@ class Compiler:
             target.cache_tag,
             target.build,
             target.abiflags,
-            _OPTIMISATION,
+            OPTIMISATION,
             self.prefix,
             mode.sources,
         ]
@@ -243,21 +207,23 @@ class Compiler:
         guard = Lock()
         jobs = iter([(unit, source) for unit in units for source in unit.codes])
         count = sum(unit.missing for unit in units)
+        done = itertools.count(1)
 
         def work() -> None:
-            with _slots, process.worker(self._worker_argv(), env=_worker_env(), cwd=scratch) as worker:
+            with running(self.target, self.mode.invalidation, scratch) as worker:
                 while True:
                     with guard:
                         job = next(jobs, None)
                     if job is None:
                         return
                     unit, source = job
-                    code = self._ask(worker, source, unit.time)
+                    code = ask(worker, f"{self.tree}/{source}", f"/{source}", unit.time, self.target)
                     written = None if code is None else self._write(source, code)
                     with guard:
                         digests.update([written] if written else [])
                         unit.codes[source] = code
                         unit.missing -= 1
+                        self.report(f"compiling {next(done)} of {counted(count, 'file')}")
                         whole = not unit.missing
                     if whole:
                         self.cache.put(unit.key, unit.codes)
@@ -266,39 +232,12 @@ class Compiler:
         # A worker that starts for a handful of sources costs more than it saves.
         workers = min(process.cores(), -(-count // 16))
         with ThreadPoolExecutor(workers) as pool:
-            for done in [pool.submit(work) for _ in range(workers)]:
-                done.result()
+            for worker in [pool.submit(work) for _ in range(workers)]:
+                worker.result()
         return Compiled((), digests, count - len(digests))
-
-    def _worker_argv(self) -> list[str]:
-        # Not -I, under which the hash seed is not heeded, and with it the order of a frozenset on Python 3.10.
-        flags = FLAGS[self.mode.invalidation]
-        return [str(self.target.executable), "-s", "-S", "-c", _WORKER, str(flags), str(_OPTIMISATION)]
-
-    def _ask(self, worker: process.Worker, source: str, mtime: int) -> bytes | None:
-        try:
-            worker.stdin.write(json.dumps([f"{self.tree}/{source}", f"/{source}", mtime]).encode() + b"\n")
-            worker.stdin.flush()
-            (length,) = struct.unpack("<q", worker.stdout.read(8))
-            code: bytes = worker.stdout.read(max(length, 0))
-        except (BrokenPipeError, struct.error):
-            raise errors.CompileError(str(self.target.executable), source) from None
-        if len(code) < length:
-            raise errors.CompileError(str(self.target.executable), source)
-        return None if length < 0 else code
 
 
 def _content(tree: Path, sources: Sequence[str]) -> str:
     """Return a digest of some sources. Their hashes in RECORD would not do: nothing has verified those."""
     facts = [(path, hashlib.sha256((tree / path).read_bytes()).hexdigest()) for path in sources]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-
-
-# Layers that are made at once share the processors.
-_slots = BoundedSemaphore(process.cores())
-
-
-def _worker_env() -> dict[str, str]:
-    """Return the environment, without what changes how Python compiles."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return kept | {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from uv_layers import errors
+from uv_layers.system import process
 from uv_layers.system.paths import below, is_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from uv_layers.system.interpreter import Target
 
 
 # Run by the target: makes the environment in the folder that is its first argument, with scripts for the second.
-VENV = """
+_VENV = """
 import os, sys, types, venv
 
 class Builder(venv.EnvBuilder):
@@ -27,6 +29,21 @@ class Builder(venv.EnvBuilder):
 
 Builder(symlinks=True, with_pip=False).create(sys.argv[1])
 """
+
+
+def make_environment(target: Target, folder: Path, prefix: str, environ: Mapping[str, str]) -> None:
+    """Create a virtual environment in `folder` that works at `prefix`. Raises TargetError."""
+    argv = [str(target.executable), "-I", "-c", _VENV, str(folder), prefix]
+    done = process.run(argv, env=environ)
+    if done.status:
+        said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise errors.TargetError(f"{target.executable} makes no virtual environment: {said}")
+    # What the interpreter writes there tells of the folder that it was made in.
+    home = os.path.dirname(str(target.executable))  # noqa: PTH120 - as it was said, unresolved
+    version = f"version_info = {target.markers['python_full_version']}"
+    text = f"home = {home}\ninclude-system-site-packages = false\n{version}\n"
+    (folder / "pyvenv.cfg").write_text(text, encoding="utf-8")
+    (folder / ".gitignore").unlink(missing_ok=True)
 
 
 @contextmanager

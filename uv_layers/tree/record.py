@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -82,3 +83,12 @@ def _is_texts(value: object) -> bool:
 
 def _is_clash(value: object) -> bool:
     return isinstance(value, dict) and isinstance(value.get("path"), str) and _is_texts(value.get("owners"))
+
+
+def identity(path: str) -> list[Any]:
+    """Return what tells one interpreter from another at the same path, cheaply."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):  # a record may name what no path can be
+        return [path]
+    return [path, status.st_mtime_ns, status.st_size]

@@ -254,8 +254,8 @@ def test_a_plan_as_json_is_one_document_on_standard_output(run, asked):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("export",), "heavy: 1 packages, written, pylock.heavy.toml\n"),
-        (("install", "heavy"), "heavy: 1 packages, 2 files, 3.0 kB, 0.5 s, layers/heavy\n"),
+        (("export",), "heavy: 1 package, written, pylock.heavy.toml\n"),
+        (("install", "heavy"), "heavy: 1 package, 2 files, 3.0 kB, 0.5 s, layers/heavy\n"),
     ],
 )
 def test_what_was_done_is_said_and_not_printed(run, asked, arguments, said):
@@ -304,8 +304,8 @@ def test_the_cache_is_where_the_variable_says_and_an_empty_one_can_be_cleared(ru
     monkeypatch.setenv("UV_LAYERS_CACHE_DIR", str(tmp_path / "cache"))
     assert run("cache", "dir") == (0, f"{tmp_path / 'cache'}\n", "")
     assert run("cache", "size") == (0, "0\n", "")
-    assert run("cache", "prune", "--days", "0") == (0, "", "removed 0 wheels' bytecode, 0 B\n")
-    assert run("cache", "clean") == (0, "", "removed 0 wheels' bytecode, 0 B\n")
+    assert run("cache", "prune", "--days", "0") == (0, "", "removed the bytecode of 0 wheels, 0 B\n")
+    assert run("cache", "clean") == (0, "", "removed the bytecode of 0 wheels, 0 B\n")
 
 
 def test_a_dockerfile_is_printed_without_starting_anything(run, tmp_path):

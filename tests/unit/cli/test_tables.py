@@ -322,7 +322,7 @@ def test_what_looks_like_markup_is_text(target):
             [
                 "heavy: 2 packages, 30 files, 4.5 MB, 1.2 s, layers/heavy",
                 "heavy: built from source, so the same elsewhere only if its build is: antlr, tool",
-                "heavy: 2 sources are no valid Python for this interpreter, left uncompiled",
+                "heavy: 2 files left uncompiled, as this Python finds a syntax error",
                 "warning: heavy: bin/x differs between a and b; that of b is kept",
             ],
         ),

@@ -241,8 +241,8 @@ def test_a_table_has_the_width_that_is_asked_for():
     [
         ((), "no layer changes, nothing is pulled"),
         (CHANGES[:1], "no layer changes, nothing is pulled"),
-        ((CHANGES[0], CHANGES[3]), "1 of 2 layers go, nothing is pulled"),
-        (CHANGES[2:3], "1 of 1 layers change, 500 B to pull"),
+        ((CHANGES[0], CHANGES[3]), "1 of 2 layers removed, nothing is pulled"),
+        (CHANGES[2:3], "1 of 1 layer changes, 500 B to pull"),
         (CHANGES, LINE),
     ],
     ids=["no layers", "same", "gone", "nothing kept", "all"],

@@ -20,9 +20,8 @@ from uv_layers.system.uv import (
     group_argv,
     image_argv,
     install_argv,
-    installing_env,
-    resolving_env,
 )
+from uv_layers.system.uv_environment import installing_env, resolving_env
 
 HERE = Path("some/project")
 EXPORT = ["export", "--frozen", "--no-header"]

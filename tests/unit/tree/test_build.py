@@ -67,7 +67,7 @@ CHANGES = {
     "selection": {"options": Options(environ={}, selection=Selection(groups=("a",)))},
 }
 SAME = {
-    "show": {"show": True},
+    "report": {"report": print},
     "digest": {"digest": True},
     "strict": {"strict": True},
     "another variable": {"environ": {"PATH": "bin", "LANG": "C"}},

@@ -441,13 +441,3 @@ def test_a_distribution_that_was_built_has_its_entry(compiler, put, tmp_path):
     put(compiler.tree, "built", {source: "X = 1\n"}, unhashed=[source])
     _keep(compiler, bytecode._content(compiler.tree, [source]), {source: b"code"})  # noqa: SLF001
     assert set(_finish(compiler, {}, {}, tmp_path).digests) == {f"{SITE}/__pycache__/built.cpython-312.pyc"}
-
-
-def test_a_worker_gets_the_environment_less_what_changes_how_python_compiles(monkeypatch):
-    monkeypatch.setenv("LD_LIBRARY_PATH", "lib")
-    for name in ("PYTHONOPTIMIZE", "PYTHONHASHSEED", "PYTHONPATH", "PYTHONWARNINGS", "PYTHONNODEBUGRANGES"):
-        monkeypatch.setenv(name, "1")
-    environ = bytecode._worker_env()  # noqa: SLF001
-    assert environ["LD_LIBRARY_PATH"] == "lib"
-    python = {name: value for name, value in environ.items() if name.startswith("PYTHON")}
-    assert python == {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}

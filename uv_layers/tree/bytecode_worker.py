@@ -1,0 +1,93 @@
+"""The target interpreter as a compiler: one process compiles one source after the other."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from contextlib import contextmanager
+from threading import BoundedSemaphore
+from typing import TYPE_CHECKING
+
+from uv_layers import errors
+from uv_layers.system import process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from uv_layers.system.interpreter import Target
+
+
+OPTIMISATION = 0
+
+
+#: The flags in the header of a .pyc file, by the way in which Python validates it (PEP 552).
+FLAGS = {"timestamp": 0b00, "unchecked-hash": 0b01, "checked-hash": 0b11}
+
+
+# Runs in the target interpreter. It reads JSON lines, [source, path in the image, mtime], and answers each with a
+# length and the bytecode, or with -1 if the source is not valid Python. No site, no environment and a fixed hash seed
+# give the same bytes in every run.
+WORKER = """
+import gc, json, marshal, struct, sys, warnings
+from importlib.util import MAGIC_NUMBER, source_hash
+gc.disable()
+warnings.simplefilter("ignore")
+# A string of one character is one object for all, and on Python 3.10 marshal writes whether anybody has interned it.
+for code in range(256):
+    sys.intern(chr(code))
+flags, level = int(sys.argv[1]), int(sys.argv[2])
+out = sys.stdout.buffer
+for line in sys.stdin.buffer:
+    path, name, mtime = json.loads(line)
+    try:
+        # A RECORD may name a source that is not there.
+        with open(path, "rb") as file:
+            source = file.read()
+        code = marshal.dumps(compile(source, name, "exec", dont_inherit=True, optimize=level))
+    except Exception:
+        out.write(struct.pack("<q", -1))
+    else:
+        tag = source_hash(source) if flags else struct.pack("<II", mtime & 0xFFFFFFFF, len(source) & 0xFFFFFFFF)
+        data = MAGIC_NUMBER + struct.pack("<I", flags) + tag + code
+        out.write(struct.pack("<q", len(data)))
+        out.write(data)
+    out.flush()
+"""
+
+
+# Layers that are built at once share the processors.
+_slots = BoundedSemaphore(process.cores())
+
+
+@contextmanager
+def running(target: Target, invalidation: str, folder: Path) -> Iterator[process.Worker]:
+    """Run the target interpreter in an empty folder, when there is a processor for it, and yield its pipes."""
+    # Not -I, under which the hash seed is not heeded, and with it the order of a frozenset on Python 3.10.
+    argv = [str(target.executable), "-s", "-S", "-c", WORKER, str(FLAGS[invalidation]), str(OPTIMISATION)]
+    with _slots, process.worker(argv, env=compiling_env(os.environ), cwd=folder) as worker:
+        yield worker
+
+
+def compiling_env(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment, without what changes how Python compiles."""
+    kept = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
+    return kept | {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def ask(worker: process.Worker, source: str, path: str, mtime: int, target: Target) -> bytes | None:
+    """Return the bytecode of a source for its path in the image, or None if it is not valid Python.
+
+    Raises CompileError.
+    """
+    try:
+        worker.stdin.write(json.dumps([source, path, mtime]).encode() + b"\n")
+        worker.stdin.flush()
+        (length,) = struct.unpack("<q", worker.stdout.read(8))
+        code: bytes = worker.stdout.read(max(length, 0))
+    except (BrokenPipeError, struct.error):
+        raise errors.CompileError(str(target.executable), path) from None
+    if len(code) < length:
+        raise errors.CompileError(str(target.executable), path)
+    return None if length < 0 else code
