@@ -64,8 +64,8 @@ def test_the_command_line_does_not_load_what_is_costly(loaded, module):
         *("lock.exported", "lock.layer_lock", "lock.layer_lock_file", "lock.uv_lock"),
         *("plan.assign", "plan.diff", "plan.layers", "plan.resolve"),
         *("project.config", "project.discovery", "project.edit"),
-        *("system.interpreter", "system.uv"),
-        *("tree.base", "tree.build", "tree.bytecode", "tree.folder", "tree.verify"),
+        *("system.interpreter", "system.patterns", "system.uv"),
+        *("tree.base", "tree.build", "tree.bytecode", "tree.excluded", "tree.folder", "tree.verify"),
     ],
 )
 def test_a_module_loads_neither_rich_nor_packaging_before_it_uses_them(module):

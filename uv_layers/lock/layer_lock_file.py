@@ -11,7 +11,7 @@ import tomli
 
 from uv_layers import credentials, errors
 from uv_layers.lock import builds, exported, hashing, layer_lock
-from uv_layers.system import documents
+from uv_layers.system import documents, patterns
 from uv_layers.system.names import normalised
 from uv_layers.system.paths import DEFAULT_PREFIX
 
@@ -51,6 +51,7 @@ def read_layer_lock(path: Path, layer: str) -> LayerLock:
         build_packages = own.get("build-packages", [])
         check_packages({**document, "packages": build_packages})
         builds.check_requirements(settings, "tool.uv-layers.uv")
+        exclude_files = _exclude_files(own)
     except OSError as error:
         raise errors.UnreadableFileError(path, error.strerror) from None
     except (ValueError, PylockValidationError, errors.ConfigError) as error:
@@ -61,7 +62,7 @@ def read_layer_lock(path: Path, layer: str) -> LayerLock:
         raise errors.ConfigError(str(path), "tool.uv-layers.prefix", problem)
     kind = "environment" if own.get("environment") is True else "packages"
     lock = layer_lock.lock_of(layer, prefix, text, document.get("packages", []), settings)
-    return replace(lock, kind=kind, build_packages=tuple(build_packages), path=path)
+    return replace(lock, kind=kind, build_packages=tuple(build_packages), exclude_files=exclude_files, path=path)
 
 
 def narrow_to_target(lock: LayerLock, path: Path, target: Target) -> LayerLock:
@@ -121,7 +122,16 @@ def narrow_to_target(lock: LayerLock, path: Path, target: Target) -> LayerLock:
         return lock
     text = tomli_w.dumps({**document, "packages": packages})
     narrowed = layer_lock.lock_of(lock.layer, lock.prefix, text, packages, lock.settings)
-    return replace(narrowed, kind=lock.kind, build_packages=tuple(needed), path=path)
+    return replace(narrowed, kind=lock.kind, build_packages=tuple(needed), exclude_files=lock.exclude_files, path=path)
+
+
+def _exclude_files(own: Mapping[str, Any]) -> tuple[str, ...]:
+    found = own.get("exclude-files", [])
+    if not isinstance(found, list) or not all(isinstance(pattern, str) for pattern in found):
+        raise ValueError(f"tool.uv-layers.exclude-files must be a list of strings, not {errors.shown(found)}")
+    if problem := patterns.problem(found):
+        raise ValueError(f"tool.uv-layers.exclude-files {problem}")
+    return tuple(found)
 
 
 def check_wheels(locks: Iterable[LayerLock], target: Target) -> None:

@@ -275,7 +275,12 @@ def layer_locks(plan: Plan, current: Project, wanted: Iterable[str]) -> list[Lay
     closure = partial(_closure, current)
     locks = [
         layer_lock.layer_lock(
-            layers[n], plan.prefix, plan.target, settings, builds.build_packages(layers[n], image, settings, closure)
+            layers[n],
+            plan.prefix,
+            plan.target,
+            settings,
+            builds.build_packages(layers[n], image, settings, closure),
+            current.config.exclude_files,
         )
         for n in names
     ]
