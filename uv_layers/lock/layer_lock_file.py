@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}")
 
 
+# What uv downloads from, and where it looks for packages.
+_SCHEMES = {"file", "http", "https"}
+
+
 # uv takes no other, and leaves it to git to refuse a host that would be an option of ssh.
 _GIT_SCHEMES = {"file", "http", "https", "ssh"}
 
@@ -179,8 +183,8 @@ def _check(document: Mapping[str, Any], lock: Pylock) -> None:
 def _check_file(name: str, file: Mapping[str, Any]) -> None:
     if hashing.strongest(file["hashes"]) is None:
         raise ValueError(f"{exported.base_name(file)} has no SHA-256 or stronger hash")
-    if "url" in file and not credentials.is_url(file["url"]):
-        raise ValueError(f"{errors.shown(file['url'])} is not a URL")
+    if "url" in file and not (credentials.is_url(file["url"]) and urlsplit(file["url"]).scheme in _SCHEMES):
+        raise ValueError(f"{errors.shown(file['url'])} is not a URL that uv downloads from; use https:, http: or file:")
     if not all(str(file.get(key, "")).isprintable() for key in ("name", "path", "url", "subdirectory")):
         raise ValueError(f"the path of a file of {name} has a control character")
     if file.get("size", 0) < 0:
@@ -209,6 +213,14 @@ def _check_wheel(file: str, name: str, version: str | None) -> None:
         raise ValueError(f"{file} is not a wheel of {name} {version or ''}".rstrip())
 
 
+def _indexes(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the URLs and paths where uv looks for packages, by its settings."""
+    more = settings.get("extra-index-url", ())
+    yield from (index["url"] for index in settings.get("index", ()))
+    yield from (*settings.get("find-links", ()), *([more] if isinstance(more, str) else more))
+    yield from [settings["index-url"]] if "index-url" in settings else ()
+
+
 def _own(document: Mapping[str, Any], layer: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the table of uv-layers, and uv's settings in it."""
     own = document.get("tool", {}).get("uv-layers", {})
@@ -219,6 +231,9 @@ def _own(document: Mapping[str, Any], layer: str) -> tuple[dict[str, Any], dict[
         raise ValueError(f"tool.uv-layers.uv must be a table of {', '.join(sorted(layer_lock.SETTINGS))}")
     if wrong := documents.misshapen(settings):
         raise ValueError(f"tool.uv-layers.uv.{wrong[0]} must be {wrong[1]}")
+    for place in _indexes(settings):
+        if credentials.is_url(place) and urlsplit(place).scheme not in _SCHEMES:
+            raise ValueError(f"{errors.shown(place)} is not a URL where uv looks for packages")
     if own.get("layer", layer) != layer:
         raise ValueError(f"it is the lock of layer {errors.shown(own['layer'])}, not of {layer!r}")
     return own, settings

@@ -24,7 +24,7 @@ from uv_layers.project.config import DEPENDENCIES, Claim
 from uv_layers.project.discovery import check_source_name
 from uv_layers.system import interpreter
 from uv_layers.system.tasks import pool
-from uv_layers.system.uv import Uv, check_argv, dependencies_argv, group_argv, image_argv
+from uv_layers.system.uv import Uv, check_argv, dependencies_argv, group_argv, image_argv, is_on
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -54,6 +54,8 @@ def find_project(options: Options) -> Project:
     current = discovery.load_project(directory, options.config)
     if not current.lock.is_file():
         raise errors.LockNotFoundError(current.lock_root)
+    if is_on(options.environ, "UV_NO_BUILD_ISOLATION"):
+        current = replace(current, uv_settings={**current.uv_settings, "no-build-isolation": True})
     return select_packages(current, options.packages, uv_lock.read_uv_lock(current.lock), options.config)
 
 

@@ -94,7 +94,10 @@ class Build:
             repr(options.selection),
             *self._how(),
         ]
-        told += [options.packages, *(self.environ.get(name) for name in ("PATH", "VIRTUAL_ENV"))]
+        told += [
+            options.packages,
+            *(self.environ.get(name) for name in ("PATH", "VIRTUAL_ENV", "UV_NO_BUILD_ISOLATION")),
+        ]
         total = hashlib.sha256(json.dumps(told).encode())
         for path in inputs:
             total.update(b"\0".join((b"", os.fsencode(path), file_content(path).encode())))

@@ -60,6 +60,7 @@ CHANGES = {
     "invalidation": {"invalidation": "checked-hash"},
     "PATH": {"environ": {"PATH": "other"}},
     "VIRTUAL_ENV": {"environ": {"PATH": "bin", "VIRTUAL_ENV": ".venv"}},
+    "UV_NO_BUILD_ISOLATION": {"environ": {"PATH": "bin", "UV_NO_BUILD_ISOLATION": "1"}},
     "prefix": {"options": Options(environ={}, prefix="/opt")},
     "python": {"options": Options(environ={}, python="3.13")},
     "frozen": {"options": Options(environ={}, frozen=True)},
