@@ -78,6 +78,18 @@ def test_without_isolation_for_all_packages_there_are_the_wheels(project, run):
     assert _built_with(folder / "layers/low" / SITE / "source.py") == "0.9"
 
 
+def test_the_variable_for_builds_without_isolation_is_in_the_layer_lock(project, run, tmp_path):
+    folder = project(f"{APP}{LOWER}")
+    module = folder / "layers/low" / SITE / "source.py"
+    for value, helper in (("0", None), ("true", "0.9")):
+        assert run("install", "--all", *PYTHON, cwd=folder, UV_NO_BUILD_ISOLATION=value).status == 0
+        assert _built_with(module) == helper
+    assert run("export", "-o", tmp_path / "stage", *PYTHON, cwd=folder, UV_NO_BUILD_ISOLATION="1").status == 0
+    outcome = run("install", "low", cwd=tmp_path / "stage")
+    assert outcome.status == 0, outcome.stderr
+    assert _built_with(tmp_path / "stage/layers/low" / SITE / "source.py") == "0.9"
+
+
 def test_a_build_without_isolation_may_need_nothing(project, run):
     folder = project(f'{HEAD}dependencies = ["source"]\n{SHARED}')
     assert run("install", "--all", *PYTHON, cwd=folder).status == 0

@@ -73,8 +73,16 @@ def test_help_and_errors_need_no_rich(words, tmp_path):
         *("lock.exported", "lock.layer_lock", "lock.layer_lock_file", "lock.uv_lock"),
         *("plan.assign", "plan.diff", "plan.layers", "plan.resolve"),
         *("project.config", "project.discovery", "project.edit"),
-        *("system.interpreter", "system.uv", "system.uv_environment"),
-        *("tree.base", "tree.build", "tree.bytecode", "tree.bytecode_worker", "tree.folder", "tree.verify"),
+        *("system.interpreter", "system.patterns", "system.uv", "system.uv_environment"),
+        *(
+            "tree.base",
+            "tree.build",
+            "tree.bytecode",
+            "tree.bytecode_worker",
+            "tree.excluded",
+            "tree.folder",
+            "tree.verify",
+        ),
     ],
 )
 def test_a_module_loads_neither_rich_nor_packaging_before_it_uses_them(module):

@@ -30,6 +30,7 @@ STAND_INS = {
 }
 PROGRAMS = {"uvicorn": {"uvicorn": "uvicorn:main"}}
 NATIVE = {"numpy", "scipy"}
+TESTED = {"numpy": {"tests/test_it.py": "X = 1\n"}}
 PAGES = sorted(p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.md") if "```console" in p.read_text("utf-8"))
 
 
@@ -41,7 +42,8 @@ def stocked(index, shelf):
     for name, versions in STAND_INS.items():
         for version in versions:
             for tag in [f"py3-none-{p}" for p in shelf.platforms] if name in NATIVE else ["py3-none-any"]:
-                made = shelf.wheel(name, version, tag=tag, scripts=PROGRAMS.get(name, {}))
+                more = {"scripts": PROGRAMS.get(name, {}), "files": TESTED.get(name, {})}
+                made = shelf.wheel(name, version, tag=tag, **more)
                 index.files[made.file_name] = made.content()
     source = shelf.sdist("markupsafe", "3.0.3")
     index.files |= {source.file_name: source.content(), **shelf.backend()}

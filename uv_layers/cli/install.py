@@ -106,7 +106,7 @@ def install(
     if as_json:
         typer.echo(trees_json(trees))
     else:
-        for line in (line for tree in trees for line in tree_lines(tree)):
+        for line in (line for tree in trees for line in tree_lines(tree, verbose=options.verbose)):
             say(line, options)
     print_hints(hints, options)
 

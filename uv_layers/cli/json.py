@@ -84,6 +84,7 @@ def trees_json(trees: Iterable[Tree]) -> str:
                     "built": list(tree.built),
                     "clashes": [{"path": clash.path, "packages": list(clash.owners)} for clash in tree.clashes],
                     "uncompiled": tree.invalid,
+                    "excluded": dict(tree.excluded),
                     "digest": tree.digest,
                 }
                 for tree in trees

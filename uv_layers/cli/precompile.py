@@ -18,7 +18,7 @@ _MODULES = (
     *("packaging.markers", "packaging.pylock", "packaging.specifiers", "packaging.tags", "packaging.utils"),
     *("packaging.version", "tomli_w", "uv_layers.cli.export", "uv_layers.cli.install"),
     *("uv_layers.tree.base", "uv_layers.tree.bytecode", "uv_layers.tree.isolation", "uv_layers.tree.scheme"),
-    "uv_layers.tree.seal",
+    *("uv_layers.tree.excluded", "uv_layers.tree.seal"),
 )
 
 

@@ -70,6 +70,30 @@ def plan_table(plan: Plan, *, verbose: bool = False, width: int | None = None) -
     return text + f"\nfor {plan.target}, prefix {plan.prefix}\n"
 
 
+def size_table(plan: Plan, *, width: int | None = None) -> str:
+    """Return the packages of a plan as a table, largest download first; on a terminal (with a `width`) with bars."""
+    members = [(layer.name, m.package) for layer in plan.layers for m in layer.members]
+    members.sort(key=lambda member: (-(member[1].size or 0), member[1].name))
+    sizes = [package.size or 0 for _, package in members]
+    rows = [
+        (package.name, layer, "unknown", "")
+        if package.size is None
+        else (package.name, layer, size(package.size), f"{package.size / (sum(sizes) or 1):.1%}")
+        for layer, package in members
+    ]
+    lines = _table(("package", "layer", ">download", ">share"), rows, width).splitlines()
+    longest = max(map(len, lines))
+    room = min(_BAR, 0 if width is None else width - longest - len(_GAP))
+    if room >= _SHORTEST_BAR:
+        bars = ["", "", *("█" * round(count / (max(sizes) or 1) * room) for count in sizes)]
+        lines = [f"{line.ljust(longest)}{_GAP}{bar}".rstrip() for line, bar in zip(lines, bars, strict=True)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+# The width of the longest bar, and of one that still tells something.
+_BAR, _SHORTEST_BAR = 24, 8
+
+
 # The column of `plan --verbose` that is there only if the plan has a package to build.
 _BUILT_FROM = 4
 
@@ -97,7 +121,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int | No
     return "".join(f"{line}\n" for line in lines)
 
 
-def tree_lines(tree: Tree) -> list[str]:
+def tree_lines(tree: Tree, *, verbose: bool = False) -> list[str]:
     """Return the line that says what became of a layer, and what there is to know of it."""
     what = f"{tree.layer}: {counted(tree.packages, 'package')}, {counted(tree.files, 'file')}, {size(tree.size)}"
     lines = [f"{what}, {'up to date' if tree.up_to_date else f'{tree.seconds:.1f} s'}, {tree.path}"]
@@ -107,6 +131,11 @@ def tree_lines(tree: Tree) -> list[str]:
         lines.append(
             f"{tree.layer}: built from source, so the same elsewhere only if its build is: {', '.join(tree.built)}"
         )
+    if tree.excluded:
+        most = sorted(tree.excluded, key=lambda name: (-tree.excluded[name], name))
+        shares = [f"{name} {size(tree.excluded[name])}" for name in most]
+        total = size(sum(tree.excluded.values()))
+        lines.append(f"{tree.layer}: exclude-files saves {total}: {_first(shares, None if verbose else 3)}")
     if tree.invalid:
         left = counted(tree.invalid, "file")
         lines.append(f"{tree.layer}: {left} left uncompiled, as this Python finds a syntax error")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from uv_layers.lock.layer_lock import LayerLock
     from uv_layers.tree.folder import LayersFolder
+    from uv_layers.tree.record import Record
 
 
 @command(example="uv-layers verify heavy", without=("platform", "verbose", "warn_size"))
@@ -63,6 +64,10 @@ def _verified(
     if not tree.is_dir():
         return lock.layer, None, [Problem(lock.layer, "no-tree", "", f"{tree} is not there")]
     if record:
-        made, latest = Made(record.made, frozenset(record.executable)), record.latest
+        made, latest = _made(record), record.latest
     entries = list(hashed(tree))
     return lock.layer, digest(entries), problems(tree, lock, made, latest, python, entries)
+
+
+def _made(record: Record) -> Made:
+    return Made(record.made, frozenset(record.executable), tuple(record.exclude_files))

@@ -32,7 +32,8 @@ class LayerLock:
     `versions` has every package, `wheels` the hash of each package that is one wheel (the others are built), and
     `times` the upload time of the package's file, in seconds since 1970, where the lock gives it. The lock of the
     project itself is in no file; `folders` are what it installs. `build_packages` are the tables of packages that are
-    not in the layer, and that its builds need. `path` is the file that the lock was read from.
+    not in the layer, and that its builds need. `exclude_files` are the patterns of files that its tree does not have.
+    `path` is the file that the lock was read from.
     """
 
     layer: str
@@ -45,6 +46,7 @@ class LayerLock:
     folders: tuple[Path, ...] = ()
     times: Mapping[str, int] = field(default_factory=dict)
     build_packages: tuple[Mapping[str, Any], ...] = ()
+    exclude_files: tuple[str, ...] = ()
     path: Path | None = field(default=None, compare=False)
 
 
@@ -111,11 +113,13 @@ def layer_lock(
     target: Target,
     settings: Mapping[str, Any],
     build_packages: Iterable[Package] = (),
+    exclude_files: tuple[str, ...] = (),
 ) -> LayerLock:
     """Return the lock of a layer; its text is the same for the same pins, and says nothing else."""
     import tomli_w  # noqa: PLC0415
 
     kept = _build_settings(layer, settings)
+    patterns = () if layer.kind == "environment" else exclude_files
     environment = " and ".join(
         f"{marker} == '{target.markers[marker]}'"
         for marker in ("implementation_name", "platform_machine", "sys_platform")
@@ -135,11 +139,12 @@ def layer_lock(
                 **({} if layer.kind == "packages" else {layer.kind: True}),
                 **({"uv": kept} if kept else {}),
                 **({"build-packages": needed} if needed else {}),
+                **({"exclude-files": list(patterns)} if patterns else {}),
             }
         },
     }
     lock = lock_of(layer.name, prefix, tomli_w.dumps(document), tables, kept)
-    return replace(lock, kind=layer.kind, build_packages=tuple(needed))
+    return replace(lock, kind=layer.kind, build_packages=tuple(needed), exclude_files=patterns)
 
 
 def lock_of(
@@ -209,4 +214,5 @@ def layer_of(lock: LayerLock) -> Layer:
         key: json.dumps(value, default=str) for key, value in lock.settings.items() if key not in _INDEX_SETTINGS
     }
     settings |= {f"build package {table['name']}": builds.described(table) for table in lock.build_packages}
+    settings |= {"exclude-files": " ".join(lock.exclude_files)} if lock.exclude_files else {}
     return Layer(lock.layer, tuple(members), settings, lock.kind)

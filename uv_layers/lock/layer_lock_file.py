@@ -11,7 +11,7 @@ import tomli
 
 from uv_layers import credentials, errors
 from uv_layers.lock import builds, exported, hashing, layer_lock
-from uv_layers.system import documents
+from uv_layers.system import documents, patterns
 from uv_layers.system.names import normalised
 from uv_layers.system.paths import DEFAULT_PREFIX
 
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}")
+
+
+# What uv downloads from, and where it looks for packages.
+_SCHEMES = {"file", "http", "https"}
 
 
 # uv takes no other, and leaves it to git to refuse a host that would be an option of ssh.
@@ -51,6 +55,7 @@ def read_layer_lock(path: Path, layer: str) -> LayerLock:
         build_packages = own.get("build-packages", [])
         check_packages({**document, "packages": build_packages})
         builds.check_requirements(settings, "tool.uv-layers.uv")
+        exclude_files = _exclude_files(own)
     except OSError as error:
         raise errors.UnreadableFileError(path, error.strerror) from None
     except (ValueError, PylockValidationError, errors.ConfigError) as error:
@@ -61,7 +66,7 @@ def read_layer_lock(path: Path, layer: str) -> LayerLock:
         raise errors.ConfigError(str(path), "tool.uv-layers.prefix", problem)
     kind = "environment" if own.get("environment") is True else "packages"
     lock = layer_lock.lock_of(layer, prefix, text, document.get("packages", []), settings)
-    return replace(lock, kind=kind, build_packages=tuple(build_packages), path=path)
+    return replace(lock, kind=kind, build_packages=tuple(build_packages), exclude_files=exclude_files, path=path)
 
 
 def narrow_to_target(lock: LayerLock, path: Path, target: Target) -> LayerLock:
@@ -121,7 +126,16 @@ def narrow_to_target(lock: LayerLock, path: Path, target: Target) -> LayerLock:
         return lock
     text = tomli_w.dumps({**document, "packages": packages})
     narrowed = layer_lock.lock_of(lock.layer, lock.prefix, text, packages, lock.settings)
-    return replace(narrowed, kind=lock.kind, build_packages=tuple(needed), path=path)
+    return replace(narrowed, kind=lock.kind, build_packages=tuple(needed), exclude_files=lock.exclude_files, path=path)
+
+
+def _exclude_files(own: Mapping[str, Any]) -> tuple[str, ...]:
+    found = own.get("exclude-files", [])
+    if not isinstance(found, list) or not all(isinstance(pattern, str) for pattern in found):
+        raise ValueError(f"tool.uv-layers.exclude-files must be a list of strings, not {errors.shown(found)}")
+    if problem := patterns.problem(found):
+        raise ValueError(f"tool.uv-layers.exclude-files {problem}")
+    return tuple(found)
 
 
 def check_wheels(locks: Iterable[LayerLock], target: Target) -> None:
@@ -169,8 +183,8 @@ def _check(document: Mapping[str, Any], lock: Pylock) -> None:
 def _check_file(name: str, file: Mapping[str, Any]) -> None:
     if hashing.strongest(file["hashes"]) is None:
         raise ValueError(f"{exported.base_name(file)} has no SHA-256 or stronger hash")
-    if "url" in file and not credentials.is_url(file["url"]):
-        raise ValueError(f"{errors.shown(file['url'])} is not a URL")
+    if "url" in file and not (credentials.is_url(file["url"]) and urlsplit(file["url"]).scheme in _SCHEMES):
+        raise ValueError(f"{errors.shown(file['url'])} is not a URL that uv downloads from; use https:, http: or file:")
     if not all(str(file.get(key, "")).isprintable() for key in ("name", "path", "url", "subdirectory")):
         raise ValueError(f"the path of a file of {name} has a control character")
     if file.get("size", 0) < 0:
@@ -199,6 +213,14 @@ def _check_wheel(file: str, name: str, version: str | None) -> None:
         raise ValueError(f"{file} is not a wheel of {name} {version or ''}".rstrip())
 
 
+def _indexes(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the URLs and paths where uv looks for packages, by its settings."""
+    more = settings.get("extra-index-url", ())
+    yield from (index["url"] for index in settings.get("index", ()))
+    yield from (*settings.get("find-links", ()), *([more] if isinstance(more, str) else more))
+    yield from [settings["index-url"]] if "index-url" in settings else ()
+
+
 def _own(document: Mapping[str, Any], layer: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the table of uv-layers, and uv's settings in it."""
     own = document.get("tool", {}).get("uv-layers", {})
@@ -209,6 +231,9 @@ def _own(document: Mapping[str, Any], layer: str) -> tuple[dict[str, Any], dict[
         raise ValueError(f"tool.uv-layers.uv must be a table of {', '.join(sorted(layer_lock.SETTINGS))}")
     if wrong := documents.misshapen(settings):
         raise ValueError(f"tool.uv-layers.uv.{wrong[0]} must be {wrong[1]}")
+    for place in _indexes(settings):
+        if credentials.is_url(place) and urlsplit(place).scheme not in _SCHEMES:
+            raise ValueError(f"{errors.shown(place)} is not a URL where uv looks for packages")
     if own.get("layer", layer) != layer:
         raise ValueError(f"it is the lock of layer {errors.shown(own['layer'])}, not of {layer!r}")
     return own, settings

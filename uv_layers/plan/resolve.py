@@ -25,7 +25,7 @@ from uv_layers.project.config import DEPENDENCIES, Claim
 from uv_layers.project.discovery import check_source_name
 from uv_layers.system import interpreter
 from uv_layers.system.tasks import pool
-from uv_layers.system.uv import Uv, check_argv, dependencies_argv, group_argv, image_argv
+from uv_layers.system.uv import Uv, check_argv, dependencies_argv, group_argv, image_argv, is_on
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -55,6 +55,8 @@ def find_project(options: Options) -> Project:
     current = discovery.load_project(directory, options.config)
     if not current.lock.is_file():
         raise errors.LockNotFoundError(current.lock_root)
+    if is_on(options.environ, "UV_NO_BUILD_ISOLATION"):
+        current = replace(current, uv_settings={**current.uv_settings, "no-build-isolation": True})
     lock = uv_lock.read_uv_lock(current.lock)
     names = options.packages
     if options.all_packages:
@@ -292,7 +294,12 @@ def layer_locks(plan: Plan, current: Project, wanted: Iterable[str]) -> list[Lay
     closure = partial(_closure, current)
     locks = [
         layer_lock.layer_lock(
-            layers[n], plan.prefix, plan.target, settings, builds.build_packages(layers[n], image, settings, closure)
+            layers[n],
+            plan.prefix,
+            plan.target,
+            settings,
+            builds.build_packages(layers[n], image, settings, closure),
+            current.config.exclude_files,
         )
         for n in names
     ]

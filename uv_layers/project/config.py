@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from uv_layers import errors
 from uv_layers.project.fields import LONGEST_NAME, LONGEST_PATH, get_strings, get_table, get_text, read_toml
+from uv_layers.system import patterns
 from uv_layers.system.names import normalised
 from uv_layers.system.paths import DEFAULT_PREFIX
 
@@ -60,8 +61,8 @@ class Config:
     """`[tool.uv-layers]`, or the same from a file of its own; `source` says which.
 
     `layers` are those of packages, `project` is the one of the project itself; the image goes without the packages that
-    match `exclude`; `dockerfile` has what `uv-layers dockerfile` is told where no option says it. `table` has the keys
-    of `[tool.uv-layers]`, whether they count or not.
+    match `exclude`, and every tree without the files that match `exclude_files`; `dockerfile` has what `uv-layers
+    dockerfile` is told where no option says it. `table` has the keys of `[tool.uv-layers]`, whether they count or not.
     """
 
     source: str
@@ -70,6 +71,7 @@ class Config:
     project: LayerSpec | None = None
     dockerfile: Mapping[str, Any] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
+    exclude_files: tuple[str, ...] = ()
     table: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -97,7 +99,7 @@ _USED = (
 _LAYER_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
 
 
-_CONFIG_KEYS = {"prefix", "layers", "exclude", "dockerfile"}
+_CONFIG_KEYS = {"prefix", "layers", "exclude", "exclude-files", "dockerfile"}
 
 
 CLAIMS = ("packages", "groups", "extras")
@@ -148,7 +150,16 @@ def _validated(table: Mapping[str, Any], source: str, where: str) -> Config:
         own,
         _dockerfile(table.get("dockerfile", {}), source, f"{where}dockerfile"),
         _patterns(table.get("exclude", []), source, f"{where}exclude"),
+        _exclude_files(table.get("exclude-files", []), source, f"{where}exclude-files"),
     )
+
+
+def _exclude_files(value: object, source: str, where: str) -> tuple[str, ...]:
+    """Return the patterns sorted: their order says nothing."""
+    found = tuple(sorted(set(get_strings(value, source, where))))
+    if problem := patterns.problem(found):
+        raise errors.ConfigError(source, where, problem)
+    return found
 
 
 def _dockerfile(table: object, source: str, where: str) -> dict[str, Any]:

@@ -140,9 +140,13 @@ def install_argv(
         argv += [str(path)] if path.is_dir() else ["--requirements", str(path)]
     argv += ["--python-platform", platform, "--only-binary", ":all:"] if platform else []
     argv += _repeated("--only-binary", environ.get("UV_NO_BUILD_PACKAGE", "").split())
-    no_build = environ.get("UV_NO_BUILD", "").lower() in {"1", "true", "yes", "on", "t", "y"}
-    flags = (("--no-build", no_build), ("--verbose", verbose))
+    flags = (("--no-build", is_on(environ, "UV_NO_BUILD")), ("--verbose", verbose))
     return argv + [flag for flag, given in flags if given]
+
+
+def is_on(environ: Mapping[str, str], name: str) -> bool:
+    """Tell whether a variable of uv has a value that means yes."""
+    return environ.get(name, "").lower() in {"1", "true", "yes", "on", "t", "y"}
 
 
 # A pylock.toml has a hash for every file, and uv downloads the files whose hash the index does not give. For the names

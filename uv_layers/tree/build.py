@@ -40,7 +40,8 @@ class Tree:
     """A layer tree that is in place; `seconds` is the time that it took to build.
 
     `sites` are the paths of its site folders in the tree. `built` names the packages that were built from source, whose
-    content is up to their build; `invalid` counts the sources that did not compile.
+    content is up to their build; `invalid` counts the sources that did not compile. `excluded` has the bytes that
+    `exclude-files` saves, by package.
     """
 
     layer: str
@@ -54,6 +55,7 @@ class Tree:
     clashes: tuple[Clash, ...] = ()
     invalid: int = 0
     digest: str | None = None
+    excluded: Mapping[str, int] = field(default_factory=dict)
     prefix: str = DEFAULT_PREFIX
     sites: tuple[str, ...] = ()
 
@@ -96,7 +98,10 @@ class Build:
             repr(options.selection),
             *self._how(),
         ]
-        told += [options.packages, *(self.environ.get(name) for name in ("PATH", "VIRTUAL_ENV"))]
+        told += [
+            options.packages,
+            *(self.environ.get(name) for name in ("PATH", "VIRTUAL_ENV", "UV_NO_BUILD_ISOLATION")),
+        ]
         total = hashlib.sha256(json.dumps(told).encode())
         for path in inputs:
             total.update(b"\0".join((b"", os.fsencode(path), file_content(path).encode())))
@@ -136,12 +141,12 @@ class Build:
 
     def _fill(self, uv: Uv, lock: LayerLock, target: Target, staging: Path) -> Record:
         """Build the tree in `staging`, and return what to record of it."""
-        from uv_layers.tree import bytecode, bytecode_cache, installed, isolation, seal  # noqa: PLC0415
+        from uv_layers.tree import bytecode, bytecode_cache, excluded, installed, isolation, seal  # noqa: PLC0415
 
         tree, scratch = staging / "tree", staging / "scratch"
         below(tree, lock.prefix).mkdir(parents=True)
         scratch.mkdir()
-        mode = bytecode.Mode(self.sources, self.invalidation)
+        mode = bytecode.Mode(self.sources, self.invalidation, lock.exclude_files)
         cache = bytecode_cache.Cache(staging) if self.sources == "none" else bytecode_cache.Cache.of(self.environ)
         package_times = {name: file_time(lock.times.get(name), self.latest) for name in lock.versions}
         compiler = bytecode.Compiler(
@@ -163,6 +168,7 @@ class Build:
         lock_file = below(tree, lock.prefix) / ".lock"
         if not any(os.path.relpath(lock_file, tree) in distribution.files for distribution in found):
             lock_file.unlink(missing_ok=True)  # uv's lock on the folder, and not a file of a wheel
+        found, saved = excluded.exclude(tree, found, excluded.Excluded(lock.prefix, lock.exclude_files))
         shared, clashes = installed.shared(found), installed.clashes(found)
         self._check(clashes)
         self._settle(uv, lock, target, staging, found, clashes)
@@ -191,6 +197,8 @@ class Build:
             built=sorted(lock.versions.keys() - lock.wheels.keys()),
             clashes=clashes,
             invalid=compiled.invalid,
+            exclude_files=list(lock.exclude_files),
+            excluded=saved,
             latest=self.latest,
             executable=sealed.executable,
             made=made | dict(compiled.digests),
@@ -299,4 +307,5 @@ class Build:
             clashes=tuple(record.clashes),
             invalid=record.invalid,
             digest=found,
+            excluded=record.excluded,
         )

@@ -36,10 +36,14 @@ _TEST_FOLDERS = {"test", "tests"}
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """How bytecode is made: `sources` is `all` or `default` (test folders are left out)."""
+    """How bytecode is made: `sources` is `all` or `default` (test folders are left out).
+
+    `exclude_files` are the patterns of sources that are not in the tree.
+    """
 
     sources: str = "default"
     invalidation: str = "timestamp"
+    exclude_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +179,7 @@ class Compiler:
             self.prefix,
             mode.sources,
         ]
-        facts += [mode.invalidation, self._time(package), target.local_site]
+        facts += [mode.invalidation, self._time(package), target.local_site, *mode.exclude_files]
         return hashlib.sha256(json.dumps([FORMAT, *facts, *sorted(lost)]).encode()).hexdigest()
 
     def _restore(self, key: str) -> Compiled | None:

@@ -241,16 +241,24 @@ def _shebang(interpreter: bytes) -> bytes:
 
 
 def update_record(
-    tree: Path, distribution: Distribution, *, changed: Mapping[str, list[str]] = {}, renamed: Mapping[str, str] = {}
+    tree: Path,
+    distribution: Distribution,
+    *,
+    changed: Mapping[str, list[str]] = {},
+    renamed: Mapping[str, str] = {},
+    removed: Collection[str] = (),
 ) -> None:
-    """Write new hashes and sizes, and new paths, of some files into the RECORD of a distribution."""
+    """Write new hashes and sizes, and new paths, of some files into the RECORD of a distribution, and remove others."""
     record = tree / distribution.info / "RECORD"
+    rows = []
     with record.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        rows = list(filter(None, csv.reader(file)))
-    for row in rows:
-        path = posixpath.normpath(posixpath.join(distribution.site, row[0]))
-        row[1:] = changed.get(path, row[1:])
-        if path in renamed:
-            row[0] = posixpath.relpath(renamed[path], distribution.site)
+        for row in filter(None, csv.reader(file)):
+            path = posixpath.normpath(posixpath.join(distribution.site, row[0]))
+            if path in removed:
+                continue
+            row[1:] = changed.get(path, row[1:])
+            if path in renamed:
+                row[0] = posixpath.relpath(renamed[path], distribution.site)
+            rows.append(row)
     with record.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)

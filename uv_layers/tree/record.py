@@ -21,7 +21,8 @@ class Record:
 
     `key` is a digest of everything that decides the tree, `stamp` one of what is known of that without starting uv, and
     `interpreter` the path, time and size of the interpreter. `made` has the identity of each file that no RECORD has a
-    hash of, by its path; `latest` is SOURCE_DATE_EPOCH, in seconds; `size` is in bytes.
+    hash of, by its path; `latest` is SOURCE_DATE_EPOCH, in seconds; `size` is in bytes; `exclude_files` are the
+    patterns of files that are not in the tree, and `excluded` has the bytes that they save, by package.
     """
 
     prefix: str
@@ -35,6 +36,8 @@ class Record:
     latest: int | None
     executable: list[str]
     made: dict[str, str]
+    exclude_files: list[str] = field(default_factory=list)
+    excluded: dict[str, int] = field(default_factory=dict)
     key: str = ""
     stamp: str = ""
     interpreter: list[Any] = field(default_factory=list)
@@ -52,8 +55,9 @@ def recorded(folder: LayersFolder, layer: str) -> Record | None:
 def parsed(value: Mapping[str, Any]) -> Record | None:
     """Return a record from JSON, or None if it does not have the form of one: anybody may write into the folder."""
     texts, numbers = (value.get(name) for name in ("key", "stamp", "prefix")), ("packages", "files", "size", "invalid")
-    lists = [value.get(name) for name in ("sites", "built", "executable")]
+    lists = [value.get(name) for name in ("sites", "built", "executable", "exclude_files")]
     clashes, made, interpreter = (value.get(name) for name in ("clashes", "made", "interpreter"))
+    excluded = value.get("excluded")
     if not (
         all(isinstance(text, str) for text in texts)
         and all(_is_number(value.get(name)) for name in numbers)
@@ -61,6 +65,8 @@ def parsed(value: Mapping[str, Any]) -> Record | None:
         and all(map(_is_texts, lists))
         and isinstance(made, dict)
         and _is_texts(list(made.values()))
+        and isinstance(excluded, dict)
+        and all(map(_is_number, excluded.values()))
         and isinstance(interpreter, list)
         and _is_texts(interpreter[:1])
         and interpreter

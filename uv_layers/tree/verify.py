@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from uv_layers.tree import installed, seal
+from uv_layers.tree.excluded import Excluded
 from uv_layers.tree.times import Times
 
 if TYPE_CHECKING:
@@ -35,11 +36,12 @@ class Made:
 
     `digests` has the identity of each file that no RECORD has a hash of: bytecode, the RECORDs themselves, and all of a
     virtual environment.
-    `executable` has the paths of the files that run.
+    `executable` has the paths of the files that run, `exclude_files` the patterns of the files that were left out.
     """
 
     digests: Mapping[str, str]
     executable: frozenset[str]
+    exclude_files: tuple[str, ...] = ()
 
 
 def problems(
@@ -55,7 +57,7 @@ def problems(
     `latest` is the SOURCE_DATE_EPOCH that the tree was built with, `python` the minor version that it is for. Without a
     record of what was `made`, in a tree from elsewhere, bytecode and the files of a virtual environment may have any
     content, and any file may be executable. The kinds are `missing`, `added`, `altered`, `mode`, `mtime`, `no-package`,
-    `other-version`, `added-package` and `other-prefix`.
+    `other-version`, `added-package`, `other-prefix` and `other-files`.
     """
     everything = installed.distributions(tree, installed.sites(tree, lock.prefix, python))
     found = [distribution for distribution in everything if distribution.name in lock.versions]
@@ -71,6 +73,7 @@ def problems(
     wrong = [*_packages(found, added, lock, on_disk), *_files(tree, lock.prefix, [*added, *found], digests, on_disk)]
     times = Times.of(found, lock.times, latest)
     executable = None if made is None else made.executable
+    wrong += _excluded(found, lock, made, on_disk)
     wrong += [problem for present in on_disk.values() for problem in _metadata(present.entry, times, executable)]
     return sorted((Problem(lock.layer, *fields) for fields in wrong), key=lambda p: (p.path, p.kind))
 
@@ -98,6 +101,17 @@ def _packages(
             yield "other-version", there[name].info, f"{name} is {there[name].version}, the lock has {version}"
     for distribution in added:
         yield "added-package", distribution.info, f"the lock has no {distribution.name}"
+
+
+def _excluded(
+    found: list[Distribution], lock: LayerLock, made: Made | None, on_disk: Mapping[str, _Present]
+) -> Iterator[tuple[str, str, str]]:
+    excluded = Excluded(lock.prefix, lock.exclude_files)
+    for path in {path for distribution in found for path in excluded.of(distribution)} & on_disk.keys():
+        yield "added", path, "the lock excludes it"
+    if made is not None and made.exclude_files != lock.exclude_files:
+        had, wanted = (" ".join(patterns) or "nothing" for patterns in (made.exclude_files, lock.exclude_files))
+        yield "other-files", "", f"it was built with exclude-files {had}; the lock has {wanted}"
 
 
 def _bytecode(found: list[Distribution], on_disk: Mapping[str, _Present]) -> dict[str, str]:

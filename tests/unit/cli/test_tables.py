@@ -10,7 +10,15 @@ import pytest
 from uv_layers.cli.env import Environment
 from uv_layers.cli.export import Exported
 from uv_layers.cli.json import diff_json, env_json, exported_json, plan_json, suggestion_json, trees_json, verified_json
-from uv_layers.cli.tables import exported_line, plan_table, size, suggestion_table, tree_lines, verified_lines
+from uv_layers.cli.tables import (
+    exported_line,
+    plan_table,
+    size,
+    size_table,
+    suggestion_table,
+    tree_lines,
+    verified_lines,
+)
 from uv_layers.history.suggest import Move, SuggestedLayer, Suggestion
 from uv_layers.lock.layer_lock import LayerLock
 from uv_layers.lock.packages import Layer, Member, Package
@@ -170,7 +178,12 @@ def test_the_keys_of_an_environment():
 
 def test_the_keys_of_installed_trees():
     tree = dataclasses.replace(
-        TREE, built=("antlr",), clashes=(Clash("bin/x", ("a", "b")),), invalid=3, digest="sha256:0"
+        TREE,
+        built=("antlr",),
+        clashes=(Clash("bin/x", ("a", "b")),),
+        invalid=3,
+        digest="sha256:0",
+        excluded={"antlr": 7},
     )
     plain = {
         "name": "heavy",
@@ -183,12 +196,14 @@ def test_the_keys_of_installed_trees():
         "built": [],
         "clashes": [],
         "uncompiled": 0,
+        "excluded": {},
         "digest": None,
     }
     rich = plain | {
         "built": ["antlr"],
         "clashes": [{"path": "bin/x", "packages": ["a", "b"]}],
         "uncompiled": 3,
+        "excluded": {"antlr": 7},
         "digest": "sha256:0",
     }
     assert json.loads(trees_json([TREE, tree]))["result"] == {"layers": [plain, rich]}
@@ -384,3 +399,31 @@ def test_a_proposal_without_a_history_and_without_a_change_says_neither():
     assert " of 0" not in text
     assert "torch, nvidia-a, nvidia-b, triton" in text
     assert "moves" not in text
+
+
+def test_the_packages_of_a_plan_by_size_have_bars_on_a_terminal_only(target):
+    rows = [
+        ("torch", "heavy", "906.4", "MB", "98.3%"),
+        ("numpy", "heavy", "16.0", "MB", "1.7%"),
+        ("tool", "light", "unknown"),
+    ]
+    lines = size_table(_plan(target)).splitlines()
+    assert lines[0].split() == ["package", "layer", "download", "share"]
+    assert [tuple(line.split()) for line in lines[2:]] == rows
+    assert size_table(_plan(target), width=44) == size_table(_plan(target))
+    assert size_table(_plan(target), width=45).splitlines()[2].endswith("%   ████████")
+    torch, numpy, tool = size_table(_plan(target), width=80).splitlines()[2:]
+    assert tuple(torch.split()) == (*rows[0], "█" * 24)
+    assert (tuple(numpy.split()), tuple(tool.split())) == (rows[1], rows[2])
+
+
+def test_a_plan_without_packages_has_no_sizes(target):
+    table = size_table(dataclasses.replace(_plan(target), layers=()), width=80)
+    assert table.splitlines()[0].split() == ["package", "layer", "download", "share"]
+    assert len(table.splitlines()) == 2
+
+
+def test_what_is_saved_is_said_for_the_largest_packages_and_for_all_if_asked(target):
+    tree = dataclasses.replace(TREE, excluded={"a": 1, "b": 4_000, "c": 2_000_000, "d": 3})
+    assert tree_lines(tree)[1] == "heavy: exclude-files saves 2.0 MB: c 2.0 MB, b 4.0 kB, d 3 B, …"
+    assert tree_lines(tree, verbose=True)[1].endswith("d 3 B, a 1 B")

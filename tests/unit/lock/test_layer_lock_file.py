@@ -80,6 +80,15 @@ NOT_A_NAME = "is not the name of a wheel"
         (_package(wheels=[_wheel(url=f"{FILES}/\n/demo-1.0-py3-none-any.whl")]), "control character"),
         (_package(archive=_file("demo.zip", subdirectory="a\0")), "control character"),
         (_package(wheels=[_wheel(url="files/demo-1.0-py3-none-any.whl")]), "is not a URL"),
+        *(
+            (
+                _package(wheels=[_wheel(url=f"{scheme}://x.test/demo-1.0-py3-none-any.whl")]),
+                "use https:, http: or file:",
+            )
+            for scheme in ("ftp", "ssh", "git+https", "s3")
+        ),
+        (_package(sdist={**_file("demo-1.0.tar.gz"), "url": "ftp://x.test/demo-1.0.tar.gz"}), "uv downloads from"),
+        (_package(archive={**_file("demo.zip"), "url": "FTP://x.test/demo.zip"}), "uv downloads from"),
         (_package(index="nowhere", wheels=[_wheel()]), "the index of demo, 'nowhere', is not a URL"),
         (_package(wheels=[_wheel(size=-1)]), "has the size -1"),
         (_package(wheels=[_wheel(size=2**63)]), "number that is too large"),
@@ -209,3 +218,25 @@ def test_a_lock_without_a_file_for_the_target_is_refused(narrowed):
     sdist = _file("demo-1.0.tar.gz")
     lock = narrowed(_package(wheels=WHEELS[:1], sdist=sdist), at=of_platform("linux/arm64", "3.12"))
     assert tomli.loads(lock.text)["packages"] == [_package(sdist=sdist)]
+
+
+@pytest.mark.parametrize(
+    ("setting", "refused"),
+    [
+        ('index = [{ url = "ftp://x.test/simple" }]', True),
+        ('find-links = ["https://x.test/a", "ftp://x.test/b"]', True),
+        ('extra-index-url = "ftp://x.test/simple"', True),
+        ('extra-index-url = ["ftp://x.test/simple"]', True),
+        ('index-url = "ftp://x.test/simple"', True),
+        ('index-url = "https://x.test/simple"', False),
+        ('find-links = ["wheels", "file:///wheels"]', False),
+    ],
+)
+def test_an_index_is_where_uv_can_look_for_packages(tmp_path, setting, refused):
+    path = tmp_path / "pylock.heavy.toml"
+    path.write_text(f'lock-version = "1.0"\ncreated-by = "x"\npackages = []\n[tool.uv-layers.uv]\n{setting}\n')
+    if refused:
+        with pytest.raises(LayerLockError, match=r"'ftp://x\.test/\w+' is not a URL where uv looks for packages"):
+            layer_lock_file.read_layer_lock(path, "heavy")
+    else:
+        assert layer_lock_file.read_layer_lock(path, "heavy").settings

@@ -287,7 +287,7 @@ def test_a_file_that_is_named_wins_over_both(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("prefxi = '/a'", "prefxi: unknown setting; known: dockerfile, exclude, layers, prefix"),
+        ("prefxi = '/a'", "prefxi: unknown setting; known: dockerfile, exclude, exclude-files, layers, prefix"),
         ("layers = 3", "layers: must be a list of tables, one for each layer"),
         ("layers = ['a']", "layers: must be a list of tables, one for each layer"),
         ("layers = [{}]", "layers[0]: has no name; add one"),

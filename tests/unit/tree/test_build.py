@@ -60,6 +60,7 @@ CHANGES = {
     "invalidation": {"invalidation": "checked-hash"},
     "PATH": {"environ": {"PATH": "other"}},
     "VIRTUAL_ENV": {"environ": {"PATH": "bin", "VIRTUAL_ENV": ".venv"}},
+    "UV_NO_BUILD_ISOLATION": {"environ": {"PATH": "bin", "UV_NO_BUILD_ISOLATION": "1"}},
     "prefix": {"options": Options(environ={}, prefix="/opt")},
     "python": {"options": Options(environ={}, python="3.13")},
     "frozen": {"options": Options(environ={}, frozen=True)},
@@ -111,6 +112,8 @@ def _record(build, path, **changes):
         "latest": None,
         "executable": ["run"],
         "made": {"x.pyc": "digest"},
+        "exclude_files": ["*.pyi"],
+        "excluded": {"a": 1},
     }
     with build.folder.staging("some") as staging:
         (staging / "tree").mkdir()
@@ -135,6 +138,7 @@ def test_a_tree_whose_stamp_and_interpreter_are_the_same_is_up_to_date(build, tm
         built=("source",),
         clashes=(Clash("x", ("a", "b")),),
         invalid=5,
+        excluded={"a": 1},
         sites=("usr/local/lib/python3.12/site-packages",),
     )
     assert build.unchanged("some", "stamp") == made
@@ -176,6 +180,8 @@ DAMAGE = {
     "an interpreter that is a number": {"interpreter": [1]},
     "a built package that is a list": {"built": [[]]},
     "an executable that is a table": {"executable": [{}]},
+    "no patterns": {"exclude_files": None},
+    "a saving that is a text": {"excluded": {"a": "much"}},
     "a digest that is a number": {"made": {"x": 1}},
     "a clash that is a path": {"clashes": ["x"]},
     "a clash without owners": {"clashes": [{"path": "x"}]},

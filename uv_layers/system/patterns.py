@@ -1,0 +1,80 @@
+"""Patterns of file names: `*`, `?` and `[…]` within a name, and `**` for any number of folders."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+# More than any project needs. A stranger's lock may have thousands, and each costs time for every file.
+_MOST = 100
+
+
+_LONGEST = 1000
+
+
+def problem(patterns: Sequence[str]) -> str | None:
+    """Return why some patterns are not valid, or None if they are."""
+    if len(patterns) > _MOST:
+        return f"has {len(patterns)} patterns; the most is {_MOST}"
+    for pattern in patterns:
+        if len(pattern) > _LONGEST or not pattern.isprintable():
+            return "has a pattern that is too long, or has a control character"
+        if any(part in {"", ".", ".."} for part in pattern.split("/")):
+            return f'has {pattern!r}, which is not a pattern of relative paths such as "**/tests/**" or "*.pyi"'
+    return None
+
+
+class Patterns:
+    """Some patterns, to match many paths with."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._patterns = [_Pattern(pattern) for pattern in patterns]
+
+    def match(self, path: str) -> bool:
+        """Tell whether one of the patterns matches a relative path."""
+        return any(pattern.matches(path) for pattern in self._patterns)
+
+
+class _Pattern:
+    """One pattern. A pattern without a slash matches in any folder; one that ends in `**` all below a folder.
+
+    The time that a match takes does not grow with the ways in which `**` could match.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        parts = pattern.split("/")
+        self._parts = [*["**"] * (len(parts) == 1), *parts, *["*"] * (parts[-1] == "**")]
+        #: What a path may go on with after a folder: positions in the pattern.
+        self._after = {"": self._with_folders({0})}
+
+    def matches(self, path: str) -> bool:
+        folder, _, name = path.rpartition("/")
+        return len(self._parts) in self._step(self._positions(folder), name)
+
+    def _positions(self, folder: str) -> set[int]:
+        if folder not in self._after:
+            parent, _, name = folder.rpartition("/")
+            self._after[folder] = self._step(self._positions(parent), name)
+        return self._after[folder]
+
+    def _step(self, positions: set[int], name: str) -> set[int]:
+        found = set()
+        for position in positions - {len(self._parts)}:
+            part = self._parts[position]
+            if part == "**":
+                found.add(position)
+            elif fnmatchcase(name, part):
+                found.add(position + 1)
+        return self._with_folders(found)
+
+    def _with_folders(self, positions: set[int]) -> set[int]:
+        """Return the positions, and those behind each `**`, which may stand for no folder."""
+        found = set(positions)
+        for position, part in enumerate(self._parts):
+            if part == "**" and position in found:
+                found.add(position + 1)
+        return found
