@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _GAP = " " * 3
 
 
+# The width where none is given: no line is folded.
+_UNFOLDED = 10_000
+
+
 def size(count: int) -> str:
     """Return a number of bytes in the decimal units that registries bill by, such as `1.5 MB`."""
     if count < 1000:  # noqa: PLR2004
@@ -86,7 +90,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int | No
         widths[widths.index(max(widths))] -= 1
     lines = []
     for row in cells:
-        folded = [wrap(cell, size) for cell, size in zip(row, widths, strict=True)]
+        folded = [wrap(cell, size, break_on_hyphens=False) for cell, size in zip(row, widths, strict=True)]
         for texts in zip_longest(*folded, fillvalue=""):
             columns = zip(header, texts, widths, strict=True)
             aligned = (text.rjust(size) if name[:1] == ">" else text.ljust(size) for name, text, size in columns)
@@ -125,10 +129,27 @@ def verified_lines(layer: str, digest: str | None, problems: Sequence[Problem]) 
 def diff_table(changes: Sequence[LayerChange], width: int | None = None) -> str:
     """Return what an update does to the layers as a table, a row a layer, then what it pulls."""
     rows = [
-        (c.layer, c.status, pulled(c), size(c.kept) if c.kept else "", ", ".join(map(change_text, c.changes)))
+        (c.layer, c.status, pulled(c), size(c.kept) if c.kept else "", ", ".join(_change_texts(c.changes)))
         for c in changes
     ]
-    return _table(("layer", "status", ">pulled", ">unchanged", "why"), rows, width) + f"\n{pull_summary(changes)}\n"
+    summary = "\n".join(wrap(pull_summary(changes), width or _UNFOLDED))
+    return _table(("layer", "status", ">pulled", ">unchanged", "why"), rows, width) + f"\n{summary}\n"
+
+
+# The moves from one layer to another that a table names; more are counted.
+_NAMED = 3
+
+
+def _change_texts(changes: Sequence[Change]) -> list[str]:
+    """Return what changed for the packages of a layer: many that only move from or to one layer are one text."""
+    moves: dict[tuple[str | None, bool], list[Change]] = {}
+    for change in changes:
+        if change.kind == "moved" and change.old == change.new:
+            moves.setdefault((change.other, change.away), []).append(change)
+    many = {key: found for key, found in moves.items() if len(found) > _NAMED}
+    counted = {id(change) for found in many.values() for change in found}
+    texts = [f"{len(found)} packages moved {'to' if away else 'from'} {other}" for (other, away), found in many.items()]
+    return texts + [change_text(change) for change in changes if id(change) not in counted]
 
 
 def pulled(change: LayerChange) -> str:
@@ -153,13 +174,14 @@ def change_text(change: Change) -> str:
     # A package may have no version: PEP 751 does not ask for one if it comes from a URL or from git.
     name, old, new = change.package, change.old or "?", change.new or "?"
     update = f"{name} {old} -> {new}"
+    move = f"(moved {'to' if change.away else 'from'} {change.other})"
     texts = {
         "setting": f"{name}: {change.old or 'none'} -> {change.new or 'none'}",
         "added": f"+{name} {new}",
         "removed": f"-{name} {old}",
         "rebuilt": f"{name} {new} (another file)",
         "retimed": f"{name} {new} (only file times)",
-        "moved": f"{f'{name} {old}' if old == new else update} (moved, other layer: {change.other})",
+        "moved": f"{f'{name} {old}' if old == new else update} {move}",
     }
     return texts.get(change.kind, update)
 

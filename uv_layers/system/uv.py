@@ -221,6 +221,9 @@ def _repeated(option: str, values: Iterable[str]) -> list[str]:
 _UNBUILT = re.compile(r"Failed to (?:download and )?build `([^`]+)`")
 
 
+_STALE = re.compile(r"existing lockfile due to (?:a )?([^\n]+)")
+
+
 _MISSING_MODULE = re.compile(r"No module named '([\w.]+)'")
 
 
@@ -306,7 +309,10 @@ class Uv:
         done = self._run(argv, resolving_env(self.environ), check=False)
         # uv has one exit code for a stale lock and for a resolution that fails: only the words differ.
         if "needs to be updated" in " ".join(done.stderr.split()):
-            raise errors.StaleLockError(lock)
+            # Only when it is asked to be verbose does uv say why.
+            again = self._run([*argv, "--verbose"], resolving_env(self.environ), check=False)
+            reason = _STALE.search(again.stderr)
+            raise errors.StaleLockError(lock, reason[1].strip() if reason else "")
         self._raise_for(done, argv)
 
     def find_python(self, argv: Sequence[str], cwd: Path | None = None) -> str | None:
