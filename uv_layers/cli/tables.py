@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import zip_longest
 from textwrap import wrap
 from typing import TYPE_CHECKING
@@ -141,15 +142,19 @@ _NAMED = 3
 
 
 def _change_texts(changes: Sequence[Change]) -> list[str]:
-    """Return what changed for the packages of a layer: many that only move from or to one layer are one text."""
+    """Return what changed for the packages of a layer: many moves from or to one layer are one text."""
     moves: dict[tuple[str | None, bool], list[Change]] = {}
     for change in changes:
-        if change.kind == "moved" and change.old == change.new:
+        if change.kind == "moved":
             moves.setdefault((change.other, change.away), []).append(change)
     many = {key: found for key, found in moves.items() if len(found) > _NAMED}
-    counted = {id(change) for found in many.values() for change in found}
     texts = [f"{len(found)} packages moved {'to' if away else 'from'} {other}" for (other, away), found in many.items()]
-    return texts + [change_text(change) for change in changes if id(change) not in counted]
+    for change in changes:
+        if change.kind != "moved" or (change.other, change.away) not in many:
+            texts.append(change_text(change))
+        elif change.old != change.new:
+            texts.append(change_text(replace(change, kind="updated")))
+    return texts
 
 
 def pulled(change: LayerChange) -> str:

@@ -423,7 +423,14 @@ def test_many_packages_that_move_alike_are_counted():
     few, many = ("a", "b", "c"), [f"many-{number}" for number in range(33)]
     changes = [
         LayerChange(
-            "top", "changed", (*_moved(few, "low"), *_moved(many, "dependencies"), *_moved(["z"], "low", "2.0"))
+            "top",
+            "changed",
+            (
+                *_moved(few, "low"),
+                *_moved(many, "dependencies"),
+                *_moved(["y"], "dependencies", "2.0"),
+                *_moved(["z"], "third", "2.0"),
+            ),
         ),
         LayerChange("low", "changed", (*_moved(few, "top", away=True), *_moved(many, "other", away=True))),
     ]
@@ -431,7 +438,9 @@ def test_many_packages_that_move_alike_are_counted():
     few = [f"{name} 1.0 (moved {{}})" for name in few]
     from_low = ", ".join(few).format(*["from low"] * 3)
     to_top = ", ".join(few).format(*["to top"] * 3)
-    assert lines[2].endswith(f"33 packages moved from dependencies, {from_low}, z 1.0 -> 2.0 (moved from low)")
+    assert lines[2].endswith(
+        f"34 packages moved from dependencies, {from_low}, y 1.0 -> 2.0, z 1.0 -> 2.0 (moved from third)"
+    )
     assert lines[3].endswith(f"33 packages moved to other, {to_top}")
     assert "many-17" in diff_markdown(changes)
 
