@@ -59,7 +59,8 @@ def test_the_command_line_does_not_load_what_is_costly(loaded, module):
     "module",
     [
         *("cli.json", "cli.markdown", "cli.shell", "cli.tables"),
-        *("history.git", "history.model", "history.optimise", "history.suggest"),
+        *("history.chosen", "history.draft", "history.git", "history.model", "history.optimise"),
+        *("history.sizes", "history.suggest"),
         *("image.bake", "image.bases", "image.dockerfile", "image.recipe", "image.stage"),
         *("lock.exported", "lock.layer_lock", "lock.layer_lock_file", "lock.uv_lock"),
         *("plan.assign", "plan.diff", "plan.layers", "plan.resolve"),

@@ -8,6 +8,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from uv_layers.errors import printable
+from uv_layers.history.chosen import ENOUGH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -206,20 +207,36 @@ def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: in
     text = _table(("layer", ">packages", ">download", ">changed in", "largest first"), rows, width)
     costs = [
         ("one layer of all", suggestion.one_layer),
-        ("the layers of today", suggestion.today),
+        ("current layers", suggestion.today),
         ("these layers", suggestion.expected),
         ("a layer for each package", suggestion.floor),
     ]
-    rated = [(what, size(count), f"{count / (suggestion.one_layer or 1):.1%}") for what, count in costs]
-    text += "\n" + _table(("with", ">pulled an update", ">of the image"), rated, width)
+    if suggestion.updates >= ENOUGH:
+        text += "\n" + _rated("with", costs, width)
+    if tested := suggestion.backtest:
+        costs = [
+            ("one layer of all", tested.one_layer),
+            ("current layers", tested.today),
+            (f"layers from the first {tested.learned} updates", tested.layers),
+        ]
+        text += "\n" + _rated(f"in the last {_count(tested.replayed, 'update')}, with", costs, width)
     if suggestion.moves:
         text += "\n" + _table(("moves", "from", "to"), [(m.package, m.old, m.new) for m in suggestion.moves], width)
     updates, revisions = _count(suggestion.updates, "update"), _count(suggestion.revisions, "revision")
     learned = f"{updates} of the image in {revisions} of uv.lock"
     if suggestion.unreadable:
         learned += f", {suggestion.unreadable} of them unreadable"
-    once = f"; going over to these layers pulls {size(suggestion.once)} once" if suggestion.once else ""
-    return text + f"\nlearned from {learned}{once}\n"
+    if suggestion.updates < ENOUGH:
+        learned += f", too few to tell what an update pulls: at least {ENOUGH} are needed"
+    once = f"; switching to these layers costs one pull of {size(suggestion.once)}" if suggestion.once else ""
+    return text + "\n" + "\n".join(wrap(f"learned from {learned}{once}", width or _UNFOLDED)) + "\n"
+
+
+def _rated(what: str, costs: Sequence[tuple[str, int]], width: int | None) -> str:
+    """Return a table of what an update pulls, the first row of which is the whole image."""
+    whole = costs[0][1] or 1
+    rows = [(name, size(count), f"{count / whole:.1%}") for name, count in costs]
+    return _table((what, ">pulled per update", ">of the image"), rows, width)
 
 
 def _count(number: int, what: str) -> str:

@@ -13,6 +13,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uv_layers import errors
@@ -21,7 +22,6 @@ from uv_layers.system import process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
 
 # The oldest uv that refuses a wheel whose script would be written outside of the prefix. A test holds the dependency in
@@ -325,6 +325,11 @@ class Uv:
         done = self._run(newest_python_argv(python), resolving_env(self.environ))
         found = (release["version"] for release in json.loads(done.stdout) if release["implementation"] == "cpython")
         return next(found, f"{python}.0")
+
+    def cache_folder(self, directory: Path) -> Path:
+        """Return the folder of uv's cache for a project."""
+        argv = ["cache", "dir", "--project", str(directory)]
+        return Path(self._run(argv, resolving_env(self.environ), cwd=directory).stdout.strip())
 
     def create_environment(self, folder: Path, python: str) -> None:
         """Create a virtual environment in a folder, for builds without isolation."""
