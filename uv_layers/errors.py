@@ -88,8 +88,9 @@ class LockNotFoundError(LayersError):
 class StaleLockError(LayersError):
     code = "stale-lock"
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} does not match pyproject.toml; run `uv lock`, or skip the check with --frozen")
+    def __init__(self, path: Path, reason: str = "") -> None:
+        why = f" ({reason})" if reason else ""
+        super().__init__(f"{path} does not match pyproject.toml{why}; run `uv lock`, or skip the check with --frozen")
 
 
 class ConfigError(LayersError):

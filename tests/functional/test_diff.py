@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import tempfile
 
 import pytest
+import uv
 from support import commit
 
 HEAD = """\
@@ -366,3 +369,165 @@ def test_another_prefix_changes_every_layer(app, run):
         "/usr/local",
         "/opt",
     )
+
+
+# Histories as they are
+
+
+@pytest.fixture
+def history(project, git):
+    """Return a function that commits projects, one after the other, in one folder."""
+
+    def history(*texts):
+        folder, before = project(texts[0]), texts[0]
+        git(folder, "init", "-q")
+        commit(git, folder)
+        for text in texts[1:]:
+            folder.edit(before, text)
+            before = text
+            folder.lock()
+            commit(git, folder)
+        return folder
+
+    return history
+
+
+def test_a_revision_without_dependencies(history, run):
+    folder = history(HEAD, APP)
+    assert changes(run("diff", "HEAD~1", "--json", cwd=folder)) == {
+        "heavy": ("added", ["numbers added 1.1", "shared added 1.0"]),
+        "dependencies": ("added", ["web added 1.0"]),
+    }
+    assert {status for status, _ in changes(run("diff", "HEAD", "HEAD~1", "--json", cwd=folder)).values()} == {
+        "removed"
+    }
+    assert changes(run("diff", "HEAD~1", "HEAD~1", "--json", cwd=folder)) == {}
+    # Of the project as it is here, there has to be something.
+    folder.edit(APP, HEAD)
+    folder.lock()
+    assert run("diff", "HEAD", cwd=folder).stderr.startswith("error[no-layers]: ")
+
+
+@pytest.mark.parametrize("words", [("--group", "ml"), ("--extra", "fast"), ("--no-group", "ml"), ("--all-groups",)])
+def test_a_revision_without_a_group_or_an_extra_that_there_is_now(history, run, words):
+    more = '[project.optional-dependencies]\nfast = ["extra-one"]\n[dependency-groups]\nml = ["speed"]\n'
+    folder = history(f'{HEAD}dependencies = ["web==1.0"]\n', f'{HEAD}dependencies = ["web==1.0"]\n{more}')
+    added = {"--group": "speed", "--all-groups": "speed", "--extra": "extra-one"}.get(words[0])
+    for sides, kind in ((["HEAD~1"], "added"), (["HEAD~1", "HEAD"], "added"), (["HEAD", "HEAD~1"], "removed")):
+        found = changes(run("diff", *sides, *words, "--json", cwd=folder))
+        said = [text for _, texts in found.values() for text in texts]
+        assert [text for text in said if f"{added} {kind}" in text] == said[:1] == ([] if added is None else said)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(("--group", "nope"), "group"), (("--no-group", "nope"), "group"), (("--extra", "nope"), "extra")],
+)
+def test_a_name_that_no_side_has_is_an_error(app, run, words, code):
+    for sides in (["HEAD"], ["HEAD", "HEAD"]):
+        found = run("diff", *sides, *words, cwd=app)
+        assert (found.status, found.stderr.split(":")[0]) == (2, f"error[unknown-{code}]")
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        '{ name = "new", groups = ["ml"], extras = ["fast"] }, { name = "rest", dependencies = true }',
+        '{ name = "new", packages = ["spee*", "extra-one"] }, { name = "rest", dependencies = true }',
+    ],
+)
+@pytest.mark.parametrize("where", ["pyproject.toml", "uv-layers.toml", "gpu.toml"])
+def test_layers_that_are_configured_only_now(history, git, run, where, layers):
+    more = '[project.optional-dependencies]\nfast = ["extra-one"]\n[dependency-groups]\nml = ["speed"]\n'
+    deps = f'{HEAD}dependencies = ["web==1.0"]\n'
+    deps_more = f'{HEAD}dependencies = ["web==1.0", "speed"]\n{more}'
+    folder = history(deps, deps_more)
+    if where == "pyproject.toml":
+        folder.edit(more, f"{more}[tool.uv-layers]\nlayers = [{layers}]\n")
+    else:
+        (folder / where).write_text(f"layers = [{layers}]\n")
+    words = ("--config", where) if where == "gpu.toml" else ()
+    found = changes(run("diff", "HEAD~1", *words, "--json", cwd=folder))
+    assert any(text.startswith("speed added") for text in found["new"][1])
+    # With --config, the layers from here are those of the revision, too.
+    moved = ["shared moved 1.1 1.1 dependencies", "web moved 1.0 1.0 dependencies"]
+    assert found["rest"] == (("same", []) if words else ("added", moved))
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "uv.toml"])
+def test_a_revision_that_required_another_uv(app, git, run, name):
+    required = 'required-version = "==0.1.0"\n'
+    before = (app / "pyproject.toml").read_text()
+    if name == "uv.toml":
+        (app / name).write_text(required)
+    else:
+        app.edit("[tool.uv]\n", f"[tool.uv]\n{required}")
+    commit(git, app)
+    assert run("plan", cwd=app).status == 3
+    (app / "uv.toml").unlink(missing_ok=True)
+    (app / "pyproject.toml").write_text(before)
+    update(app, "web")
+    expected = WEB if name != "uv.toml" else changes(run("diff", "HEAD~1", "--json", cwd=app))
+    assert changes(run("diff", "HEAD", "--json", cwd=app)) == expected
+    commit(git, app)
+    assert changes(run("diff", "HEAD~1", "HEAD", "--json", cwd=app)) == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "problem"),
+    [
+        (
+            '["heavy"]',
+            '["gone"]',
+            "unknown-group",
+            "pyproject.toml: tool.uv.default-groups: no dependency group 'gone'",
+        ),
+        (
+            "[tool.uv]\n",
+            "[tool.uv-layers]\nlayers = 3\n[tool.uv]\n",
+            "bad-config",
+            "pyproject.toml: tool.uv-layers.layers: must be",
+        ),
+        (
+            "[tool.uv]\n",
+            '[tool.uv]\nrequired-version = "x"\n[tool.uv]\n',
+            "unreadable-file",
+            "cannot read pyproject.toml: ",
+        ),
+        ("[tool.uv]\n", "[required-version]\n[tool.uv]\nenvironments = 3\n", "uv-failed", ""),
+    ],
+)
+def test_an_error_says_in_which_revision_it_is(app, git, run, old, new, code, problem):
+    before = (app / "pyproject.toml").read_text()
+    app.edit(old, new)
+    commit(git, app)
+    (app / "pyproject.toml").write_text(before)
+    found = run("diff", "HEAD", cwd=app)
+    assert f"error[{code}]: in HEAD: {problem}" in found.stderr
+    assert tempfile.gettempdir() not in found.stderr.rpartition("error[")[2].split(";")[0]
+
+
+def test_no_line_of_the_table_is_longer_than_120_characters_in_a_pipe(history, run):
+    names = (
+        "web",
+        "numbers",
+        "speed",
+        "extra-one",
+        "extra-two",
+        "helper",
+        "tests-only",
+        "vendor-maths",
+        "vendor-more",
+    )
+    folder = history(HEAD, f"{HEAD}dependencies = {list(names)}\n")
+    lines = run("diff", "HEAD~1", cwd=folder).stdout.splitlines()
+    assert 110 < max(map(len, lines)) <= 120
+    assert all(any(f"+{name}" in line for line in lines) for name in names)
+
+
+def test_a_stale_lock_is_reported_with_the_reason_of_uv(app, run):
+    app.edit("web==1.0", "web==1.1")
+    argv = [uv.find_uv_bin(), "lock", "--check", "--verbose"]
+    said = subprocess.run(argv, cwd=app, capture_output=True, text=True, check=False).stderr
+    [reason] = re.findall("existing lockfile due to (.+)", said)
+    assert f"uv.lock does not match pyproject.toml ({reason}); run `uv lock`" in run("plan", cwd=app).stderr

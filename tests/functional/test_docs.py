@@ -151,7 +151,7 @@ def _keys(value) -> set[str]:
         ("export",),
         ("install", "--all", "--digest"),
         ("diff", "old.lock"),
-        ("suggest", "--keep"),
+        ("suggest", "--keep", "--budget", "1"),
         ("verify",),
         ("env",),
     ],
@@ -171,6 +171,9 @@ def test_every_key_of_a_document_is_explained(stage, project, run, words):
             (app / "uv.lock").rename(app / "old.lock")
             app.edit('"web"', '"speed"')
             app.lock()
+        if command == "suggest":
+            layers = "{ name = 'low', packages = ['tool'] }, { name = 'rest', dependencies = true }"
+            (app / "uv-layers.toml").write_text(f"layers = [{layers}]\n")
         outcome = run(*words, "--json", cwd=app)
     else:
         stage.lock("some", *(stage.wheel(n, files={"common.py": f"X = {n!r}\n"}) for n in ("aaa", "bbb")))

@@ -68,7 +68,8 @@ def test_help_and_errors_need_no_rich(words, tmp_path):
     "module",
     [
         *("cli.json", "cli.markdown", "cli.shell", "cli.tables"),
-        *("history.git", "history.model", "history.optimise", "history.suggest"),
+        *("history.chosen", "history.draft", "history.git", "history.model", "history.optimise"),
+        *("history.sizes", "history.suggest"),
         *("image.bake", "image.bases", "image.dockerfile", "image.recipe", "image.stage"),
         *("lock.exported", "lock.layer_lock", "lock.layer_lock_file", "lock.uv_lock"),
         *("plan.assign", "plan.diff", "plan.layers", "plan.resolve"),

@@ -25,17 +25,22 @@ from uv_layers.lock.layer_lock import layer_of, layers_in
 from uv_layers.lock.layer_lock_file import read_layer_lock
 from uv_layers.lock.uv_lock import check_size
 from uv_layers.plan.diff import LayerChange, compare
-from uv_layers.plan.layers import spelled
+from uv_layers.plan.layers import known_config, known_selection, spelled
 from uv_layers.plan.resolve import find_project, layer_locks, make_plan
 from uv_layers.project.options import Options
+from uv_layers.system.documents import parsed
 from uv_layers.system.files import read_text
 from uv_layers.system.tasks import parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from uv_layers.lock.layer_lock import LayerLock
     from uv_layers.project.discovery import Project
+
+
+# The longest line of a table where standard output is no terminal.
+_PIPE = 120
 
 
 class Format(str, Enum):
@@ -80,7 +85,7 @@ def diff(
     elif form is Format.MARKDOWN:
         typer.echo(diff_markdown(changes), nl=False)
     else:
-        typer.echo(diff_table(changes, terminal_width()), nl=False)
+        typer.echo(diff_table(changes, terminal_width() or _PIPE), nl=False)
     if exit_code and any(change.status != "same" for change in changes if not layers or change.layer in layers):
         raise typer.Exit(1)
 
@@ -91,38 +96,70 @@ def layer_changes(options: Options, old: str, new: str | None = None) -> tuple[L
     Each is a git revision, a lock file, or a folder of layer locks. uv.lock is taken as it is, unchecked.
     """
     options = replace(options, frozen=True)
-    before, after = parallel([partial(_side, options, old), partial(_side, options, new)], workers=2)
+    sides: list[tuple[list[LayerLock], Project | None]] = parallel(
+        [partial(_side, options, old), partial(_side, options, new)], workers=2
+    )
+    _check_names(options, [project for _, project in sides if project is not None])
+    before, after = (locks for locks, _ in sides)
     return compare(tuple(map(layer_of, before)), tuple(map(layer_of, after)))
 
 
-def _side(options: Options, side: str | None) -> list[LayerLock]:
+def _check_names(options: Options, projects: Sequence[Project]) -> None:
+    """Raise UnknownGroupError or UnknownExtraError for a name that an option gives and no side defines."""
+    chosen = options.selection
+    groups = dict.fromkeys(group for project in projects for group in project.groups)
+    extras = dict.fromkeys(extra for project in projects for extra in project.extras)
+    for option, names in (("--group", chosen.groups), ("--no-group", chosen.no_groups)):
+        for name in names:
+            if projects and name not in groups:
+                raise errors.UnknownGroupError(option, name, list(groups))
+    for name in chosen.extras:
+        if projects and name not in extras:
+            raise errors.UnknownExtraError("--extra", name, list(extras))
+
+
+def _side(options: Options, side: str | None) -> tuple[list[LayerLock], Project | None]:
+    """Return the layer locks of a side, and its project; a folder of layer locks has none."""
     if side is None:
         return _all_locks(options)
     path = Path(side)
     if path.is_dir() and (names := layers_in(path)):
-        return [read_layer_lock(lock_file(path, name), name) for name in names]
+        return [read_layer_lock(lock_file(path, name), name) for name in names], None
     current = find_project(options)
     if path.is_file():
         check_size(path)
         requests = (folder / ".python-version" for folder in (current.directory, current.lock_root))
         texts = {file: read_text(file) for file in (*current.inputs, *requests) if file.is_file()}
-        return _locks_of(options, current, texts | {current.lock: read_text(path)})
+        return _locks_of(options, current, texts | {current.lock: read_text(path)}, side)
     repository = Repository(current.lock_root, options.environ)
     config = () if options.config is None else (options.config.name,)
     texts = repository.files(repository.commit(side), _top(current), config)
     for file in (current.directory / "pyproject.toml", current.lock):
         if file not in texts:
             raise errors.GitError(f"{side} has no {file.relative_to(current.lock_root)} below {current.lock_root}")
-    return _locks_of(options, current, texts)
+    return _locks_of(options, current, texts, side)
 
 
-def _all_locks(options: Options) -> list[LayerLock]:
+def _all_locks(options: Options, *, lenient: bool = False) -> tuple[list[LayerLock], Project]:
     current = find_project(options)
-    return layer_locks(make_plan(options, current, ()), current, ())
+    if lenient:
+        options = replace(options, selection=known_selection(current, options.selection))
+        current = replace(current, config=known_config(current))
+    try:
+        return layer_locks(make_plan(options, current, (), lenient=lenient), current, ()), current
+    except errors.NoLayersError:
+        if not lenient:
+            raise
+        return [], current
 
 
-def _locks_of(options: Options, current: Project, texts: Mapping[Path, str]) -> list[LayerLock]:
-    """Return the layer locks of the project as it is with the given texts for its files, and no other files."""
+def _locks_of(
+    options: Options, current: Project, texts: Mapping[Path, str], side: str
+) -> tuple[list[LayerLock], Project]:
+    """Return the layer locks of the project as it is with the given texts for its files, and no other files.
+
+    What options or layers name and the project did not have then, it does without. Errors name the side.
+    """
     top = _top(current)
     with TemporaryDirectory() as temporary:
         root = Path(temporary).resolve()
@@ -133,11 +170,32 @@ def _locks_of(options: Options, current: Project, texts: Mapping[Path, str]) -> 
         for path, text in texts.items():
             if path.is_relative_to(top):
                 place(path).parent.mkdir(parents=True, exist_ok=True)
-                place(path).write_text(text, encoding="utf-8")
+                place(path).write_text(_for_any_uv(path.name, text), encoding="utf-8")
         config = options.config and options.config.absolute()
         if config is not None and config in texts and config.is_relative_to(top):
             config = place(config)
-        return _all_locks(replace(options, directory=place(current.start), config=config))
+        try:
+            return _all_locks(replace(options, directory=place(current.start), config=config), lenient=True)
+        except errors.LayersError as error:
+            error.args = (f"in {side}: {str(error).replace(f'{root}/', '')}",)
+            raise
+
+
+def _for_any_uv(name: str, text: str) -> str:
+    """Return the text of a file without the version of uv that it requires: that was for the uv of its time."""
+    if name not in {"pyproject.toml", "uv.toml"} or "required-version" not in text:
+        return text
+    import tomli_w  # noqa: PLC0415 - rarely needed
+
+    try:
+        document = parsed(text)
+    except ValueError:  # reported when the project is read
+        return text
+    table = document if name == "uv.toml" else document.get("tool", {})
+    table = table.get("uv", {}) if name != "uv.toml" and isinstance(table, dict) else table
+    if isinstance(table, dict):
+        table.pop("required-version", None)
+    return tomli_w.dumps(document)
 
 
 def _top(current: Project) -> Path:

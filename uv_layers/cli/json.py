@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -163,6 +164,9 @@ def suggestion_json(suggestion: Suggestion, path: Path | None) -> str:
             "proposed": suggestion.expected,
             "floor": suggestion.floor,
         },
+        "backtest": None if suggestion.backtest is None else asdict(suggestion.backtest),
+        "unknown": list(suggestion.unknown),
+        "estimated": list(suggestion.estimated),
         "bytes_once": suggestion.once,
         "moves": [{"package": m.package, "from": m.old, "to": m.new} for m in suggestion.moves],
         "written": None if path is None else str(path),

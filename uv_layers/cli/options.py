@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from typer.core import TyperCommand
 
 
-def _bytes(text: str) -> int:
+def size_of(option: str, text: str) -> int:
+    """Return the bytes of a size on the command line; raises UsageError."""
     match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?) ?(B|kB|MB|GB)?", text)
     if match is None:
-        raise errors.UsageError(f"--warn-size is {text!r}; give a size such as 500MB or 2GB")
+        raise errors.UsageError(f"{option} is {text!r}; give a size such as 500MB or 2GB")
     return int(float(match[1]) * {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}[match[2] or "B"])
 
 
@@ -255,7 +256,7 @@ def _shared(  # noqa: PLR0913 - what they have in common is listed here once
         prefix=prefix,
         python=python,
         platform=platform,
-        warn_size=_bytes(warn_size),
+        warn_size=size_of("--warn-size", warn_size),
         frozen=frozen and not locked,
         offline=offline,
         verbose=verbose,

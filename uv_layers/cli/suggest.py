@@ -10,10 +10,11 @@ import typer
 
 from uv_layers import errors
 from uv_layers.cli.json import suggestion_json
-from uv_layers.cli.options import JsonOption, command, env_names
+from uv_layers.cli.options import JsonOption, command, env_names, size_of
 from uv_layers.cli.progress import Progress
 from uv_layers.cli.tables import suggestion_table
 from uv_layers.cli.terminal import print_hints, say, terminal_width
+from uv_layers.history.sizes import complete
 from uv_layers.history.suggest import read_history, suggest_layers
 from uv_layers.plan.layers import asked_for, layer_specs
 from uv_layers.plan.resolve import find_project, make_plan
@@ -22,12 +23,14 @@ from uv_layers.project.edit import with_layers
 from uv_layers.project.options import Options
 from uv_layers.system.files import write_atomically
 from uv_layers.system.paths import resolved
+from uv_layers.system.uv import Uv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from uv_layers.history.suggest import Suggestion
+    from uv_layers.project.discovery import Project
 
 
 @command(example="uv-layers suggest --budget 10 --write", without=("warn_size",))
@@ -54,6 +57,15 @@ def suggest(
             help="Use only the last N revisions of uv.lock.",
         ),
     ] = None,
+    max_size: Annotated[
+        str,
+        typer.Option(
+            "--max-size",
+            metavar="SIZE",
+            envvar=env_names("MAX_SIZE"),
+            help="Split layers larger than SIZE, e.g. 500MB.",
+        ),
+    ] = "1GB",
     keep: Annotated[
         bool, typer.Option("--keep", help="Start from the current layers; move only packages for which it pays.")
     ] = False,
@@ -61,12 +73,14 @@ def suggest(
     as_json: JsonOption = False,
 ) -> None:
     """Propose layers from package sizes and the history of uv.lock."""
+    largest = size_of("--max-size", max_size)
     with Progress(wanted=not options.quiet) as progress:
         suggestion, path = suggest_for(
             options,
             budget=budget,
             since=since,
             limit=max_revisions,
+            max_size=largest,
             keep=keep,
             write=write,
             report=partial(progress, "uv.lock"),
@@ -86,6 +100,7 @@ def suggest_for(
     budget: int,
     since: str | None = None,
     limit: int | None = None,
+    max_size: int | None = None,
     keep: bool = False,
     write: bool = False,
     report: Callable[[str], object] = str,
@@ -100,7 +115,12 @@ def suggest_for(
     # As they are written: what --no-group leaves out for now is not to leave the file.
     specs = current.config.layers or (layer_specs(current, options.selection) if keep else ())
     asked = asked_for(current, options.selection)
-    found = suggest_layers(layers, specs, history, budget, keep=keep, asked=asked)
+    layers, estimates = complete(
+        layers, current.lock_root, _installed(options, current, made.prefix), offline=options.offline
+    )
+    found = suggest_layers(
+        layers, specs, history, budget, keep=keep, asked=asked, max_size=max_size, estimates=estimates
+    )
     found = replace(found, hints=(*found.hints, *current.config.hints))
     if not write:
         return found, None
@@ -111,6 +131,13 @@ def suggest_for(
     if lost := unwritten(options):
         hints.append(f"{path.name} cannot say {' '.join(lost)}; pass that to the other commands, too")
     return replace(found, hints=(*found.hints, *hints)), path
+
+
+def _installed(options: Options, current: Project, prefix: str) -> Iterator[tuple[Path, str]]:
+    """Yield the folders that may have installed packages, with the pattern of the paths to them: trees, uv's cache."""
+    yield current.directory / "layers", "/".join(filter(None, ("*", prefix.strip("/"), "lib/python*/site-packages")))
+    uv = Uv.find(options.environ, offline=options.offline)
+    yield uv.cache_folder(current.lock_root), "archive-v*/*"
 
 
 def unwritten(options: Options) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import zip_longest
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from uv_layers.errors import printable
+from uv_layers.history.chosen import ENOUGH
 from uv_layers.system.names import counted
 
 if TYPE_CHECKING:
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 
 _GAP = " " * 3
+
+
+# The width where none is given: no line is folded.
+_UNFOLDED = 10_000
 
 
 def size(count: int) -> str:
@@ -111,7 +117,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int | No
         widths[widths.index(max(widths))] -= 1
     lines = []
     for row in cells:
-        folded = [wrap(cell, size) for cell, size in zip(row, widths, strict=True)]
+        folded = [wrap(cell, size, break_on_hyphens=False) for cell, size in zip(row, widths, strict=True)]
         for texts in zip_longest(*folded, fillvalue=""):
             columns = zip(header, texts, widths, strict=True)
             aligned = (text.rjust(size) if name[:1] == ">" else text.ljust(size) for name, text, size in columns)
@@ -156,10 +162,31 @@ def verified_lines(layer: str, digest: str | None, problems: Sequence[Problem]) 
 def diff_table(changes: Sequence[LayerChange], width: int | None = None) -> str:
     """Return what an update does to the layers as a table, a row a layer, then what it pulls."""
     rows = [
-        (c.layer, c.status, pulled(c), size(c.kept) if c.kept else "", ", ".join(map(change_text, c.changes)))
+        (c.layer, c.status, pulled(c), size(c.kept) if c.kept else "", ", ".join(_change_texts(c.changes)))
         for c in changes
     ]
-    return _table(("layer", "status", ">pulled", ">unchanged", "why"), rows, width) + f"\n{pull_summary(changes)}\n"
+    summary = "\n".join(wrap(pull_summary(changes), width or _UNFOLDED))
+    return _table(("layer", "status", ">pulled", ">unchanged", "why"), rows, width) + f"\n{summary}\n"
+
+
+# The moves from one layer to another that a table names; more are counted.
+_NAMED = 3
+
+
+def _change_texts(changes: Sequence[Change]) -> list[str]:
+    """Return what changed for the packages of a layer: many moves from or to one layer are one text."""
+    moves: dict[tuple[str | None, bool], list[Change]] = {}
+    for change in changes:
+        if change.kind == "moved":
+            moves.setdefault((change.other, change.away), []).append(change)
+    many = {key: found for key, found in moves.items() if len(found) > _NAMED}
+    texts = [f"{len(found)} packages moved {'to' if away else 'from'} {other}" for (other, away), found in many.items()]
+    for change in changes:
+        if change.kind != "moved" or (change.other, change.away) not in many:
+            texts.append(change_text(change))
+        elif change.old != change.new:
+            texts.append(change_text(replace(change, kind="updated")))
+    return texts
 
 
 def pulled(change: LayerChange) -> str:
@@ -186,13 +213,14 @@ def change_text(change: Change) -> str:
     # A package may have no version: PEP 751 does not ask for one if it comes from a URL or from git.
     name, old, new = change.package, change.old or "?", change.new or "?"
     update = f"{name} {old} -> {new}"
+    move = f"(moved {'to' if change.away else 'from'} {change.other})"
     texts = {
         "setting": f"{name}: {change.old or 'none'} -> {change.new or 'none'}",
         "added": f"+{name} {new}",
         "removed": f"-{name} {old}",
         "rebuilt": f"{name} {new} (another file)",
         "retimed": f"{name} {new} (only file times)",
-        "moved": f"{f'{name} {old}' if old == new else update} (moved, other layer: {change.other})",
+        "moved": f"{f'{name} {old}' if old == new else update} {move}",
     }
     return texts.get(change.kind, update)
 
@@ -212,20 +240,36 @@ def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: in
     text = _table(("layer", ">packages", ">download", ">changed in", "largest first"), rows, width)
     costs = [
         ("one layer of all", suggestion.one_layer),
-        ("the layers of today", suggestion.today),
+        ("current layers", suggestion.today),
         ("these layers", suggestion.expected),
         ("a layer for each package", suggestion.floor),
     ]
-    rated = [(what, size(count), f"{count / (suggestion.one_layer or 1):.1%}") for what, count in costs]
-    text += "\n" + _table(("with", ">pulled an update", ">of the image"), rated, width)
+    if suggestion.updates >= ENOUGH:
+        text += "\n" + _rated("with", costs, width)
+    if tested := suggestion.backtest:
+        costs = [
+            ("one layer of all", tested.one_layer),
+            ("current layers", tested.today),
+            (f"layers from the first {tested.learned} updates", tested.layers),
+        ]
+        text += "\n" + _rated(f"in the last {counted(tested.replayed, 'update')}, with", costs, width)
     if suggestion.moves:
         text += "\n" + _table(("moves", "from", "to"), [(m.package, m.old, m.new) for m in suggestion.moves], width)
     updates, revisions = counted(suggestion.updates, "update"), counted(suggestion.revisions, "revision")
     learned = f"{updates} of the image in {revisions} of uv.lock"
     if suggestion.unreadable:
         learned += f", {suggestion.unreadable} of them unreadable"
-    once = f"; going over to these layers pulls {size(suggestion.once)} once" if suggestion.once else ""
-    return text + f"\nlearned from {learned}{once}\n"
+    if suggestion.updates < ENOUGH:
+        learned += f", too few to tell what an update pulls: at least {ENOUGH} are needed"
+    once = f"; switching to these layers costs one pull of {size(suggestion.once)}" if suggestion.once else ""
+    return text + "\n" + "\n".join(wrap(f"learned from {learned}{once}", width or _UNFOLDED)) + "\n"
+
+
+def _rated(what: str, costs: Sequence[tuple[str, int]], width: int | None) -> str:
+    """Return a table of what an update pulls, the first row of which is the whole image."""
+    whole = costs[0][1] or 1
+    rows = [(name, size(count), f"{count / whole:.1%}") for name, count in costs]
+    return _table((what, ">pulled per update", ">of the image"), rows, width)
 
 
 def exported_line(exported: Exported) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import combinations, pairwise
-from operator import mul, truediv
-from sys import float_info
+from operator import truediv
 from typing import TYPE_CHECKING
 
+from uv_layers.history.draft import Draft, add, cost_of, draft, growth, joined, take, together
 from uv_layers.history.model import chance, probability
 
 if TYPE_CHECKING:
@@ -35,16 +34,6 @@ GATHERED = 500
 FAMILY, TOGETHER = 3, 2
 
 
-@dataclass(slots=True)
-class _Layer:
-    """A layer while it is put together: bytes, the product of its members' v, expected bytes, and the members."""
-
-    size: float
-    escape: list[float]
-    cost: float
-    members: set[int]
-
-
 def proposed(model: Model, budget: int) -> list[tuple[str, ...]]:
     """Return at most `budget` layers of few expected bytes: disjoint, together the image, the names in each sorted.
 
@@ -63,15 +52,15 @@ def proposed(model: Model, budget: int) -> list[tuple[str, ...]]:
         return []
     sizes: list[float] = list(model.sizes.values())
     escapes = [model.escapes[name] for name in names]
-    layers = _gathered([_layer([package], sizes, escapes) for package in range(len(sizes))], max(GATHERED, budget))
+    layers = _gathered([draft([package], sizes, escapes) for package in range(len(sizes))], max(GATHERED, budget))
     layers = _merged(layers, budget)
     least = LEAST_GAIN * model.total
     _improve(layers, sizes, escapes, least)
     newcomers = len(sizes)
     sizes.append(NEWCOMERS * model.total)
     escapes.append(model.newcomers)
-    dearer = [_joined(layer, sizes[newcomers], escapes[newcomers]) - layer.cost for layer in layers]
-    _add(layers[dearer.index(min(dearer))], newcomers, sizes, escapes)
+    dearer = [joined(layer, sizes[newcomers], escapes[newcomers]) - layer.cost for layer in layers]
+    add(layers[dearer.index(min(dearer))], newcomers, sizes, escapes)
     _improve(layers, sizes, escapes, least, newcomers)
     found = [
         (newcomers in layer.members, tuple(names[i] for i in sorted(layer.members - {newcomers}))) for layer in layers
@@ -79,14 +68,16 @@ def proposed(model: Model, budget: int) -> list[tuple[str, ...]]:
     return [layer for _, layer in sorted(found, key=lambda f: (f[0], probability(model, f[1]), f[1]))]
 
 
-def kept(model: Model, layers: Sequence[Iterable[str]], budget: int) -> list[tuple[int | None, tuple[str, ...]]]:
+def kept(
+    model: Model, layers: Sequence[Iterable[str]], budget: int, *, moves: bool = True
+) -> list[tuple[int | None, tuple[str, ...]]]:
     """Return the layers that are there, changed where that pays, and at most as many more as `budget` has room for.
 
     Each comes with its place in `layers`, None for a new one. They stay in their order, and new ones come below the top
     one. Changing the members of a layer makes every client pull it once more; it pays where it saves more than that
     within `PAYBACK` updates of the image. Before anything else, layers in excess of `budget` are merged into others,
     those whose merging costs least. Of more than `GATHERED` packages, those of a layer that have neighbouring histories
-    are moved together.
+    are moved together. Without `moves`, layers are only merged.
     """
     if budget < 1:
         raise ValueError(f"layers must be one or more, not {budget}")
@@ -98,31 +89,33 @@ def kept(model: Model, layers: Sequence[Iterable[str]], budget: int) -> list[tup
     # Packages yet to come are in the top layer and stay there.
     members = [{number[name] for name in layer} for layer in layers]
     members[-1].add(len(names))
-    state = [_layer(layer, sizes, escapes) for layer in members]
+    state = [draft(layer, sizes, escapes) for layer in members]
     places: list[int | None] = list(range(len(state)))
     while len(state) > budget:
-        _, i, j = min((_growth(state[i], state[j]), i, j) for i, j in combinations(range(len(state)), 2))
-        state[j] = _layer(state[i].members | state[j].members, sizes, escapes)
+        _, i, j = min((growth(state[i], state[j]), i, j) for i, j in combinations(range(len(state)), 2))
+        state[j] = draft(state[i].members | state[j].members, sizes, escapes)
         del state[i], places[i]
+    if not moves:
+        return _named(places, [layer.members - {len(names)} for layer in state], names)
     as_they_were = [layer.members in members for layer in state]
     parts = _parts(state, len(names), sizes, escapes)
     newcomers = len(parts)
     sizes, escapes = [*(part.size for part in parts), sizes[-1]], [*(part.escape for part in parts), escapes[-1]]
     state = [
-        _layer({i for i, part in enumerate(parts) if part.members <= layer.members}, sizes, escapes) for layer in state
+        draft({i for i, part in enumerate(parts) if part.members <= layer.members}, sizes, escapes) for layer in state
     ]
-    _add(state[-1], newcomers, sizes, escapes)
+    add(state[-1], newcomers, sizes, escapes)
     before = [layer.members.copy() for layer, same in zip(state, as_they_were, strict=True) if same]
     worth = PAYBACK / (chance(model, names) or 1.0)
 
-    def price(layer: _Layer) -> float:
+    def price(layer: Draft) -> float:
         """Return what clients pull once for the first change of a layer, in bytes."""
         return layer.size - sizes[-1] * (newcomers in layer.members) if layer.members in before else 0.0
 
-    tried: dict[tuple[frozenset[int], frozenset[int]], tuple[float, list[_Layer]]] = {}
+    tried: dict[tuple[frozenset[int], frozenset[int]], tuple[float, list[Draft]]] = {}
     while True:
         if len(state) < budget and all(layer.members for layer in state):
-            state.insert(len(state) - 1, _layer((), sizes, escapes))
+            state.insert(len(state) - 1, draft((), sizes, escapes))
             places.insert(len(places) - 1, None)
         found = []
         known, tried = tried, {}
@@ -132,7 +125,7 @@ def kept(model: Model, layers: Sequence[Iterable[str]], budget: int) -> list[tup
             if pair in known:
                 tried[pair] = known[pair]
             else:
-                trial = [_layer(layer, sizes, escapes) for layer in pair]
+                trial = [draft(layer, sizes, escapes) for layer in pair]
                 _improve(trial, sizes, escapes, least, newcomers, fixed=True)
                 saved = state[i].cost + state[j].cost - trial[0].cost - trial[1].cost
                 tried[pair] = saved * worth - price(state[i]) - price(state[j]), trial
@@ -142,17 +135,23 @@ def kept(model: Model, layers: Sequence[Iterable[str]], budget: int) -> list[tup
             break
         state[-i], state[-j] = tried[now[-i], now[-j]][1]
     whole = [{i for part in layer.members - {newcomers} for i in parts[part].members} for layer in state]
-    named = [tuple(names[i] for i in sorted(layer)) for layer in whole]
+    return _named(places, whole, names)
+
+
+def _named(
+    places: Sequence[int | None], layers: Sequence[Collection[int]], names: Sequence[str]
+) -> list[tuple[int | None, tuple[str, ...]]]:
+    named = [tuple(names[i] for i in sorted(layer)) for layer in layers]
     return [(place, layer) for place, layer in zip(places, named, strict=True) if layer]
 
 
 def _parts(
-    layers: Sequence[_Layer], newcomers: int, sizes: Sequence[float], escapes: Sequence[Sequence[float]]
-) -> list[_Layer]:
+    layers: Sequence[Draft], newcomers: int, sizes: Sequence[float], escapes: Sequence[Sequence[float]]
+) -> list[Draft]:
     """Return what is moved between layers, in the order of the first of each: packages, or, of many, some at once."""
     found = []
     for layer in layers:
-        single = [_layer([package], sizes, escapes) for package in layer.members - {newcomers}]
+        single = [draft([package], sizes, escapes) for package in layer.members - {newcomers}]
         found += _gathered(single, max(len(single) * GATHERED // newcomers, 1) if newcomers > GATHERED else len(single))
     return sorted(found, key=lambda part: min(part.members))
 
@@ -188,53 +187,7 @@ def _starts(name: str) -> list[tuple[str, ...]]:
     return [tuple(words[:n]) for n in range(1, len(words))]
 
 
-def _cost(size: float, escape: Sequence[float]) -> float:
-    return size * (1 - sum(escape) / len(escape))
-
-
-def _joined(layer: _Layer, size: float, escape: Sequence[float]) -> float:
-    """Return the cost of a layer with something more in it."""
-    together: float = sum(map(mul, layer.escape, escape))
-    return (layer.size + size) * (1 - together / len(escape))
-
-
-def _growth(one: _Layer, other: _Layer) -> float:
-    """Return what merging two layers costs."""
-    return _joined(one, other.size, other.escape) - one.cost - other.cost
-
-
-def _add(layer: _Layer, package: int, sizes: Sequence[float], escapes: Sequence[Sequence[float]]) -> None:
-    layer.size += sizes[package]
-    layer.escape = list(map(mul, layer.escape, escapes[package]))
-    layer.cost = _cost(layer.size, layer.escape)
-    layer.members.add(package)
-
-
-def _take(layer: _Layer, package: int, sizes: Sequence[float], escapes: Sequence[Sequence[float]]) -> None:
-    layer.members.discard(package)
-    # By division, but where a product has underflowed: it has lost digits, and zero would stay zero.
-    if min(layer.escape) < float_info.min:
-        whole = _layer(layer.members, sizes, escapes)
-        layer.size, layer.escape, layer.cost = whole.size, whole.escape, whole.cost
-    else:
-        layer.size -= sizes[package]
-        layer.escape = list(map(truediv, layer.escape, escapes[package]))
-        layer.cost = _cost(layer.size, layer.escape)
-
-
-def _layer(members: Iterable[int], sizes: Sequence[float], escapes: Sequence[Sequence[float]]) -> _Layer:
-    layer = _Layer(0.0, [1.0] * len(escapes[0]), 0.0, set())
-    for package in sorted(members):
-        _add(layer, package, sizes, escapes)
-    return layer
-
-
-def _together(one: _Layer, other: _Layer) -> _Layer:
-    size, escape = one.size + other.size, list(map(mul, one.escape, other.escape))
-    return _Layer(size, escape, _cost(size, escape), one.members | other.members)
-
-
-def _gathered(single: Sequence[_Layer], most: int) -> list[_Layer]:
+def _gathered(single: Sequence[Draft], most: int) -> list[Draft]:
     """Return at most `most` layers: neighbours in the order of their histories and sizes are merged, those whose
     merging costs least first.
     """
@@ -243,43 +196,43 @@ def _gathered(single: Sequence[_Layer], most: int) -> list[_Layer]:
     layers = dict(enumerate(sorted(single, key=lambda layer: (layer.escape, layer.size, min(layer.members)))))
     after = dict(pairwise(layers))
     before = {j: i for i, j in after.items()}
-    pairs = [(_growth(layers[i], layers[j]), i, j) for i, j in after.items()]
+    pairs = [(growth(layers[i], layers[j]), i, j) for i, j in after.items()]
     heapify(pairs)
     number = len(layers)
     while len(layers) > most:
         _, i, j = heappop(pairs)
         if i in layers and j in layers:
-            layers[number] = _together(layers.pop(i), layers.pop(j))
+            layers[number] = together(layers.pop(i), layers.pop(j))
             for left, right in ((before.get(i), number), (number, after.get(j))):
                 if left is not None and right is not None:
                     after[left], before[right] = right, left
-                    heappush(pairs, (_growth(layers[left], layers[right]), left, right))
+                    heappush(pairs, (growth(layers[left], layers[right]), left, right))
             number += 1
     return list(layers.values())
 
 
-def _merged(parts: Sequence[_Layer], budget: int) -> list[_Layer]:
+def _merged(parts: Sequence[Draft], budget: int) -> list[Draft]:
     """Return `budget` layers, or fewer parts: the two whose merging costs least are merged, until they are so few.
 
     The heap keeps pairs of which one is merged already; skipping those is cheaper than finding them.
     """
     layers = dict(enumerate(parts))
-    pairs = [(_growth(layers[i], layers[j]), i, j) for j in layers for i in range(j)]
+    pairs = [(growth(layers[i], layers[j]), i, j) for j in layers for i in range(j)]
     heapify(pairs)
     number = len(layers)
     while len(layers) > budget:
         _, i, j = heappop(pairs)
         if i in layers and j in layers:
-            merged = _together(layers.pop(i), layers.pop(j))
+            merged = together(layers.pop(i), layers.pop(j))
             for known, layer in layers.items():
-                heappush(pairs, (_growth(layer, merged), known, number))
+                heappush(pairs, (growth(layer, merged), known, number))
             layers[number] = merged
             number += 1
     return list(layers.values())
 
 
 def _improve(
-    layers: list[_Layer],
+    layers: list[Draft],
     sizes: Sequence[float],
     escapes: Sequence[Sequence[float]],
     least: float,
@@ -300,14 +253,14 @@ def _improve(
             if home.members <= {package, newcomers} and package != newcomers:
                 continue
             size, escape = sizes[package], escapes[package]
-            left = _cost(home.size - size, list(map(truediv, home.escape, escape)))
+            left = cost_of(home.size - size, list(map(truediv, home.escape, escape)))
             gains = [
-                (home.cost - left) - (_joined(layer, size, escape) - layer.cost) if layer is not home else 0.0
+                (home.cost - left) - (joined(layer, size, escape) - layer.cost) if layer is not home else 0.0
                 for layer in layers
             ]
             gain = max(gains)
             if gain > least:
-                _take(home, package, sizes, escapes)
+                take(home, package, sizes, escapes)
                 where[package] = layers[gains.index(gain)]
-                _add(where[package], package, sizes, escapes)
+                add(where[package], package, sizes, escapes)
                 moved = True

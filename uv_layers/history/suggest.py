@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from uv_layers import errors
 from uv_layers.history import optimise
+from uv_layers.history.chosen import ENOUGH, backtest, layers_for, with_assumed
 from uv_layers.history.git import Repository
 from uv_layers.history.model import expected_bytes, floor_bytes, learned, updates_of
 from uv_layers.lock import uv_lock
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
+    from uv_layers.history.chosen import Backtest
     from uv_layers.history.model import Update
     from uv_layers.lock.packages import Layer, Package
     from uv_layers.project.config import Claim
@@ -53,7 +55,8 @@ class Suggestion:
 
     The rest are bytes that a client is expected to pull at an update of the image: with one layer of everything, with
     the layers of today, with those proposed, and if only what changed were pulled; and, in `once`, what it pulls a
-    single time when the layers become those proposed. `moves` are those from layers that are kept.
+    single time when the layers become those proposed. `moves` are those from layers that are kept. The sizes of
+    packages in `unknown` are in none of the figures, those in `estimated` are estimates.
     """
 
     layers: tuple[SuggestedLayer, ...]
@@ -67,7 +70,13 @@ class Suggestion:
     once: int
     moves: tuple[Move, ...] = ()
     hints: tuple[str, ...] = ()
+    backtest: Backtest | None = None
+    unknown: tuple[str, ...] = ()
+    estimated: tuple[str, ...] = ()
 
+
+# The layer that has what no other layer claims.
+_REST = "rest"
 
 # The longest name that a layer can have.
 _LONGEST = 63
@@ -123,29 +132,37 @@ def suggest_layers(
     *,
     keep: bool = False,
     asked: Collection[Claim] = (),
+    max_size: int | None = None,
+    estimates: Mapping[str, int] | None = None,
 ) -> Suggestion:
     """Return the layers to have, at most `budget`, for the image that has `layers`, bottom to top.
 
     `specs` is how those are configured, nothing where they are not. With `keep`, the layers are those that are there,
-    changed where that pays. The groups and extras in `asked` are in the image because an option names them.
+    changed where that pays; if the history is too short to tell, they are only merged to fit `budget`. The groups and
+    extras in `asked` are in the image because an option names them. No new layer is larger than `max_size`, and
+    `estimates` has sizes that the packages lack.
     """
     image = {m.package.name: m.package for layer in layers for m in layer.members}
     where = {m.package.name: layer.name for layer in layers for m in layer.members}
     before = [tuple(sorted(m.package.name for m in layer.members)) for layer in layers]
     seen = updates_of(history.states, image)
-    model = learned({name: package.size for name, package in image.items()}, seen)
+    updates = sum(bool(update.changed) for update in seen)
+    sizes = {name: (estimates or {}).get(name) if p.size is None else p.size for name, p in image.items()}
+    model = learned({name: size or 0 for name, size in sizes.items()}, seen)
     if keep:
         known = {spec.name: spec for spec in specs}
-        places = optimise.kept(model, before, budget)
+        assumed = learned(with_assumed(sizes), seen)
+        places = optimise.kept(assumed, before, budget, moves=updates >= ENOUGH)
         chosen = [names for _, names in places]
         old = [None if place is None else known[layers[place].name] for place, _ in places]
     else:
-        chosen = optimise.proposed(model, budget)
+        chosen = layers_for(sizes, seen, budget, max_size)
         old = [None] * len(chosen)
     written = _with_claims(_specs(chosen, old, specs, image, seen, before), specs, asked)
     suggested = [_suggested(spec, names, image, seen) for spec, names in zip(written, chosen, strict=True)]
     moves = [Move(name, where[name], layer.spec.name) for layer in suggested for name in layer.packages]
-    updates = sum(bool(update.changed) for update in seen)
+    unknown = tuple(sorted(name for name, size in sizes.items() if size is None))
+    estimated = tuple(sorted(name for name, package in image.items() if package.size is None and name not in unknown))
     return Suggestion(
         layers=tuple(suggested),
         revisions=history.revisions,
@@ -157,8 +174,18 @@ def suggest_layers(
         floor=round(floor_bytes(model)),
         once=sum(model.sizes[name] for names in chosen if names not in before for name in names),
         moves=tuple(sorted((m for m in moves if m.old != m.new), key=lambda m: m.package)) if keep else (),
-        hints=_hints(history, updates),
+        hints=(*_hints(history, updates), *_size_hints(unknown, estimated)),
+        backtest=None if keep else backtest(sizes, seen, before, budget, max_size),
+        unknown=unknown,
+        estimated=estimated,
     )
+
+
+def _size_hints(unknown: Sequence[str], estimated: Sequence[str]) -> Iterator[str]:
+    if unknown:
+        yield f"unknown sizes, which no figure includes: {', '.join(unknown)}"
+    if estimated:
+        yield f"sizes estimated from installed files: {', '.join(estimated)}"
 
 
 def _hints(history: History, updates: int) -> tuple[str, ...]:
@@ -180,7 +207,7 @@ def _specs(
 
     The top one of new layers lists none, as it has what the others do not. Each layer that builds has what builds need.
     """
-    taken = {spec.name for spec in old if spec}
+    taken = {spec.name for spec in old if spec} or {_REST}
     system = tuple(dict.fromkeys(package for spec in specs for package in spec.system_packages))
     args = tuple(dict.fromkeys(name for spec in specs for name in spec.args))
     env = tuple({name: value for spec in specs for name, value in spec.env}.items())
@@ -192,7 +219,8 @@ def _specs(
             continue
         claims = tuple(optimise.patterns(names, image.keys() - set(names), seen))
         if spec is None:
-            spec = LayerSpec(_free(_largest_first(names, image), taken))  # noqa: PLW2901
+            is_rest = not any(old) and names is chosen[-1]
+            spec = LayerSpec(_REST if is_rest else _free(_titles(names, claims, image), taken))  # noqa: PLW2901
             taken.add(spec.name)
         if any(image[name].built for name in names):
             spec = replace(spec, image=builder, system_packages=system, args=args, env=env)  # noqa: PLW2901
@@ -216,6 +244,13 @@ def _with_claims(made: Sequence[LayerSpec], specs: Sequence[LayerSpec], asked: C
 def _claims_more(spec: LayerSpec, names: set[str], image: Collection[str]) -> bool:
     """Tell whether a pattern of a layer also fits packages that other layers are to have."""
     return any(not names.issuperset(assign.matching(pattern, image)) for pattern in spec.packages)
+
+
+def _titles(names: Sequence[str], claims: Sequence[str], image: Mapping[str, Package]) -> list[str]:
+    """Return names for a layer, the best one first: after its largest package, or the family of that."""
+    largest = _largest_first(names, image)
+    families = [pattern.removesuffix("-*") for pattern in claims if assign.matching(pattern, largest[:1])]
+    return [*families, *largest]
 
 
 def _free(names: Sequence[str], taken: Collection[str]) -> str:

@@ -42,6 +42,7 @@ def assign(
     source: str,
     on_top: Sequence[tuple[LayerSpec, Sequence[Package]]] = (),
     own: tuple[LayerSpec, Sequence[Package]] | None = None,
+    lenient: bool = False,
 ) -> Plan:
     """Return the plan that puts each package of `image` into one of `layers`, bottom to top.
 
@@ -50,14 +51,14 @@ def assign(
     `known` has the names of all packages of the image on any target, which patterns are held against;
     `closures` has, by layer, what its groups, extras and dependencies need. Patterns claim first, bottom to
     top, then closures, bottom to top; the top layer takes the rest. Each of `on_top` becomes a further layer
-    with those of its packages that no layer below has. Raises TwoVersionsError, and PatternError for a layer of whose
-    patterns none matches.
+    with those of its packages that no layer below has. Raises TwoVersionsError; and PatternError for a layer
+    of whose patterns none matches, unless `lenient`.
     """
     # uv made the image's versions agree; a closure alone may resolve to another side of a conflict.
     check_versions({"the image": [_closure_of(image)], **{s.name: [_closure_of(ps)] for s, ps in on_top}})
     # The packages of a layer of the project itself may be all that a configuration has a layer for.
     layers = layers or ([LayerSpec("dependencies")] if image else [])
-    owner, asking, unmatched = _owners(layers, known, closures, source)
+    owner, asking, unmatched = _owners(layers, known, closures, None if lenient else source)
     members: dict[str, list[Member]] = {spec.name: [] for spec in layers}
     for package in image:
         layer, reason = owner.get(package.name, (layers[-1].name, UNCLAIMED))
@@ -84,16 +85,19 @@ def assign(
 
 
 def _owners(
-    layers: Sequence[LayerSpec], known: Collection[str], closures: Mapping[str, Sequence[Closure]], source: str
+    layers: Sequence[LayerSpec], known: Collection[str], closures: Mapping[str, Sequence[Closure]], source: str | None
 ) -> tuple[dict[str, tuple[str, str]], dict[str, list[str]], list[str]]:
-    """Return the layer and the reason of each package that is claimed, all reasons that ask for it, and hints."""
+    """Return the layer and the reason of each package that is claimed, all reasons that ask for it, and hints.
+
+    `source` is where the layers are configured; without it, a layer may have only patterns that match nothing.
+    """
     wanted: dict[str, list[str]] = {}
     owner: dict[str, tuple[str, str]] = {}
     unmatched: list[str] = []
     for spec in layers:
         found = {pattern: matching(pattern, known) for pattern in spec.packages}
         # One of several may be a package that is gone, which no update should fail for; all of them are a mistake.
-        if found and not any(found.values()):
+        if source is not None and found and not any(found.values()):
             raise errors.PatternError(source, spec.name, spec.packages[0])
         for pattern, names in found.items():
             for name in names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ class Change:
     """What changed for a package in a layer.
 
     `kind` is `added`, `removed`, `updated`, `rebuilt` (the same version from another file), `retimed` (the same file
-    with another upload time) or `moved` (to or from the layer `other`). A change of the kind `setting` is one of a
-    setting of the layer, which `package` names.
+    with another upload time) or `moved` (from the layer `other`, or to it if the package is `away`). A change of the
+    kind `setting` is one of a setting of the layer, which `package` names.
     """
 
     package: str
@@ -25,6 +25,7 @@ class Change:
     old: str | None = None
     new: str | None = None
     other: str | None = None
+    away: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +103,12 @@ def _left(
 ) -> list[Change]:
     """Return the packages that the layer had and has no more."""
     found = []
-    for name, (where, package) in sorted(before.items()):
-        if where != layer or (name in after and after[name][0] == layer):
+    for name, (was_in, package) in sorted(before.items()):
+        if was_in != layer or (name in after and after[name][0] == layer):
             continue
         if name in after:
-            found.append(Change(name, "moved", package.version, after[name][1].version, after[name][0]))
+            where, moved = after[name]
+            found.append(Change(name, "moved", package.version, moved.version, where, away=True))
         else:
             found.append(Change(name, "removed", old=package.version))
     return found

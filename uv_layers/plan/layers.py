@@ -14,6 +14,7 @@ from uv_layers.system.paths import ENVIRONMENT, is_environment
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+    from uv_layers.project.config import Config
     from uv_layers.project.discovery import Project
     from uv_layers.project.options import Selection
     from uv_layers.system.interpreter import Target
@@ -100,6 +101,29 @@ def image_groups(project: Project, selection: Selection, layers: Iterable[LayerS
     chosen = project.groups if selection.all_groups else selection.groups
     wanted = {*default, *chosen, *(group for spec in layers for group in spec.groups)}
     return [group for group in project.groups if group in wanted and group not in selection.no_groups]
+
+
+def known_selection(project: Project, selection: Selection) -> Selection:
+    """Return a selection without the groups and extras that the project does not define."""
+    return replace(
+        selection,
+        groups=tuple(group for group in selection.groups if group in project.groups),
+        no_groups=tuple(group for group in selection.no_groups if group in project.groups),
+        extras=tuple(extra for extra in selection.extras if extra in project.extras),
+    )
+
+
+def known_config(project: Project) -> Config:
+    """Return the configuration without the groups and extras that the project does not define."""
+    layers = (
+        replace(
+            spec,
+            groups=tuple(group for group in spec.groups if group in project.groups),
+            extras=tuple(extra for extra in spec.extras if extra in project.extras),
+        )
+        for spec in project.config.layers
+    )
+    return replace(project.config, layers=tuple(layers))
 
 
 def asked_for(project: Project, selection: Selection) -> list[Claim]:

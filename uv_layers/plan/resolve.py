@@ -133,8 +133,12 @@ def layers_of(options: Options, current: Project, named: Sequence[str]) -> Layer
     return LayerSet.of(current, options.selection, prefix_of(options, current.config.prefix), named)
 
 
-def make_plan(options: Options, current: Project, named: Sequence[str], uv: Uv | None = None) -> Plan:
+def make_plan(
+    options: Options, current: Project, named: Sequence[str], uv: Uv | None = None, *, lenient: bool = False
+) -> Plan:
     """Return the plan of the project, with a layer on top for each of `named` that is only a group.
+
+    With `lenient`, a layer may have only patterns that match nothing.
 
     Raises a LayersError: what uv says, what the configuration asks for and cannot have, two versions of one package.
     """
@@ -171,6 +175,7 @@ def make_plan(options: Options, current: Project, named: Sequence[str], uv: Uv |
         source=current.config.source,
         on_top=[(spec, [package for package in more if "directory" not in package.table]) for spec, more in tops],
         own=None if layers.own is None else (layers.own, local),
+        lenient=lenient,
     )
     hints = (
         *current.config.hints,

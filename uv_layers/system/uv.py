@@ -13,6 +13,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uv_layers import errors
@@ -22,7 +23,6 @@ from uv_layers.system.uv_environment import installing_env, resolving_env
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
 
 # The oldest uv that refuses a wheel whose script would be written outside of the prefix. A test holds the dependency in
@@ -169,6 +169,9 @@ def _repeated(option: str, values: Iterable[str]) -> list[str]:
 _UNBUILT = re.compile(r"Failed to (?:download and )?build `([^`]+)`")
 
 
+_STALE = re.compile(r"existing lockfile due to (?:a )?([^\n]+)")
+
+
 _MISSING_MODULE = re.compile(r"No module named '([\w.]+)'")
 
 
@@ -254,7 +257,10 @@ class Uv:
         done = self._run(argv, resolving_env(self.environ), check=False)
         # uv has one exit code for a stale lock and for a resolution that fails: only the words differ.
         if "needs to be updated" in " ".join(done.stderr.split()):
-            raise errors.StaleLockError(lock)
+            # Only when it is asked to be verbose does uv say why.
+            again = self._run([*argv, "--verbose"], resolving_env(self.environ), check=False)
+            reason = _STALE.search(again.stderr)
+            raise errors.StaleLockError(lock, reason[1].strip() if reason else "")
         self._raise_for(done, argv)
 
     def find_python(self, argv: Sequence[str], cwd: Path | None = None) -> str | None:
@@ -267,6 +273,11 @@ class Uv:
         done = self._run(newest_python_argv(python), resolving_env(self.environ))
         found = (release["version"] for release in json.loads(done.stdout) if release["implementation"] == "cpython")
         return next(found, f"{python}.0")
+
+    def cache_folder(self, directory: Path) -> Path:
+        """Return the folder of uv's cache for a project."""
+        argv = ["cache", "dir", "--project", str(directory)]
+        return Path(self._run(argv, resolving_env(self.environ), cwd=directory).stdout.strip())
 
     def create_environment(self, folder: Path, python: str) -> None:
         """Create a virtual environment in a folder, for builds without isolation."""

@@ -19,6 +19,7 @@ from uv_layers.cli.tables import (
     tree_lines,
     verified_lines,
 )
+from uv_layers.history.chosen import Backtest
 from uv_layers.history.suggest import Move, SuggestedLayer, Suggestion
 from uv_layers.lock.layer_lock import LayerLock
 from uv_layers.lock.packages import Layer, Member, Package
@@ -56,6 +57,9 @@ SUGGESTION = Suggestion(
     once=2500,
     moves=(Move("web", "low", "web"),),
     hints=("a hint",),
+    backtest=Backtest(4, 5, 2400, 1200, 600),
+    unknown=("triton",),
+    estimated=("torch",),
 )
 LOCK = LayerLock("heavy", "/usr/local", "", {"numpy": "2.1.0", "torch": "2.4.0"})
 
@@ -248,6 +252,9 @@ def test_the_keys_of_a_proposal():
         ],
         "history": {"revisions": 14, "unreadable": 2, "updates": 10},
         "expected_bytes": {"one_layer": 2500, "today": 2000, "proposed": 750, "floor": 0},
+        "backtest": {"learned": 4, "replayed": 5, "one_layer": 2400, "today": 1200, "layers": 600},
+        "unknown": ["triton"],
+        "estimated": ["torch"],
         "bytes_once": 2500,
         "moves": [{"package": "web", "from": "low", "to": "web"}],
         "written": "uv-layers.toml",
@@ -376,26 +383,37 @@ def test_a_proposal_is_its_layers_and_what_they_cost_and_what_that_is_learned_fr
         torch          4   2.0 kB + 1 unknown      3 of 10   torch, nvidia-a, nvidia-b, …
         web            1                500 B      9 of 10   web
 
-        with                       pulled an update   of the image
-        ──────────────────────────────────────────────────────────
-        one layer of all                     2.5 kB         100.0%
-        the layers of today                  2.0 kB          80.0%
-        these layers                          750 B          30.0%
-        a layer for each package                0 B           0.0%
+        with                       pulled per update   of the image
+        ───────────────────────────────────────────────────────────
+        one layer of all                      2.5 kB         100.0%
+        current layers                        2.0 kB          80.0%
+        these layers                           750 B          30.0%
+        a layer for each package                 0 B           0.0%
+
+        in the last 5 updates, with       pulled per update   of the image
+        ──────────────────────────────────────────────────────────────────
+        one layer of all                             2.4 kB         100.0%
+        current layers                               1.2 kB          50.0%
+        layers from the first 4 updates               600 B          25.0%
 
         moves   from   to
         ──────────────────
         web     low    web
 
         learned from 10 updates of the image in 14 revisions of uv.lock, 2 of them unreadable; """)
-        + "going over to these layers pulls 2.5 kB once\n"
+        + "switching to these layers costs one pull of 2.5 kB\n"
     )
 
 
 def test_a_proposal_without_a_history_and_without_a_change_says_neither():
-    nothing = dataclasses.replace(SUGGESTION, updates=0, revisions=1, unreadable=0, once=0, moves=(), one_layer=0)
+    nothing = dataclasses.replace(
+        SUGGESTION, updates=0, revisions=1, unreadable=0, once=0, moves=(), one_layer=0, backtest=None
+    )
     text = suggestion_table(nothing, verbose=True)
-    assert text.endswith("\nlearned from 0 updates of the image in 1 revision of uv.lock\n")
+    few = "too few to tell what an update pulls: at least 5 are needed"
+    assert text.endswith(f"\nlearned from 0 updates of the image in 1 revision of uv.lock, {few}\n")
+    assert "%" not in text
+    assert "%" in suggestion_table(dataclasses.replace(nothing, updates=5))
     assert " of 0" not in text
     assert "torch, nvidia-a, nvidia-b, triton" in text
     assert "moves" not in text

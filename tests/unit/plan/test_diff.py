@@ -224,8 +224,8 @@ def test_a_diff_as_a_table():
     ]
     assert " ".join(rows[0].split()) == "base same"
     assert " ".join(rows[1].split()) == (
-        "heavy changed 2.5 MB + 1 unknown 1.0 MB -gone 1.0, +here 2.0, moved 1.0 (moved, other layer: base), "
-        "moved-on 1.0 -> 1.1 (moved, other layer: base), rebuilt 3.0 (another file), updated 1.0 -> 1.1"
+        "heavy changed 2.5 MB + 1 unknown 1.0 MB -gone 1.0, +here 2.0, moved 1.0 (moved from base), "
+        "moved-on 1.0 -> 1.1 (moved from base), rebuilt 3.0 (another file), updated 1.0 -> 1.1"
     )
     assert " ".join(rows[2].split()) == "top added 500 B +nameless ?"
     assert " ".join(rows[3].split()) == "old removed -from-git ?"
@@ -272,8 +272,8 @@ def test_a_diff_as_markdown():
         "",
         "- `-gone 1.0`",
         "- `+here 2.0`",
-        "- `moved 1.0 (moved, other layer: base)`",
-        "- `moved-on 1.0 -> 1.1 (moved, other layer: base)`",
+        "- `moved 1.0 (moved from base)`",
+        "- `moved-on 1.0 -> 1.1 (moved from base)`",
         "- `rebuilt 3.0 (another file)`",
         "- `updated 1.0 -> 1.1`",
         "",
@@ -413,3 +413,46 @@ def test_an_environment_changes_with_its_settings_though_it_has_no_packages():
     change = Change("python", "setting", "==3.12.*", "==3.13.*")
     assert diff.compare(old, new) == (LayerChange("venv", "changed", (change,), 0),)
     assert diff.compare(old, old) == (LayerChange("venv", "same"),)
+
+
+def _moved(names, other, new="1.0", *, away=False):
+    return tuple(Change(name, "moved", "1.0", new, other, away) for name in names)
+
+
+def test_many_packages_that_move_alike_are_counted():
+    few, many = ("a", "b", "c"), [f"many-{number}" for number in range(33)]
+    changes = [
+        LayerChange(
+            "top",
+            "changed",
+            (
+                *_moved(few, "low"),
+                *_moved(many, "dependencies"),
+                *_moved(["y"], "dependencies", "2.0"),
+                *_moved(["z"], "third", "2.0"),
+            ),
+        ),
+        LayerChange("low", "changed", (*_moved(few, "top", away=True), *_moved(many, "other", away=True))),
+    ]
+    lines = diff_table(changes).splitlines()
+    few = [f"{name} 1.0 (moved {{}})" for name in few]
+    from_low = ", ".join(few).format(*["from low"] * 3)
+    to_top = ", ".join(few).format(*["to top"] * 3)
+    assert lines[2].endswith(
+        f"34 packages moved from dependencies, {from_low}, y 1.0 -> 2.0, z 1.0 -> 2.0 (moved from third)"
+    )
+    assert lines[3].endswith(f"33 packages moved to other, {to_top}")
+    assert "many-17" in diff_markdown(changes)
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_no_line_of_a_diff_is_longer_than_the_width(width):
+    names = [f"package-{number}" for number in range(50)]
+    change = LayerChange(
+        "top", "changed", tuple(Change(name, "updated", "1.0", "1.1") for name in names), 10**10, 10**9, 3
+    )
+    text = diff_table([change] * 12, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert " ".join(text.split()).endswith(
+        "12 of 12 layers change, 120.00 GB + 36 unknown to pull, 12.00 GB of it unchanged packages"
+    )
