@@ -20,7 +20,7 @@ _VERSION = re.compile(r"(?:(?:cpython|pypy|graalpy)@?)?3(?:\.\d{1,2}){0,2}t?")
 _TAKEN = {
     *("--package", "--group", "--no-group", "--no-default-groups", "--extra", "--all-extras", "--no-install-project"),
     *("--prefix", "--python", "--frozen", "--context", "--base", "--builder", "--tool", "--uv", "--secret"),
-    *("--no-link", "--copy", "--cmd", "--image"),
+    *("--no-link", "--copy", "--cmd", "--image", "--editable"),
 }
 
 
@@ -49,6 +49,7 @@ def words_of(options: Options, told: Mapping[str, Any], groups: Sequence[str]) -
         ("no-link", told.get("link") is False),
         ("copy", told.get("copy")),
         ("cmd", told.get("cmd")),
+        ("editable", told.get("editable")),
     ]
     words: list[str] = []
     for name, value in values:
