@@ -75,7 +75,9 @@ def diff(
         typer.echo(diff_markdown(changes), nl=False)
     else:
         typer.echo(diff_table(changes, terminal_width()), nl=False)
-    if exit_code and any(change.status != "same" for change in changes if not layers or change.layer in layers):
+    # A layer whose sources are not compared may have changed: whoever asks for it by name wants to know.
+    silent = {"same"} if layers else {"same", "unknown"}
+    if exit_code and any(c.status not in silent for c in changes if not layers or c.layer in layers):
         raise typer.Exit(1)
 
 
@@ -86,6 +88,9 @@ def layer_changes(options: Options, old: str, new: str | None = None) -> tuple[L
     """
     options = replace(options, frozen=True)
     before, after = parallel([partial(_side, options, old), partial(_side, options, new)], workers=2)
+    if any(side is not None and _layer_locks_in(Path(side)) for side in (old, new)):
+        # The layer of the project has no layer lock.
+        before, after = ([lock for lock in locks if lock.kind != "project"] for locks in (before, after))
     return compare(tuple(map(layer_of, before)), tuple(map(layer_of, after)))
 
 
@@ -93,7 +98,7 @@ def _side(options: Options, side: str | None) -> list[LayerLock]:
     if side is None:
         return _all_locks(options)
     path = Path(side)
-    if path.is_dir() and (names := layers_in(path)):
+    if names := _layer_locks_in(path):
         return [read_layer_lock(lock_file(path, name), name) for name in names]
     current = find_project(options)
     if path.is_file():
@@ -108,6 +113,10 @@ def _side(options: Options, side: str | None) -> list[LayerLock]:
         if file not in texts:
             raise errors.GitError(f"{side} has no {file.relative_to(current.lock_root)} below {current.lock_root}")
     return _locks_of(options, current, texts)
+
+
+def _layer_locks_in(path: Path) -> list[str]:
+    return layers_in(path) if path.is_dir() else []
 
 
 def _all_locks(options: Options) -> list[LayerLock]:
