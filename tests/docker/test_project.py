@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 pytestmark = pytest.mark.docker
@@ -238,3 +240,52 @@ def test_a_build_argument_of_the_projects_stage_reruns_no_other(project, web, mo
     assert (new.packages[0] == old.packages[0], new.packages[1] == old.packages[1]) == (True, False)
     stage = context.build("--build-arg", "SETUPTOOLS_SCM_PRETEND_VERSION=1.3", "--target", "app")
     assert stage.run("sh", "-c", 'echo "$FLAGS"') == "a 'b' $c"
+
+
+VCS = """
+    [build-system]
+    requires = ["hatchling", "hatch-vcs"]
+    build-backend = "hatchling.build"
+
+    [project]
+    name = "app"
+    dynamic = ["version"]
+    requires-python = ">=3.10"
+    dependencies = ["hello"]
+
+    [tool.hatch.version]
+    source = "vcs"
+
+    [tool.uv-layers]
+    layers = [
+      { name = "below", dependencies = true },
+      { name = "app", project = true, system-packages = ["git"] },
+    ]
+"""
+
+
+def test_the_projects_stage_asks_git_for_the_version(project, web, monkeypatch):
+    web.wheel("hello")
+    monkeypatch.setenv("SETUPTOOLS_SCM_PRETEND_VERSION", "0")  # to lock
+    context = project(VCS, {"src/app/__init__.py": MAIN, ".gitignore": "*.whl\n"})
+    context.dockerfile("--write", "Dockerfile")
+
+    def git(*words):
+        run = ["git", "-c", "user.name=a", "-c", "user.email=a@b.test", *words]
+        subprocess.run(run, cwd=context.path, check=True, capture_output=True)
+
+    def tagged(version):
+        git("add", "--all")
+        git("commit", "--quiet", "--allow-empty", "--message", version)
+        git("tag", f"v{version}")
+        return context.build()
+
+    git("init", "--quiet")
+    ask = ("python", "-c", "from importlib.metadata import version; print(version('app'))")
+    old, new = tagged("1.2"), tagged("1.3")
+    assert (old.run(*ask), new.run(*ask)) == ("1.2", "1.3")
+    assert [new.cached(f"uv-layers {step}") for step in ("export", "install below", "install app")] == [
+        True,
+        True,
+        False,
+    ]

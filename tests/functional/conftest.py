@@ -84,15 +84,15 @@ import base64, hashlib, os, zipfile
 NAME, VERSION, REQUIRES, SCRIPTS, STATIC = {facts!r}
 
 
-def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None, editable=False):
     module = NAME.replace("-", "_")
     info = f"{{module}}-{{VERSION}}.dist-info"
     root = "src" if os.path.isdir("src") else "."
     os.makedirs("build", exist_ok=True)
     with open(f"build/{{module}}.txt", "w") as file:
         file.write(os.getcwd())
-    files = {{}}
-    for folder, _, names in os.walk(os.path.join(root, module)):
+    files = {{f"{{module}}.pth": os.path.abspath(root)}} if editable else {{}}
+    for folder, _, names in os.walk(os.devnull if editable else os.path.join(root, module)):
         for name in names:
             path = os.path.join(folder, name)
             if name.endswith(".py"):
@@ -117,6 +117,8 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 
 
 def build_editable(*arguments):
+    if os.path.exists("may-be-editable"):
+        return build_wheel(*arguments, editable=True)
     if STATIC:
         raise SystemExit("somebody asked for a link to the sources")
     # uv asks so for what the project requires.

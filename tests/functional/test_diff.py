@@ -56,6 +56,26 @@ def update(folder, name, old="1.0", new="1.1"):
 # Revisions
 
 
+def test_the_sources_of_the_project_are_not_said_to_be_the_same(project, packaged, git, run, tmp_path):
+    folder = project(packaged(tmp_path / "own", "own", requires=("web",)), name="own")
+    git(folder, "init", "-q")
+    commit(git, folder)
+    same, unknown = ("same", []), ("unknown", [])
+    assert changes(run("diff", "HEAD", "--json", cwd=folder)) == {"dependencies": same, "project": unknown}
+    (folder / "own/__init__.py").write_text("NAME = 'other'\n", encoding="utf-8")
+    found = run("diff", "HEAD", cwd=folder)
+    assert found.stdout.splitlines()[-1] == (
+        "no layer changes, nothing is pulled; the sources in layer project are not compared"
+    )
+    assert run("diff", "HEAD", "--exit-code", cwd=folder).status == 0
+    assert run("diff", "HEAD", "--exit-code", "--layer", "dependencies", cwd=folder).status == 0
+    assert run("diff", "HEAD", "--exit-code", "--layer", "project", cwd=folder).status == 1
+    # Layer locks have no layer of the project: it is not added.
+    assert run("export", "--output", "locks", cwd=folder).status == 0
+    assert changes(run("diff", "locks", "--json", cwd=folder)) == {"dependencies": same}
+    assert changes(run("diff", "HEAD", "locks", "--json", cwd=folder)) == {"dependencies": same}
+
+
 def test_a_revision_against_the_working_tree(app, run, index):
     assert changes(run("diff", "HEAD", "--json", cwd=app)) == SAME
     update(app, "web")

@@ -73,7 +73,7 @@ def test_every_option_has_an_environment_variable_of_its_name(name):
     options = {p.opts[0]: p for p in command.params if p.param_type_name == "option" and p.name != "help"}
     assert options or name == "uv-layers precompile" or name.startswith("uv-layers cache ")
     # UV_LAYERS_UV is the path of the uv here.
-    others = {"--uv": "BUILDER_UV"} if name == "uv-layers dockerfile" else {}
+    others = {"--uv": "BUILDER_UV", "--editable": "EDITABLE_DIR"} if name == "uv-layers dockerfile" else {}
     once = {"--all", "--layer", "--exit-code", "--keep", "--write", "--check", "--snippet", "--bake", "--image"}
     for option, parameter in options.items():
         if option in once:

@@ -361,3 +361,59 @@ def test_a_group_may_have_the_name_of_the_layer(app, run):
     assert run("plan", "--json", cwd=folder).layers == layers
     text = run("dockerfile", "--python", "3.12", cwd=folder).stdout
     assert "uv-layers install project-3 --project project " in text
+
+
+# Editable.
+
+
+def test_editable_sources_are_imported_from_where_they_are(app, packaged, run):
+    folder = app(
+        '[tool.uv.workspace]\nmembers = ["lib"]\n'
+        '[tool.uv.sources]\nlib = { workspace = true }\nside = { path = "side" }\n',
+        files={"may-be-editable": "", "lib/may-be-editable": ""},
+        requires=("web", "lib", "side"),
+        scripts={"say": "app:main"},
+        locked=False,
+    )
+    packaged(folder / "lib", "lib")
+    packaged(folder / "side", "side")
+    folder.lock()
+    installed = run("install", "--all", "--editable", "--digest", cwd=folder)
+    assert installed.status == 0, installed.stderr
+    site = _tree(folder, "project") / SITE
+    links = {path.name: path.read_text(encoding="utf-8") for path in site.glob("*.pth")}
+    # uv sync installs a path dependency editable only if its source says so.
+    assert links == {"app.pth": str(folder.path), "lib.pth": f"{folder / 'lib'}"}
+    assert sorted(path.name for path in site.iterdir() if path.suffix == "") == ["side"]
+    assert (_tree(folder, "project") / "usr/local/bin/say").is_file()
+    (folder / "app/__init__.py").write_text("NAME = 'new'\n", encoding="utf-8")
+    again = run("install", "project", "--editable", "--digest", cwd=folder)
+    digest = next(line for line in again.stderr.splitlines() if line.startswith("project: sha256:"))
+    assert digest in installed.stderr.splitlines()
+    assert run("verify", cwd=folder).status == 0
+    assert run("install", "project", cwd=folder).status == 0
+    assert not list(site.glob("*.pth"))
+
+
+def test_the_stage_of_editable_sources_has_them_where_the_image_has_them(app, run):
+    folder = app("")
+    words = ("dockerfile", "--base", "python:3.12")
+    assert run(*words, "--write", "Dockerfile", cwd=folder).status == 0
+    dev = ("--image", "dev", "--editable", "/srv/app")
+    assert run(*words, *dev, "--write", "Dockerfile", cwd=folder).status == 0
+    text = (folder / "Dockerfile").read_text(encoding="utf-8")
+    assert "with: --image dev --base python:3.12 --editable /srv/app\n" in text
+    plain, stage = (text.partition(f"FROM uv-layers AS {name}project\n")[2].splitlines()[:3] for name in ("", "dev-"))
+    assert (plain[0], stage[0]) == ("COPY . /build/project", "COPY . /srv/app")
+    assert plain[2].replace("--project project", "--editable --project /srv/app") == stage[2]
+    assert "\nFROM python:3.12 AS dev\nWORKDIR /srv/app\n" in text
+    assert text.count("\nCOPY --link . ./\n") == 1
+    assert run("dockerfile", "--check", "Dockerfile", cwd=folder).status == 0
+    assert "COPY --link app ./app\n" in run(*words, *dev, "--copy", "app", cwd=folder).stdout
+
+
+@pytest.mark.parametrize("place", ["app", "/", "/a b", "/a/../b", "/$x", "/build", "/build/x"])
+def test_a_folder_that_editable_sources_cannot_be_in_is_refused(app, run, place):
+    ended = run("dockerfile", "--base", "python:3.12", "--editable", place, cwd=app(""))
+    message = f"error[usage]: --editable: {place!r} is not a folder of an image; give one such as /app\n"
+    assert (ended.status, ended.stdout, ended.stderr) == (2, "", message)

@@ -86,7 +86,9 @@ def diff(
         typer.echo(diff_markdown(changes), nl=False)
     else:
         typer.echo(diff_table(changes, terminal_width() or _PIPE), nl=False)
-    if exit_code and any(change.status != "same" for change in changes if not layers or change.layer in layers):
+    # A layer whose sources are not compared may have changed: whoever asks for it by name wants to know.
+    silent = {"same"} if layers else {"same", "unknown"}
+    if exit_code and any(c.status not in silent for c in changes if not layers or c.layer in layers):
         raise typer.Exit(1)
 
 
@@ -101,6 +103,9 @@ def layer_changes(options: Options, old: str, new: str | None = None) -> tuple[L
     )
     _check_names(options, [project for _, project in sides if project is not None])
     before, after = (locks for locks, _ in sides)
+    if any(project is None for _, project in sides):
+        # The layer of the project has no layer lock.
+        before, after = ([lock for lock in locks if lock.kind != "project"] for locks in (before, after))
     return compare(tuple(map(layer_of, before)), tuple(map(layer_of, after)))
 
 

@@ -140,6 +140,15 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
             "--copy", metavar="PATH", envvar=env_names("COPY"), help="Copy this file or folder into the image."
         ),
     ] = None,
+    editable: Annotated[
+        str | None,
+        typer.Option(
+            "--editable",
+            metavar="DIR",
+            envvar=env_names("EDITABLE_DIR"),
+            help="For development: import the project from its sources, in this folder of the image, e.g. /app.",
+        ),
+    ] = None,
     cmd: Annotated[
         str | None, typer.Option("--cmd", metavar="COMMAND", envvar=env_names("CMD"), help="The command of the image.")
     ] = None,
@@ -155,6 +164,7 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
         "cmd": cmd,
         "secrets": secret,
         "copy": copy,
+        "editable": editable,
     }
     told = {key: value for key, value in told.items() if value} | ({"link": False} if no_link else {})
     request = _Request(options, tuple(groups or ()), told)

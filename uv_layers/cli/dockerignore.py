@@ -75,8 +75,11 @@ def new_dockerignore(recipe: Recipe, project: Project, context: Path, dockerfile
     layers = project.directory / "layers"
     # A folder called "layers" may be a package of the project.
     own = [layers] if not layers.exists() or (layers / STATE).is_dir() else []
-    lines = [*_NEVER_NEEDED, *map(escaped, _in_context([*own, path, dockerfile], root))]
-    if any(_FROM_GIT.search(need) for folder in _folders(project) for need in _build_requires(folder)):
+    from_git = any(_FROM_GIT.search(need) for folder in _folders(project) for need in _build_requires(folder))
+    # To git, a file that is committed and that the build lacks is an edit, which gets a version of its own.
+    own += [] if from_git else [path, dockerfile]
+    lines = [*_NEVER_NEEDED, *map(escaped, _in_context(own, root))]
+    if from_git:
         lines.remove("**/.git")
     needed = [*_needed(recipe), *_read_by_builds(recipe, project, root)]
     lines = [line for line in lines if not _excluded(IgnoreFile(line), root, needed)]

@@ -79,6 +79,14 @@ def install(
             "--invalidation-mode", envvar=env_names("INVALIDATION_MODE"), help="How Python validates bytecode."
         ),
     ] = Invalidation.TIMESTAMP,
+    editable: Annotated[
+        bool,
+        typer.Option(
+            "--editable",
+            envvar=env_names("EDITABLE"),
+            help="Install the project and workspace members editable, as uv sync does.",
+        ),
+    ] = False,
     strict: Annotated[
         bool,
         typer.Option(
@@ -93,7 +101,7 @@ def install(
     """Build layer trees from the project, or from layer locks if there is no project."""
     with Progress(wanted=not options.quiet and not options.verbose) as progress:
         trees, hints = install_layers(
-            options,
+            replace(options, editable=editable),
             layers or (),
             everything=everything,
             layers_dir=layers_dir,

@@ -21,7 +21,7 @@ _TAKEN = {
     *("--package", "--all-packages", "--group", "--no-group", "--no-default-groups", "--all-groups"),
     *("--extra", "--all-extras", "--no-install-project", "--no-install-package"),
     *("--prefix", "--python", "--frozen", "--context", "--base", "--builder", "--tool", "--uv", "--secret"),
-    *("--no-link", "--copy", "--cmd", "--image"),
+    *("--no-link", "--copy", "--cmd", "--image", "--editable"),
 }
 
 
@@ -53,6 +53,7 @@ def words_of(options: Options, told: Mapping[str, Any], groups: Sequence[str]) -
         ("no-link", told.get("link") is False),
         ("copy", told.get("copy")),
         ("cmd", told.get("cmd")),
+        ("editable", told.get("editable")),
     ]
     words: list[str] = []
     for name, value in values:

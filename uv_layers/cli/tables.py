@@ -191,12 +191,16 @@ def _change_texts(changes: Sequence[Change]) -> list[str]:
 
 def pulled(change: LayerChange) -> str:
     """Return the bytes that a client pulls of a changed layer, empty for a layer that it keeps."""
-    return "" if change.status in {"same", "removed"} else _download(change.size, change.unsized)
+    return "" if change.status in {"same", "removed", "unknown"} else _download(change.size, change.unsized)
 
 
 def pull_summary(changes: Sequence[LayerChange]) -> str:
     """Return the sentence about all layers: how many change, and how many bytes are pulled."""
     changed = [change for change in changes if change.status in {"added", "changed"}]
+    unknown = [change.layer for change in changes if change.status == "unknown"]
+    if unknown:
+        compared = pull_summary([change for change in changes if change.status != "unknown"])
+        return f"{compared}; the sources in layer {' and '.join(unknown)} are not compared"
     if not changed:
         gone = sum(change.status == "removed" for change in changes)
         what = f"{gone} of {counted(len(changes), 'layer')} removed" if gone else "no layer changes"

@@ -17,7 +17,7 @@ from uv_layers.plan import assign
 from uv_layers.project.config import LayerSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from uv_layers.history.chosen import Backtest

@@ -79,7 +79,7 @@ def whole_dockerfile(recipe: Recipe) -> str:
         lines.append(f"CMD {json.dumps(recipe.command)}")
     _check_layers(len(recipe.layers) + len(lines) + 1)
     # What comes after a linked layer and is none itself makes BuildKit put all files of the image together first.
-    top = f"FROM {_image(recipe.image)}{recipe.name and f' AS {recipe.name}'}\nWORKDIR /app\n"
+    top = f"FROM {_image(recipe.image)}{recipe.name and f' AS {recipe.name}'}\nWORKDIR {recipe.editable or '/app'}\n"
     return f"{_marked_stages(recipe)}\n{top}{_marked_copies(recipe)}" + "".join(f"{line}\n" for line in lines)
 
 
@@ -129,7 +129,7 @@ def stages(recipe: Recipe) -> str:
             mounts = files if downloads else []
         else:
             # A copy and no mount: setuptools writes beside the sources, and Podman has no writable mount everywhere.
-            lines.append(f"COPY . {WORK}/{PROJECT}")
+            lines.append(f"COPY . {recipe.editable or f'{WORK}/{PROJECT}'}")
             # The Python of the image: the project's .python-version may name another one.
             python = f'--python "{_PYTHON}"'
             command = f"{shlex.join(['uv-layers', 'install', layer.layer, *layer.project])} {python}"

@@ -40,6 +40,9 @@ def recipe_of(
     name = settings.get("image", "")
     if name and not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
         raise errors.UsageError(f"--image: {name!r} is not a valid name of a stage; use letters a-z, digits, - and _")
+    editable = settings.get("editable", "")
+    if editable and not _FOLDER.fullmatch(editable):
+        raise errors.UsageError(f"--editable: {editable!r} is not a folder of an image; give one such as /app")
     layers = resolve.layers_of(options, current, named)
     own = layers.own
     stages = [Stage(ENVIRONMENT)] * is_environment(layers.prefix)
@@ -49,7 +52,7 @@ def recipe_of(
     names = [stage.layer for stage in stages]
     arguments = _export_arguments(options, current, context)
     if own is not None:
-        stages.append(replace(_stage(own), project=tuple(_install_arguments(options, current, context))))
+        stages.append(replace(_stage(own), project=tuple(_install_arguments(options, current, context, editable))))
     try:
         command = tuple(shlex.split(settings.get("cmd", "")))
     except ValueError as error:
@@ -69,7 +72,8 @@ def recipe_of(
         secrets=tuple(settings.get("secrets", ())),
         link=settings.get("link", True),
         sources=tuple(settings.get("copy", ())),
-        folder=None if "copy" in settings else _folder(current, context),
+        folder=None if "copy" in settings else "." if editable else _folder(current, context),
+        editable=editable,
         remembered=shlex.join(remembered),
         command=command,
     )
@@ -111,12 +115,14 @@ def _inputs(current: Project, export: Sequence[str]) -> list[Path]:
     return [path for path in current.inputs if path.name != "pyproject.toml" or path.parent in folders]
 
 
-def _install_arguments(options: Options, current: Project, context: Path) -> list[str]:
+def _install_arguments(options: Options, current: Project, context: Path, editable: str) -> list[str]:
     """Return the arguments that make `uv-layers install` install the project, whose sources are in a folder there."""
     packages = _packages(options, current)
     where = in_context(current.start if packages else current.directory, context)
-    words = ["--project", posixpath.normpath(f"{PROJECT}/{where}"), "--layers-dir", "layers", "--frozen"]
-    return [*words, *packages, *_chosen(options, context, PROJECT)]
+    root = editable or PROJECT
+    words = ["--editable"] if editable else []
+    words += ["--project", posixpath.normpath(f"{root}/{where}"), "--layers-dir", "layers", "--frozen"]
+    return [*words, *packages, *_chosen(options, context, root)]
 
 
 def _packages(options: Options, current: Project) -> list[str]:
@@ -156,6 +162,10 @@ def _folder(current: Project, context: Path) -> str | None:
     return in_context(folders[0] if len(folders) == 1 else current.lock_root, context)
 
 
+# No `..`, and nothing that a shell or an instruction reads as more than itself. The builder works in /build.
+_FOLDER = re.compile(r"(?!/build(?:/|$))(?:/(?!\.\.?(?:/|$))[\w.-]+)+", re.ASCII)
+
+
 # Where the stage of the project itself has the build context, below the working folder.
 PROJECT = "project"
 
@@ -188,7 +198,8 @@ class Recipe:
     are copied in a way that Podman and Buildah know, too; `sources` are what the final image gets of the project
     itself, and `command` is what it runs; `taken` are the names that the rest of the Dockerfile uses for stages and
     images, and `escape` is the character that continues a line in it. `name` is that of one of several images in the
-    Dockerfile, and `shared` the builder stage of another one that is the same as its own.
+    Dockerfile, and `shared` the builder stage of another one that is the same as its own. `editable` is the folder of
+    the image with the sources that local packages are imported from, which is that of the build context.
     """
 
     layers: tuple[Stage, ...]
@@ -211,3 +222,4 @@ class Recipe:
     escape: str = "\\"
     name: str = ""
     shared: str = ""
+    editable: str = ""

@@ -31,9 +31,9 @@ class LayerLock:
 
     `versions` has every package, `wheels` the hash of each package that is one wheel (the others are built), and
     `times` the upload time of the package's file, in seconds since 1970, where the lock gives it. The lock of the
-    project itself is in no file; `folders` are what it installs. `build_packages` are the tables of packages that are
-    not in the layer, and that its builds need. `exclude_files` are the patterns of files that its tree does not have.
-    `path` is the file that the lock was read from.
+    project itself is in no file; `folders` are what it installs, `editable` those that `uv sync` installs editable.
+    `build_packages` are the tables of packages that are not in the layer, and that its builds need. `exclude_files` are
+    the patterns of files that its tree does not have. `path` is the file that the lock was read from.
     """
 
     layer: str
@@ -44,6 +44,7 @@ class LayerLock:
     settings: Mapping[str, Any] = field(default_factory=dict)
     kind: str = "packages"
     folders: tuple[Path, ...] = ()
+    editable: frozenset[Path] = frozenset()
     times: Mapping[str, int] = field(default_factory=dict)
     build_packages: tuple[Mapping[str, Any], ...] = ()
     exclude_files: tuple[str, ...] = ()

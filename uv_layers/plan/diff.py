@@ -30,7 +30,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class LayerChange:
-    """What an update does to a layer, whose `status` is `same`, `changed`, `added` or `removed`.
+    """What an update does to a layer, whose `status` is `same`, `changed`, `added`, `removed` or `unknown`.
+
+    A layer of the project is `unknown` if nothing but its sources, which are not compared, can have changed.
 
     `size` is what a client pulls of it in bytes, `kept` how much of that is packages that did not change, and
     `unsized` the number of its packages whose size is not known.
@@ -60,7 +62,7 @@ def compare(old: Sequence[Layer], new: Sequence[Layer]) -> tuple[LayerChange, ..
         if layer.members or layer.kind == "environment":
             found += _settings(names.get(layer.name, layer.settings), layer.settings)
         if layer.name in names and not found:
-            changes.append(LayerChange(layer.name, "same"))
+            changes.append(LayerChange(layer.name, "unknown" if layer.kind == "project" and layer.members else "same"))
             continue
         kept = sum(m.package.size or 0 for m in layer.members if _is_same(m.package, before.get(m.package.name)))
         status = "changed" if layer.name in names else "added"

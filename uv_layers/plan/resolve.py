@@ -308,7 +308,7 @@ def layer_locks(plan: Plan, current: Project, wanted: Iterable[str]) -> list[Lay
         )
         for n in names
     ]
-    return [replace(lock, folders=_folders(layers[lock.layer], current)) for lock in locks]
+    return [_with_folders(lock, layers[lock.layer], current) for lock in locks]
 
 
 def _closure(current: Project, names: Collection[str]) -> set[str]:
@@ -316,6 +316,7 @@ def _closure(current: Project, names: Collection[str]) -> set[str]:
     return uv_lock.read_uv_lock(current.lock).closure(map(uv_lock.Requirement, names)) if names else set()
 
 
-def _folders(layer: Layer, current: Project) -> tuple[Path, ...]:
-    paths = (m.package.table["directory"]["path"] for m in layer.members if "directory" in m.package.table)
-    return tuple(current.lock_root / path for path in paths)
+def _with_folders(lock: LayerLock, layer: Layer, current: Project) -> LayerLock:
+    tables = [m.package.table["directory"] for m in layer.members if "directory" in m.package.table]
+    editable = frozenset(current.lock_root / table["path"] for table in tables if table.get("editable"))
+    return replace(lock, folders=tuple(current.lock_root / table["path"] for table in tables), editable=editable)

@@ -42,4 +42,5 @@ class Options:
     offline: bool = False
     verbose: bool = False
     quiet: bool = False
+    editable: bool = False
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))

@@ -22,7 +22,7 @@ from uv_layers.system import process
 from uv_layers.system.uv_environment import installing_env, resolving_env
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 
 # The oldest uv that refuses a wheel whose script would be written outside of the prefix. A test holds the dependency in
@@ -121,12 +121,13 @@ def install_argv(
     *,
     settings: str,
     environ: Mapping[str, str],
+    editable: Collection[Path] = (),
     platform: str = "",
     verbose: bool = False,
 ) -> list[str]:
     """Return the arguments that install a layer lock, or folders, with the uv.toml `settings`.
 
-    They go below `prefix`, or, without one, into the environment of `python`.
+    They go below `prefix`, or, without one, into the environment of `python`. Folders in `editable` are not copied.
 
     UV_NO_BUILD and UV_NO_BUILD_PACKAGE, which `uv sync` reads and `uv pip` does not, become options. For a `platform`
     that is not this one nothing is built: what comes of a build here is for here.
@@ -137,7 +138,8 @@ def install_argv(
     argv += [] if prefix is None else ["--prefix", str(prefix), "--link-mode", "copy"]
     argv += ["--config-file", settings]
     for path in what:
-        argv += [str(path)] if path.is_dir() else ["--requirements", str(path)]
+        option = ["--editable"] if path in editable else [] if path.is_dir() else ["--requirements"]
+        argv += [*option, str(path)]
     argv += ["--python-platform", platform, "--only-binary", ":all:"] if platform else []
     argv += _repeated("--only-binary", environ.get("UV_NO_BUILD_PACKAGE", "").split())
     flags = (("--no-build", is_on(environ, "UV_NO_BUILD")), ("--verbose", verbose))

@@ -238,6 +238,7 @@ class Build:
                     folders or (file,),
                     prefix,
                     python,
+                    editable=lock.editable if self.options.editable else (),
                     settings=name,
                     environ=self.environ,
                     platform=target.platform,

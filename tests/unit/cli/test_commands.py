@@ -128,7 +128,7 @@ def test_the_help_of_a_command_ends_with_an_example_of_it(run, words):
 
 
 # One variable has another name: UV_LAYERS_UV is the path of the uv here.
-OTHERS = {("dockerfile", "--uv"): "BUILDER_UV"}
+OTHERS = {("dockerfile", "--uv"): "BUILDER_UV", ("dockerfile", "--editable"): "EDITABLE_DIR"}
 # What is asked for once, rather than set for a team or a pipeline.
 ONCE = {"--all", "--layer", "--exit-code", "--keep", "--write", "--check", "--snippet", "--bake", "--image"}
 OPTIONS = [(" ".join(words), option) for words, command in COMMANDS.items() for option in _options(command)]

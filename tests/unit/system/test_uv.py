@@ -304,12 +304,14 @@ def test_an_empty_variable_names_no_uv(tmp_path):
     assert Uv.find({"UV_LAYERS_UV": "", "UV": "", "PATH": str(tmp_path)}).path == on_path
 
 
-def test_folders_are_installed_and_never_linked_to(tmp_path):
+def test_folders_are_installed_and_only_linked_to_where_that_is_asked_for(tmp_path):
     (tmp_path / "lib").mkdir()
     what = [tmp_path, tmp_path / "lib"]
     argv = install_argv(what, Path("tree"), "python", settings="uv.toml", environ={})
     plain = install_argv([], Path("tree"), "python", settings="uv.toml", environ={})
     assert argv == [*plain, str(tmp_path), str(tmp_path / "lib")]
+    argv = install_argv(what, Path("tree"), "python", settings="uv.toml", environ={}, editable={tmp_path / "lib"})
+    assert argv == [*plain, str(tmp_path), "--editable", str(tmp_path / "lib")]
 
 
 def test_for_another_platform_only_wheels_are_installed():
