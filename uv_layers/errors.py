@@ -208,9 +208,24 @@ class NoWheelError(LayersError):
     code = "no-wheel"
 
     def __init__(
-        self, package: str, version: str | None, target: str, *, build_forbidden: bool = False, elsewhere: bool = False
+        self,
+        package: str,
+        version: str | None,
+        target: str,
+        *,
+        build_forbidden: bool = False,
+        elsewhere: bool = False,
+        glibc: tuple[int, int, str] | None = None,
     ) -> None:
-        if elsewhere:
+        """`glibc` is the minor version that the target has, the one that a wheel needs, and the machine."""
+        if glibc:
+            old, new, machine = glibc
+            target += f" with glibc 2.{old}"
+            step = (
+                f"only for glibc 2.{new}; use a base image with glibc 2.{new} or newer, "
+                f"and outside of it --platform {machine}-manylinux_2_{new}"
+            )
+        elif elsewhere:
             step = "and nothing is built for a platform that is not here; make its layer there, or a wheel of it"
         elif build_forbidden:
             step = "its source distribution may not be built (no-build); allow the build or change the version"

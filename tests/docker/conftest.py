@@ -143,6 +143,16 @@ class Context:
         argv = ["build", "--network=host", "--progress=plain", "--tag", tag := self.new_tag(), *options, "."]
         return Image(tag, _run("docker", *engine, *argv, cwd=self.path).stderr, base, engine)
 
+    def follow(self, page: str, start: str, name: str, *options: str, engine: tuple[str, ...] = ()) -> Image:
+        """Build an image with the one block of a page that starts so, under another name than the page's."""
+        text = (ROOT / "docs" / "how-to" / page).read_text(encoding="utf-8")
+        [block] = re.findall(rf"^```sh\n({re.escape(start)}.*?)^```$", text, re.DOTALL | re.MULTILINE)
+        assert "docker buildx build" in block
+        words = ["docker", *engine, "buildx", "build", "--network=host", "--progress=plain", *options]
+        script = re.sub(r"registry\.example\.com/shop:\w+", name, block.replace("docker buildx build", " ".join(words)))
+        done = _run("bash", "-euo", "pipefail", "-c", script, cwd=self.path)
+        return Image(name, done.stderr, engine=engine)
+
     def new_tag(self) -> str:
         """Return a name for an image, which is removed with the context's other ones."""
         return f"{self.name}:{uuid.uuid4().hex[:8]}"
@@ -191,9 +201,10 @@ class Example(Context):
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of an image in a registry: the digest of its tar, and the digest and size of the compressed blob."""
+    """A layer of an image in a registry: the digest of its tar; media type, digest and size of the compressed blob."""
 
     diff_id: str
+    media_type: str
     digest: str
     size: int
 
@@ -318,15 +329,15 @@ class Repository:
 
     def packages(self, tag: str) -> dict[str, Layer]:
         """Return the package layers of a pushed image, by name, bottom to top."""
-        found = self._get(f"manifests/{tag}")
-        if "manifests" in found:  # an index: of the image, and of what attests where it comes from
-            (image,) = (each for each in found["manifests"] if each["platform"]["os"] != "unknown")
-            found = self._get(f"manifests/{image['digest']}")
-        config = self._get(f"blobs/{found['config']['digest']}")
+        manifest = self._get(f"manifests/{tag}")
+        if "manifests" in manifest:  # an index: of the image, and of what attests where it comes from
+            (image,) = (each for each in manifest["manifests"] if each["platform"]["os"] != "unknown")
+            manifest = self._get(f"manifests/{image['digest']}")
+        config = self._get(f"blobs/{manifest['config']['digest']}")
         steps = [step.get("created_by", "") for step in config["history"] if not step.get("empty_layer")]
-        layers = zip(steps, config["rootfs"]["diff_ids"], found["layers"], strict=True)
+        layers = zip(steps, config["rootfs"]["diff_ids"], manifest["layers"], strict=True)
         return {
-            copy[1]: Layer(diff_id, blob["digest"], blob["size"])
+            copy[1]: Layer(diff_id, blob["mediaType"], blob["digest"], blob["size"])
             for step, diff_id, blob in layers
             if (copy := re.match(r"COPY /build/layers/([^/]+)/ ", step))
         }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import time
@@ -14,7 +13,6 @@ import pytest
 
 pytestmark = pytest.mark.docker
 
-PAGES = Path(__file__).parents[2] / "docs" / "how-to"
 PROJECT = """
     [project]
     name = "app"
@@ -97,8 +95,8 @@ def small(project, web):
     return made
 
 
-def bump(project, web):
-    web.wheel("web", "2.0")
+def bump(project, web, version="2.0"):
+    web.wheel("web", version)
     project.lock("--upgrade")
 
 
@@ -131,32 +129,51 @@ def test_a_builder_without_a_cache_sends_the_layer_that_changed_alone(small, rep
     assert after["light"].digest in sent
 
 
+def test_a_cold_builder_needs_only_the_last_image(small, docker, repository, second, web):
+    page = ("remote-caches.md", "docker buildx build --provenance=false --tag registry.example.com/shop:latest")
+    # Through the proxy, which counts what is pushed.
+    last = f"127.0.0.1:{repository.proxy.server_port}/{repository.name}:first"
+    small.follow(*page, last)
+    before = repository.packages("first")
+    repository.proxy.take()
+
+    docker(*second, "builder", "prune", "--all", "--force")  # what other tests built
+    # No engine has this layer, compressed in another way.
+    bump(small, web, f"2.{time.time_ns()}")
+    there = small.follow(*page, last, engine=second)
+    after = repository.packages("first")
+    assert after["heavy"] == before["heavy"]
+    assert after["light"] != before["light"]
+    assert after["light"].media_type.endswith("+zstd")
+
+    sent = repository.proxy.take()
+    assert after["light"].digest in sent
+    assert after["heavy"].digest not in sent
+    cached = {
+        "uv tool install": False,
+        "uv-layers export": False,
+        "uv-layers install heavy": True,
+        "uv-layers install light": False,
+        "COPY --link --from=heavy": True,
+        "COPY --link --from=light": False,
+    }
+    assert {step: there.cached(step) for step in cached} == cached
+    # Docker prints the layers that it downloads.
+    assert before["heavy"].digest not in there.progress
+
+
 def test_two_builders_make_one_image(context, docker, repository, second, tmp_path):
-    page = (PAGES / "reproducible-images.md").read_text(encoding="utf-8")
-    [build] = re.findall(r"^```sh\n(export SOURCE_DATE_EPOCH=.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    build = build.replace("docker buildx build", 'docker "$@" buildx build --network=host --no-cache')
-
-    def build_as_on_the_page(context, tag, *engine):
-        script = build.replace("registry.example.com/shop:1", f"{repository.reference}:{tag}")
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script, "bash", *engine],
-            cwd=context.path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-
+    page = ("reproducible-images.md", "export SOURCE_DATE_EPOCH=")
     elsewhere = context.copy(tmp_path / "another" / "place")
     for path in elsewhere.path.iterdir():
         os.utime(path)
-    build_as_on_the_page(context, "first")
-    build_as_on_the_page(elsewhere, "second", *second)
+    image = f"{repository.reference}:first"
+    context.follow(*page, image, "--no-cache")
+    elsewhere.follow(*page, f"{repository.reference}:second", "--no-cache", engine=second)
     assert repository.digest("first") == repository.digest("second")
 
     # The exporter changes no time that Python compares with the bytecode.
     program = "import json, sys, fastapi, numpy; print(json.dumps([numpy.__name__, fastapi.__name__]))"
-    image = f"{repository.reference}:first"
     started = docker("run", "--rm", "--network=none", image, "python", "-v", "-c", program)
     docker("image", "rm", image)
     assert json.loads(started.stdout) == ["numpy", "fastapi"]

@@ -8,8 +8,6 @@ import re
 import shutil
 import subprocess
 import sysconfig
-from contextlib import closing
-from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -20,7 +18,6 @@ pytestmark = pytest.mark.docker
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PYTHON, IMAGE = "3.12", "python:3.12-slim-bookworm"
-REGISTRY = os.environ.get("UV_LAYERS_TEST_REGISTRY", "127.0.0.1:5000")
 ARM = 0xB7  # of e_machine in ELF
 HEAVY, LIGHT = "heavy-rarely-updated", "light-frequently-updated"
 
@@ -37,16 +34,6 @@ def _parts(snippet: str) -> tuple[str, str]:
     """Return the stages and the COPY lines of what `uv-layers dockerfile --snippet` prints."""
     stages, copies = snippet.split("\n# In the final stage")
     return stages, copies.split("\n", 1)[1]
-
-
-def _delete(repository: str, tag: str) -> None:
-    """Delete what a tag of the registry names, as far as the registry lets one."""
-    name = tag
-    for method in ("HEAD", "DELETE"):
-        with closing(HTTPConnection(REGISTRY, timeout=60)) as connection:
-            accepted = {"Accept": "application/vnd.oci.image.index.v1+json"}
-            connection.request(method, f"/v2/{repository}/manifests/{name}", headers=accepted)
-            name = connection.getresponse().headers["Docker-Content-Digest"]
 
 
 def _python() -> str | None:
@@ -128,37 +115,3 @@ def test_the_bake_file_is_one(context, docker):
     targets = json.loads(done.stdout)["target"]
     assert set(targets) == {HEAVY, LIGHT}
     assert all(target["target"] == name and target["cache-from"] for name, target in targets.items())
-
-
-@pytest.mark.prunes
-@pytest.mark.skipif(
-    os.environ.get("UV_LAYERS_PRUNE_BUILDER") != "1",
-    reason="drops the engine's whole build cache (docker builder prune -af); set UV_LAYERS_PRUNE_BUILDER=1",
-)
-def test_a_cold_builder_installs_what_the_remote_cache_has_not(context, docker, versions, request):
-    words = _block("how-to/remote-caches.md", "sh", "docker buildx build").replace("\\\n", " ").split()
-    place = f"{REGISTRY}/{context.name}"
-    words = [word.replace("registry.example.com/shop", place) for word in words]
-    assert words[:3] == ["docker", "buildx", "build"]
-    reading = words[words.index("--cache-from") :][:2]
-    writing = words[words.index("--cache-to") :][:2]
-    assert writing[1].endswith(",mode=max")
-
-    request.addfinalizer(lambda: _delete(context.name, "cache"))
-    # Only the cache is pushed: pushing an image has tests of its own.
-    context.build(*writing)
-
-    # A cold builder: nothing is left of what was built.
-    docker("builder", "prune", "--all", "--force")
-    context.lock(fastapi=versions[1])
-    second = context.build(*reading)
-    told = {
-        "uv tool install": True,
-        "uv-layers export": False,
-        f"COPY --from=plan /build/pylock.{HEAVY}.toml": True,
-        f"uv-layers install {HEAVY}": True,
-        f"uv-layers install {LIGHT}": False,
-        f"COPY --link --from={HEAVY}": True,
-        f"COPY --link --from={LIGHT}": False,
-    }
-    assert {step: second.cached(step) for step in told} == told

@@ -80,6 +80,17 @@ def test_bake(context, bake, docker):
     assert "uv-layers install high" in said
 
 
+def test_bake_pushes_an_image_that_has_its_cache(context, bake, docker, repository, monkeypatch):
+    context.dockerfile("--cmd", "hello", "--write", "Dockerfile")
+    image = f"{repository.reference}:first"
+    monkeypatch.setenv("IMAGE", image)
+    said = bake(context, "push").stderr
+    assert f"importing cache manifest from {image}" in said
+    assert docker("run", "--rm", "--network=host", image).stdout == "hello 1.0\n"
+    docker("image", "rm", image)
+    assert "inferred cache manifest type" in bake(context, "push").stderr
+
+
 def test_the_blocks_of_a_dockerfile_with_another_escape_character(context, docker):
     context.write("# escape=`\n" + BY_HAND)
     context.dockerfile("--write", "Dockerfile")

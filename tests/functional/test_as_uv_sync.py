@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 import uv
@@ -388,3 +389,145 @@ def test_a_dockerfile_remembers_how_packages_are_chosen(project, write, run, tmp
     }
     assert names >= set(synced(tmp_path / folder, *words)) - {"root", "a", "b"}
     assert "web" not in names
+
+
+# A wheel that needs a newer glibc than the target has.
+
+NEEDS = """\
+[project]
+name = "app"
+version = "1"
+requires-python = ">=3.10"
+dependencies = ["accelerated"]
+[tool.uv]
+package = false
+"""
+OLD = "x86_64-manylinux_2_28"
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+@pytest.fixture
+def accelerated(project, index, shelf):
+    """Return a function that locks a project whose package has wheels with some tags."""
+    before = dict(index.files)
+
+    def make(*tags):
+        for tag in tags:
+            wheel = shelf.wheel("accelerated", "1.0", tag=tag)
+            index.files[wheel.file_name] = wheel.content()
+        return project(NEEDS)
+
+    yield make
+    index.files.clear()
+    index.files.update(before)
+
+
+def test_the_oldest_glibc_that_has_a_wheel_is_named(accelerated, run):
+    folder = accelerated(*(f"py3-none-manylinux_2_{minor}" for minor in ("39_x86_64", "34_x86_64", "17_aarch64")))
+    outcome = run("plan", "--platform", OLD, cwd=folder)
+    assert (outcome.status, outcome.stdout) == (2, "")
+    assert outcome.stderr == (
+        f"error[no-wheel]: accelerated 1.0 has no wheel for CPython {HERE} on linux x86_64 with glibc 2.28, only for "
+        "glibc 2.34; use a base image with glibc 2.34 or newer, and outside of it --platform x86_64-manylinux_2_34\n"
+    )
+    assert synced(folder, "--python-platform", OLD) == 2
+    newer = "x86_64-manylinux_2_34"
+    packages = planned(run, folder, "--platform", newer)
+    assert packages == synced(folder, "--python-platform", newer) == ["accelerated"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "platform"),
+    [
+        ("cp311-cp311-manylinux_2_34_x86_64", OLD),
+        ("cp312-cp312-manylinux_2_34_aarch64", OLD),
+        ("cp312-cp312-macosx_11_0_arm64", OLD),
+        ("cp312-cp312-manylinux_2_34_x86_64", "x86_64-unknown-linux-musl"),
+    ],
+)
+def test_no_glibc_is_named_where_another_one_does_not_help(accelerated, run, tag, platform):
+    outcome = run("plan", "--platform", platform, "--python", "3.12", cwd=accelerated(tag))
+    assert outcome.status == 2
+    assert "error[no-wheel]: accelerated 1.0 has no wheel for CPython 3.12 on linux x86_64, " in outcome.stderr
+    assert "glibc" not in outcome.stderr
+
+
+def test_a_wheel_for_several_platforms_counts_for_the_oldest_of_each(accelerated, run):
+    folder = accelerated("cp312-abi3-manylinux_2_34_x86_64.manylinux_2_35_x86_64", "cp311-abi3-manylinux_2_36_x86_64")
+    outcome = run("plan", "--platform", OLD, "--python", "3.12", cwd=folder)
+    assert "only for glibc 2.34;" in outcome.stderr
+
+
+# As the PyTorch indexes do: each extra has its own version, from an index of its own.
+
+TORCH = """\
+[project]
+name = "app"
+version = "1"
+requires-python = ">=3.10"
+dependencies = ["web"]
+[project.optional-dependencies]
+cpu = ["clash==2.0"]
+gpu = ["clash==2.0", "vendor-core"]
+[tool.uv]
+package = false
+conflicts = [[{ extra = "cpu" }, { extra = "gpu" }]]
+[tool.uv.sources]
+clash = [{ index = "cpu", extra = "cpu" }, { index = "gpu", extra = "gpu" }]
+[[tool.uv.index]]
+name = "cpu"
+url = "CPU"
+explicit = true
+[[tool.uv.index]]
+name = "gpu"
+url = "GPU"
+explicit = true
+"""
+LAYERS = """\
+[tool.uv-layers]
+layers = [
+  {{ name = "torch", packages = ["clash", "vendor-*"], extras = {} }},
+  {{ name = "app", dependencies = true }},
+]
+"""
+
+
+@pytest.fixture
+def torch(project, index):
+    """Return a function that locks the project, with a layer that claims some extras."""
+
+    def make(*extras):
+        text = TORCH.replace("CPU", index.cpu_url).replace("GPU", index.url)
+        return project(text + LAYERS.format(list(extras)))
+
+    return make
+
+
+def versions(text):
+    return sorted(re.findall(r"^name = \"(\S+)\"\nversion = \"(\S+)\"", text, re.MULTILINE))
+
+
+def exported(folder, *words):
+    argv = [uv.find_uv_bin(), "export", "--quiet", "--frozen", "--no-dev", "--format", "pylock.toml", *words]
+    return versions(subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.parametrize(("extra", "version"), [("cpu", "2.0+cpu"), ("gpu", "2.0")])
+def test_each_of_two_extras_that_conflict_has_its_image(torch, run, extra, version):
+    folder = torch()
+    assert planned(run, folder, "--extra", extra) == synced(folder, "--extra", extra)
+    assert run("export", "--frozen", "--extra", extra, "--output", "locks", cwd=folder).status == 0
+    locks = [(folder / "locks" / f"pylock.{name}.toml").read_text() for name in ("torch", "app")]
+    assert ("clash", version) in versions(locks[0])
+    assert sorted(pin for lock in locks for pin in versions(lock)) == exported(folder, "--extra", extra)
+
+
+def test_both_extras_at_once_are_refused(torch, run):
+    words = ("--extra", "cpu", "--extra", "gpu")
+    assert planned(run, torch(), *words) == synced(torch(), *words) == 2
+
+
+@pytest.mark.parametrize("extra", ["cpu", "gpu"])
+def test_a_layer_may_claim_one_of_two_extras_that_conflict(torch, run, extra):
+    folder = torch(extra)
+    assert planned(run, folder) == synced(folder, "--extra", extra)

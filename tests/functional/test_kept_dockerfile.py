@@ -188,7 +188,7 @@ def test_bake_has_the_layers_of_the_project(run, folder, words, dockerfile):
     outcome = run("dockerfile", "--bake", *BASE, "--secret", "TOKEN", *words, cwd=folder)
     assert (outcome.status, outcome.stderr) == (0, "")
     assert json.loads(outcome.stdout) == {
-        "variable": {"IMAGE": {"default": "app"}},
+        "variable": {"IMAGE": {"default": "app"}, "CACHE_FROM": {"default": "${IMAGE}"}},
         "group": {"default": {"targets": ["image"]}, "layers": {"targets": ["heavy", "dependencies"]}},
         "target": {
             "image": {
@@ -196,6 +196,12 @@ def test_bake_has_the_layers_of_the_project(run, folder, words, dockerfile):
                 "dockerfile": dockerfile,
                 "tags": ["${IMAGE}"],
                 "secret": ["type=env,id=TOKEN"],
+            },
+            "push": {
+                "inherits": ["image"],
+                "cache-from": ["type=registry,ref=${CACHE_FROM}"],
+                "cache-to": ["type=inline"],
+                "output": ["type=image,push=true,store=false,compression=zstd,oci-mediatypes=true"],
             },
             "heavy": {"inherits": ["image"], "target": "heavy", "tags": []},
             "dependencies": {"inherits": ["image"], "target": "dependencies", "tags": []},

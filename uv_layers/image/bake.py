@@ -13,11 +13,18 @@ if TYPE_CHECKING:
 
 
 # What a file for bake names besides the stages.
-_IMAGE, _DEFAULT, _LAYERS = "image", "default", "layers"
+_IMAGE, _PUSH, _DEFAULT, _LAYERS = "image", "push", "default", "layers"
+# Builds from the cache in an image of the registry, and pushes the new image with its own cache.
+_PUSHED = {
+    "inherits": [_IMAGE],
+    "cache-from": ["type=registry,ref=${CACHE_FROM}"],
+    "cache-to": ["type=inline"],
+    "output": ["type=image,push=true,store=false,compression=zstd,oci-mediatypes=true"],
+}
 
 
 def bake_file(recipe: Recipe, name: str, dockerfile: str) -> str:
-    """Return a file for `docker buildx bake`, in JSON: the image as the target `image`, and a target for each layer."""
+    """Return a JSON file for `docker buildx bake`: a target to build the image, one to push it, and one per layer."""
     image: dict[str, Any] = {"context": ".", "dockerfile": dockerfile, "tags": ["${IMAGE}"]}
     if recipe.name:
         image["target"] = recipe.name
@@ -30,17 +37,18 @@ def bake_file(recipe: Recipe, name: str, dockerfile: str) -> str:
     args = dict.fromkeys(arg for layer in recipe.layers for arg in layer.args)
     if args:
         image["args"] = {arg: f"${{{arg}}}" for arg in args}
-    free = replace(recipe, taken=(*recipe.taken, _IMAGE, _DEFAULT, _LAYERS))
+    free = replace(recipe, taken=(*recipe.taken, _IMAGE, _PUSH, _DEFAULT, _LAYERS))
     names = zip(stage_names(free)[2:], stage_names(recipe)[2:], strict=True)
     stages = {name: {"inherits": [_IMAGE], "target": stage, "tags": []} for name, stage in names}
     document = {
         "variable": {
             **{arg: {"default": None} for arg in args},
             "IMAGE": {"default": name},
+            "CACHE_FROM": {"default": "${IMAGE}"},
             # A variable of the environment's is the value of one here; nothing else makes a path of `~`.
             **({"HOME": {}, "NETRC": {"default": "${HOME}/.netrc"}} if NETRC in recipe.secrets else {}),
         },
         "group": {_DEFAULT: {"targets": [_IMAGE]}, _LAYERS: {"targets": list(stages)}},
-        "target": {_IMAGE: image, **stages},
+        "target": {_IMAGE: image, _PUSH: _PUSHED, **stages},
     }
     return json.dumps(document, indent=2) + "\n"

@@ -19,12 +19,14 @@ from uv_layers.lock.packages import Closure, Package
 from uv_layers.system.names import normalised
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from uv_layers.system.interpreter import Target
 
 
+# A tag of a wheel that needs a glibc, for a machine that `--platform` knows.
+_MANYLINUX = re.compile(r"([^-]+-[^-]+)-manylinux_2_(\d+)_(x86_64|aarch64|riscv64)")
 # More tags than the name of any wheel stands for. They are a product: a short name could stand for millions.
 _MOST_TAGS = 100
 
@@ -119,7 +121,8 @@ def narrowed(table: Mapping[str, Any], target: Target, settings: Mapping[str, An
         return Package(name, version, best[1].get("size"), index=index, table=kept)
     sdist = table.get("sdist")
     if sdist is None or forbidden:
-        raise errors.NoWheelError(name, version, str(target), build_forbidden=forbidden and sdist is not None)
+        glibc, no_build = _newer_glibc(wheels, target), forbidden and sdist is not None
+        raise errors.NoWheelError(name, version, str(target), build_forbidden=no_build, glibc=glibc)
     kept["sdist"] = _file(name, sdist, root)
     return Package(name, version, sdist.get("size"), built=True, index=index, table=kept)
 
@@ -147,15 +150,33 @@ def _rank(wheel: Mapping[str, Any], target: Target) -> tuple[int, int, list[int]
     name = base_name(wheel)
     if has_too_many_tags(name):
         return None
-    stem, *parts = name.removesuffix(".whl").rsplit("-", 3)
-    tags = ("-".join(tag) for tag in product(*(part.split(".") for part in parts)))
-    ranks = [rank for tag in tags if (rank := target.tags.get(tag)) is not None]
+    ranks = [rank for tag in _tags(name) if (rank := target.tags.get(tag)) is not None]
     if not ranks:
         return None
     # Of two with the same tag, the higher build number wins (binary distribution format, "File name convention").
+    stem = name.rsplit("-", 3)[0]
     build = re.match(r"(\d*)(.*)", stem.split("-", 2)[2] if stem.count("-") > 1 else "")
     number, suffix = build.groups() if build else ("", "")
     return min(ranks), -int(number or -1), [-ord(c) for c in suffix] + [0], name
+
+
+def _tags(name: str) -> Iterator[str]:
+    parts = name.removesuffix(".whl").rsplit("-", 3)[1:]
+    return ("-".join(tag) for tag in product(*(part.split(".") for part in parts)))
+
+
+def _newer_glibc(wheels: Iterable[Mapping[str, Any]], target: Target) -> tuple[int, int, str] | None:
+    """Return what a wheel lacks that only needs a newer glibc than the target's: both minor versions, and the machine.
+
+    Of several wheels it is the one for the oldest glibc.
+    """
+    names = (name for wheel in wheels if not has_too_many_tags(name := base_name(wheel)))
+    needed = [match.groups() for name in names for tag in _tags(name) if (match := _MANYLINUX.fullmatch(tag))]
+    for python, minor, machine in sorted(needed, key=lambda wheel: int(wheel[1])):
+        tags = (match.groups() for tag in target.tags if (match := _MANYLINUX.fullmatch(tag)))
+        if known := [int(tag[1]) for tag in tags if (tag[0], tag[2]) == (python, machine)]:
+            return max(known), int(minor), machine
+    return None
 
 
 @cache

@@ -803,10 +803,16 @@ def test_a_stage_that_begins_right_below_a_block_takes_its_name_too():
 
 def test_bake_has_a_target_for_the_image_and_one_for_each_layer():
     assert json.loads(bake_file(RECIPE, "demo", "ci/Dockerfile")) == {
-        "variable": {"IMAGE": {"default": "demo"}},
+        "variable": {"IMAGE": {"default": "demo"}, "CACHE_FROM": {"default": "${IMAGE}"}},
         "group": {"default": {"targets": ["image"]}, "layers": {"targets": ["heavy", "light"]}},
         "target": {
             "image": {"context": ".", "dockerfile": "ci/Dockerfile", "tags": ["${IMAGE}"]},
+            "push": {
+                "inherits": ["image"],
+                "cache-from": ["type=registry,ref=${CACHE_FROM}"],
+                "cache-to": ["type=inline"],
+                "output": ["type=image,push=true,store=false,compression=zstd,oci-mediatypes=true"],
+            },
             "heavy": {"inherits": ["image"], "target": "heavy", "tags": []},
             "light": {"inherits": ["image"], "target": "light", "tags": []},
         },
@@ -815,7 +821,7 @@ def test_bake_has_a_target_for_the_image_and_one_for_each_layer():
 
 def test_the_file_for_bake_is_laid_out_for_reading_and_for_diffs():
     lines = bake_file(RECIPE, "demo", "Dockerfile").split("\n")
-    assert lines[:5] == ["{", '  "variable": {', '    "IMAGE": {', '      "default": "demo"', "    }"]
+    assert lines[:5] == ["{", '  "variable": {', '    "IMAGE": {', '      "default": "demo"', "    },"]
     assert lines[-2:] == ["}", ""]
 
 
@@ -824,6 +830,7 @@ def test_bake_passes_secrets_on():
     assert made["target"]["image"]["secret"] == ["type=env,id=UV_INDEX_PASSWORD", "type=file,id=netrc,src=${NETRC}"]
     assert made["variable"] == {
         "IMAGE": {"default": "demo"},
+        "CACHE_FROM": {"default": "${IMAGE}"},
         # The variable of the environment: bake makes no path of `~`.
         "HOME": {},
         "NETRC": {"default": "${HOME}/.netrc"},
@@ -834,24 +841,27 @@ def test_bake_passes_secrets_on():
 
 
 def test_in_bake_no_layer_is_the_image_or_a_group():
-    names = ("image", "layers", "default", "layer-image", "heavy")
+    names = ("image", "push", "layers", "default", "layer-image", "heavy")
     made = json.loads(bake_file(_recipe(layers=tuple(map(Stage, names))), "demo", "Dockerfile"))
     targets = {name: target.get("target") for name, target in made["target"].items()}
     assert targets == {
         "image": None,
+        "push": None,
         "layer-layer-image": "image",
+        "layer-push": "push",
         "layer-layers": "layers",
         "layer-default": "default",
         "layer-image": "layer-image",
         "heavy": "heavy",
     }
-    assert made["group"]["layers"]["targets"] == list(targets)[1:]
+    assert made["group"]["layers"]["targets"] == list(targets)[2:]
 
 
 def test_bake_names_the_stages_that_the_dockerfile_has():
     made = json.loads(bake_file(avoiding_names(RECIPE, f"FROM node AS heavy\n{_kept()}"), "demo", "Dockerfile"))
     assert {name: target.get("target") for name, target in made["target"].items()} == {
         "image": None,
+        "push": None,
         "layer-heavy": "layer-heavy",
         "light": "light",
     }
@@ -860,5 +870,10 @@ def test_bake_names_the_stages_that_the_dockerfile_has():
 def test_bake_passes_build_arguments_that_the_environment_has():
     stages = (Stage("heavy", args=("A", "B")), Stage("light", args=("B",)), Stage("rest"))
     made = json.loads(bake_file(_recipe(layers=stages), "demo", "Dockerfile"))
-    assert made["variable"] == {"A": {"default": None}, "B": {"default": None}, "IMAGE": {"default": "demo"}}
+    assert made["variable"] == {
+        "A": {"default": None},
+        "B": {"default": None},
+        "IMAGE": {"default": "demo"},
+        "CACHE_FROM": {"default": "${IMAGE}"},
+    }
     assert made["target"]["image"]["args"] == {"A": "${A}", "B": "${B}"}
