@@ -45,7 +45,7 @@ BASE = f"python:{PYTHON}-slim-bookworm"
 UV_IMAGE = f"ghcr.io/astral-sh/uv:{MINOR}"
 # Any two will do; what else is in the lock stays as it is between them.
 FASTAPI, NEXT_FASTAPI = "0.120.0", "0.121.0"
-BUILD_TIMEOUT, START_TIMEOUT = 600, 60  # seconds
+BUILD_TIMEOUT, START_TIMEOUT = 1200, 300  # seconds
 REGISTRY = os.environ.get("UV_LAYERS_TEST_REGISTRY", "127.0.0.1:5000")
 MANIFESTS = [
     "application/vnd.oci.image.index.v1+json",
