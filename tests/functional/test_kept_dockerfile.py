@@ -269,7 +269,7 @@ def test_variables_stand_for_its_options(run, folder):
     environ = {"UV_LAYERS_BUILDER_UV": "0.9.9", "UV_LAYERS_SECRET": "A B"}
     text = run("dockerfile", *BASE, cwd=folder, **environ, UV_LAYERS_NO_LINK="1").stdout
     assert "COPY --from=ghcr.io/astral-sh/uv:0.9.9 " in text
-    assert [text.count(f"id={name},") for name in "AB"] == [2, 2]
+    assert [text.count(f"id={name},") for name in "AB"] == [3, 3]
     assert "--link" not in text
 
 

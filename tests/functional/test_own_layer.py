@@ -267,7 +267,7 @@ def test_a_diff_has_it_and_knows_nothing_of_its_sources(app, run, git):
     assert outcome.status == 0, outcome.stderr
     assert {layer["name"]: layer["status"] for layer in outcome.result["layers"]} == {
         "packages": "changed",
-        "app": "same",
+        "app": "unknown",
     }
 
 
