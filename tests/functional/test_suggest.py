@@ -534,6 +534,13 @@ def test_what_stays_unknown_is_named_and_in_a_layer_of_its_own(unsized, run, tmp
     assert " + 1 unknown" in run("suggest", "--frozen", "--offline", cwd=unsized, **environ).stdout
 
 
+def test_an_index_that_does_not_answer_leaves_the_size_unknown(unsized, run, tmp_path):
+    text = (unsized / "uv.lock").read_text()
+    (unsized / "uv.lock").write_text(re.sub(r"/files/speed-", "/files/gone/speed-", text))
+    found = run("suggest", "--frozen", "--json", cwd=unsized, UV_CACHE_DIR=str(tmp_path / "empty"))
+    assert (found.result["unknown"], found.result["estimated"]) == (["speed"], [])
+
+
 @pytest.mark.parametrize("where", ["trees", "cache"])
 def test_offline_sizes_are_estimated_from_installed_files(unsized, run, tmp_path, where):
     environ = {"UV_CACHE_DIR": str(tmp_path / "cache")}
@@ -569,6 +576,7 @@ def test_a_layer_that_is_too_large_is_split(busy, run):
     sizes = [layer["bytes"] for layer in found.result["layers"]]
     assert len(sizes) > 1
     assert max(sizes) <= 3000
+    assert f"hint: {len(sizes)} layers are more than the budget of 1: none is larger than 3.0 kB\n" in found.stderr
     assert layers(suggest(run, busy, "--budget", "1")).keys() == {"rest"}
     refused = run("suggest", "--max-size", "much", cwd=busy)
     assert (refused.status, refused.stderr) == (

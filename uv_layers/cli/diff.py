@@ -194,12 +194,10 @@ def _for_any_uv(name: str, text: str) -> str:
 
     try:
         document = parsed(text)
-    except ValueError:  # reported when the project is read
+        table = document if name == "uv.toml" else document["tool"]["uv"]
+        del table["required-version"]
+    except (ValueError, KeyError, TypeError):  # it is elsewhere; and what is wrong is reported when the project is read
         return text
-    table = document if name == "uv.toml" else document.get("tool", {})
-    table = table.get("uv", {}) if name != "uv.toml" and isinstance(table, dict) else table
-    if isinstance(table, dict):
-        table.pop("required-version", None)
     return tomli_w.dumps(document)
 
 

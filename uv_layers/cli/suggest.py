@@ -12,7 +12,7 @@ from uv_layers import errors
 from uv_layers.cli.json import suggestion_json
 from uv_layers.cli.options import JsonOption, command, env_names, size_of
 from uv_layers.cli.progress import Progress
-from uv_layers.cli.tables import suggestion_table
+from uv_layers.cli.tables import size, suggestion_table
 from uv_layers.cli.terminal import print_hints, say, terminal_width
 from uv_layers.history.sizes import complete
 from uv_layers.history.suggest import read_history, suggest_layers
@@ -121,7 +121,11 @@ def suggest_for(
     found = suggest_layers(
         layers, specs, history, budget, keep=keep, asked=asked, max_size=max_size, estimates=estimates
     )
-    found = replace(found, hints=(*found.hints, *current.config.hints))
+    hints = [*found.hints, *current.config.hints]
+    if max_size and len(found.layers) > budget:
+        why = f"none is larger than {size(max_size)}"
+        hints.append(f"{len(found.layers)} layers are more than the budget of {budget}: {why}")
+    found = replace(found, hints=tuple(hints))
     if not write:
         return found, None
     path = options.config or current.directory / CONFIG_FILE
