@@ -17,11 +17,25 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def terminal(monkeypatch):
-    """A terminal of 40 columns for standard error."""
+    """Return a function that makes standard error a terminal of 40 columns."""
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(sys, "stderr", stream := Terminal())
-    return stream
+    monkeypatch.setattr(progress, "_LONG", float("inf"))
+
+    def call():
+        # Not in the fixture itself: pytest replaces the stream between that and the test.
+        monkeypatch.setattr(sys, "stderr", stream := Terminal())
+        return stream
+
+    return call
+
+
+def _await(stream, text):
+    """Wait until the terminal has shown a text."""
+    last = time.monotonic() + 60
+    while text not in stream.getvalue():
+        assert time.monotonic() < last
+        time.sleep(0.001)
 
 
 def _shown(stream):
@@ -30,30 +44,32 @@ def _shown(stream):
 
 
 def test_each_step_is_shown_with_its_name_and_the_line_is_gone_at_the_end(terminal, monkeypatch):
+    stream = terminal()
     monkeypatch.setattr(progress, "_INTERVAL", 0.001)
     with Progress(wanted=True) as report:
         report("light", "installing 3 packages")
         report("heavy", "compiling 1 of 2 files")
-        wanted = "heavy: compiling 1 of 2 files · light:…"
-        while wanted[:20] not in terminal.getvalue():
-            time.sleep(0.001)
+        _await(stream, "heavy: compiling 1 of 2 files · light:…")
         report("light")
-        while not terminal.getvalue().endswith("\rheavy: compiling 1 of 2 files".replace("\r", "\r\x1b[K")):
-            time.sleep(0.001)
-    shown = _shown(terminal)
+        report("heavy", "checking files")
+        _await(stream, "\x1b[Kheavy: checking files")
+    shown = _shown(stream)
     assert shown[0] == "light: installing 3 packages"
     assert max(map(len, shown)) < 40
     assert shown[-1] == ""
 
 
 def test_the_first_step_is_shown_at_once(terminal, monkeypatch):
+    stream = terminal()
     monkeypatch.setattr(progress, "_INTERVAL", 1000)
     with Progress(wanted=True) as report:
         report("heavy", "installing 1 package")
-        assert _shown(terminal) == ["heavy: installing 1 package"]
+        assert _shown(stream) == ["heavy: installing 1 package"]
 
 
 def test_a_step_that_takes_long_shows_its_seconds(terminal, monkeypatch):
+    terminal()
+    monkeypatch.setattr(progress, "_LONG", 2.0)
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     report = Progress(wanted=True)
@@ -65,16 +81,19 @@ def test_a_step_that_takes_long_shows_its_seconds(terminal, monkeypatch):
 
 @pytest.mark.parametrize("case", ["not wanted", "a pipe", "a dumb terminal"])
 def test_nothing_is_shown(terminal, monkeypatch, case):
+    stream = terminal()
     if case == "a dumb terminal":
         monkeypatch.setenv("TERM", "dumb")
     if case == "a pipe":
-        monkeypatch.setattr(terminal, "isatty", lambda: False)
+        monkeypatch.setattr(stream, "isatty", lambda: False)
     with Progress(wanted=case != "not wanted") as report:
         report("heavy", "installing 1 package")
-    assert terminal.getvalue() == ""
+    assert stream.getvalue() == ""
 
 
 def test_the_line_is_gone_before_an_error_is_shown(terminal):
+    stream = terminal()
+
     def fail():
         with Progress(wanted=True) as report:
             report("heavy", "installing 1 package")
@@ -82,4 +101,4 @@ def test_the_line_is_gone_before_an_error_is_shown(terminal):
 
     with pytest.raises(ValueError, match="no"):
         fail()
-    assert _shown(terminal) == ["heavy: installing 1 package", ""]
+    assert _shown(stream) == ["heavy: installing 1 package", ""]
