@@ -24,12 +24,6 @@ def script():
     return Path(sysconfig.get_path("scripts")) / "uv-layers"
 
 
-def test_version_is_that_of_the_package(run, tmp_path):
-    for option in ("--version", "-V"):
-        ended = run(option, cwd=tmp_path)
-        assert (ended.status, ended.stdout, ended.stderr) == (0, VERSION, "")
-
-
 def test_the_module_is_a_program(run_program, tmp_path):
     ended = run_program("--version", cwd=tmp_path)
     assert (ended.status, ended.stdout) == (0, VERSION)
@@ -93,14 +87,6 @@ def test_help_names_every_command(run, tmp_path):
         assert ended.status == (0 if words else 2)
         for command in COMMANDS:
             assert f"\n  {command} " in ended.output
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_of_a_command_has_an_example_of_it(run, tmp_path, command):
-    for option in ("--help", "-h"):
-        ended = run(command, option, cwd=tmp_path)
-        assert ended.status == 0
-        assert f"Example: uv-layers {command}" in " ".join(ended.stdout.split())
 
 
 def test_help_reads_no_project_and_starts_no_uv(run, tmp_path):

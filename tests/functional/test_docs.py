@@ -76,6 +76,7 @@ def test_every_option_has_an_environment_variable_of_its_name(name):
     others = {"--uv": "BUILDER_UV", "--editable": "EDITABLE_DIR"} if name == "uv-layers dockerfile" else {}
     once = {"--all", "--layer", "--exit-code", "--keep", "--write", "--check", "--snippet", "--bake", "--image"}
     for option, parameter in options.items():
+        assert parameter.help
         if option in once:
             assert not parameter.envvar
             continue
