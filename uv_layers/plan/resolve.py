@@ -54,9 +54,11 @@ def find_project(options: Options) -> Project:
     current = discovery.load_project(directory, options.config)
     if not current.lock.is_file():
         raise errors.LockNotFoundError(current.lock_root)
+    project = select_packages(current, options.packages, uv_lock.read_uv_lock(current.lock), options.config)
+    settings = builds.with_sources(project.uv_settings, project.uv_sources, _settings_source(project))
     if is_on(options.environ, "UV_NO_BUILD_ISOLATION"):
-        current = replace(current, uv_settings={**current.uv_settings, "no-build-isolation": True})
-    return select_packages(current, options.packages, uv_lock.read_uv_lock(current.lock), options.config)
+        settings["no-build-isolation"] = True
+    return replace(project, uv_settings=settings)
 
 
 def prefix_of(options: Options, configured: str) -> str:
@@ -139,6 +141,8 @@ def make_plan(options: Options, current: Project, named: Sequence[str], uv: Uv |
     settings = current.uv_settings
     everything = image.packages(settings)
     builds.check_match_runtime({package.name for package in everything}, settings, _settings_source(current))
+    built = {package.name for package in everything if package.built}
+    builds.check_sources(built, settings, current.uv_sources, _settings_source(current))
     left_out = current.source.name if options.selection.no_install_project else None
     local = [p for p in everything if "directory" in p.table and p.name != left_out]
     tops = [(spec, export.packages(settings)) for spec, export in zip(layers.on_top, on_top, strict=True)]
