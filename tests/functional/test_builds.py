@@ -78,6 +78,38 @@ def test_without_isolation_for_all_packages_there_are_the_wheels(project, run):
     assert _built_with(folder / "layers/low" / SITE / "source.py") == "0.9"
 
 
+EXTRA = '{HEAD}dependencies = ["source"]\n[tool.uv]\nextra-build-dependencies = {{ source = [{entry}] }}\n'
+
+
+@pytest.mark.parametrize(
+    "entry", ['"helper"', "\"helper ; python_version > '3'\"", '{ requirement = "helper", match-runtime = false }']
+)
+@pytest.mark.parametrize("kind", ["url", "path"])
+def test_an_extra_build_dependency_comes_from_its_source(project, built, index, tmp_path, kind, entry):
+    name = "helper-0.9-py3-none-any.whl"
+    for folder in (tmp_path / "app/my wheels", tmp_path / "stage/my wheels"):
+        folder.mkdir(parents=True)
+        (folder / name).write_bytes(index.files[name])
+    place = {"url": f"http://{index.host}/files/{name}", "path": f"my wheels/{name}"}[kind]
+    sources = f'[tool.uv.sources]\nhelper = {{ {kind} = "{place}" }}\n'
+    folder = project(EXTRA.format(HEAD=HEAD, entry=entry) + sources)
+    assert built(folder) == {"uv sync": "0.9", "project": "0.9", "stage": "0.9"}
+    # Whatever the folder is called, the lock is the same.
+    assert str(folder.path) not in (tmp_path / "stage/pylock.dependencies.toml").read_text(encoding="utf-8")
+
+
+def test_a_source_that_no_layer_lock_can_have_is_refused_where_it_is_built_with(project, run, index):
+    sources = '[tool.uv.sources]\nhelper = { index = "here" }\n'
+    folder = project(EXTRA.format(HEAD=HEAD, entry='"helper"') + sources)
+    outcome = run("plan", cwd=folder)
+    assert (outcome.status, outcome.stderr.count("\n")) == (2, 1)
+    assert "helper has a source in tool.uv.sources" in outcome.stderr
+    assert "match-runtime = true" in outcome.stderr
+    folder.edit("source = [", "web = [")
+    folder.lock()
+    assert run("plan", cwd=folder).status == 0
+
+
 def test_the_variable_for_builds_without_isolation_is_in_the_layer_lock(project, run, tmp_path):
     folder = project(f"{APP}{LOWER}")
     module = folder / "layers/low" / SITE / "source.py"

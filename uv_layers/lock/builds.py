@@ -71,6 +71,62 @@ def check_match_runtime(image: Collection[str], settings: Mapping[str, Any], sou
             raise errors.ConfigError(source, f"{_EXTRA}.{package}", problem)
 
 
+def with_sources(settings: Mapping[str, Any], sources: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return the settings with each extra build dependency from where `tool.uv.sources` says that it is.
+
+    One that matches the runtime is where the lock has it. A file has its path in an entry of its own. Sources of other
+    kinds stay as they are, for `check_sources`.
+    """
+    if not sources or _EXTRA not in settings:
+        return dict(settings)
+    places = {normalised(name): _place(found) for name, found in sources.items()}
+
+    def lowered(package: str, entry: Any) -> object:
+        text = entry["requirement"] if isinstance(entry, dict) else entry
+        requirement = _requirement(text, source, package)
+        place = places.get(normalised(requirement.name))
+        if place is None or _matches_runtime(entry):
+            return entry
+        return {"requirement": text, "path": place[0]} if place[1] else _at(requirement, place[0])
+
+    extra = {package: [lowered(package, entry) for entry in entries] for package, entries in settings[_EXTRA].items()}
+    return {**settings, _EXTRA: extra}
+
+
+def check_sources(built: Collection[str], settings: Mapping[str, Any], sources: Mapping[str, Any], source: str) -> None:
+    """Raise ConfigError if a build needs a package from a source that a layer lock cannot have."""
+    unknown = {normalised(name) for name, found in sources.items() if _place(found) is None}
+    for package, entry in _entries(settings):
+        name = normalised(_requirement(entry["requirement"] if isinstance(entry, dict) else entry, "", "").name)
+        if normalised(package) in built and name in unknown and not _matches_runtime(entry):
+            problem = (
+                f"{name} has a source in tool.uv.sources that is not one url, git repository or file, so a layer lock "
+                f"cannot have it; add {name} to the dependencies and set match-runtime = true"
+            )
+            raise errors.ConfigError(source, f"{_EXTRA}.{package}", problem)
+
+
+def _place(source: Any) -> tuple[str, bool] | None:
+    """Return the URL, or the path of the file, of a source without a marker, and whether it is a path."""
+    if not isinstance(source, dict) or source.keys() & {"marker", "extra", "group"}:
+        return None
+    folder = f"#subdirectory={source['subdirectory']}" if "subdirectory" in source else ""
+    if "git" in source:
+        revision = next((source[key] for key in ("rev", "tag", "branch") if key in source), "")
+        return f"git+{source['git']}{f'@{revision}' if revision else ''}{folder}", False
+    if "url" in source:
+        return f"{source['url']}{folder}", False
+    path = str(source.get("path", ""))
+    return (path, True) if path.endswith((".whl", ".tar.gz", ".zip")) else None
+
+
+def _at(requirement: Requirement, url: str) -> str:
+    """Return a requirement that is at a URL."""
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    marker = f" ; {requirement.marker}" if requirement.marker else ""
+    return f"{requirement.name}{extras} @ {url}{marker}"
+
+
 def check_requirements(settings: Mapping[str, Any], source: str) -> None:
     """Raise ConfigError for an extra build dependency that uv does not take."""
     for _ in (*_extra(settings, source), *_matched(settings, source)):
@@ -196,16 +252,14 @@ def settings_to_install(
 
 
 def _pinned(entry: Any, tables: Mapping[str, Mapping[str, Any]], root: Path) -> object:
-    """Return an extra build dependency; one that matches the runtime as the URL of the file that the lock has."""
+    """Return an extra build dependency: a file by its URL, and one that matches the runtime by that in the lock."""
+    if isinstance(entry, dict) and "path" in entry:
+        return _at(_requirement(entry["requirement"], "", ""), _file_url(entry["path"], root))
     if not _matches_runtime(entry):
         return entry
     requirement = _requirement(entry["requirement"], "", "")
     table = tables.get(normalised(requirement.name))
-    if table is None:
-        return entry
-    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-    marker = f" ; {requirement.marker}" if requirement.marker else ""
-    return f"{requirement.name}{extras} @ {_url(table, root)}{marker}"
+    return entry if table is None else _at(requirement, _url(table, root))
 
 
 def _url(table: Mapping[str, Any], root: Path) -> str:

@@ -55,13 +55,15 @@ def find_project(options: Options) -> Project:
     current = discovery.load_project(directory, options.config)
     if not current.lock.is_file():
         raise errors.LockNotFoundError(current.lock_root)
-    if is_on(options.environ, "UV_NO_BUILD_ISOLATION"):
-        current = replace(current, uv_settings={**current.uv_settings, "no-build-isolation": True})
     lock = uv_lock.read_uv_lock(current.lock)
     names = options.packages
     if options.all_packages:
         names = tuple(dict.fromkeys([*current.members, *sorted(lock.members)]))
-    return select_packages(current, names, lock, options.config)
+    project = select_packages(current, names, lock, options.config)
+    settings = builds.with_sources(project.uv_settings, project.uv_sources, _settings_source(project))
+    if is_on(options.environ, "UV_NO_BUILD_ISOLATION"):
+        settings["no-build-isolation"] = True
+    return replace(project, uv_settings=settings)
 
 
 def prefix_of(options: Options, configured: str) -> str:
@@ -148,6 +150,8 @@ def make_plan(
     settings = current.uv_settings
     everything = image.packages(settings)
     builds.check_match_runtime({package.name for package in everything}, settings, _settings_source(current))
+    built = {package.name for package in everything if package.built}
+    builds.check_sources(built, settings, current.uv_sources, _settings_source(current))
     tops = [(spec, export.packages(settings)) for spec, export in zip(layers.on_top, on_top, strict=True)]
     names = {package.name for packages in (everything, *(more for _, more in tops)) for package in packages}
     names |= image.names

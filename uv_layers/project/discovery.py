@@ -64,6 +64,7 @@ class Project:
     requires_python: str | None = None
     python_request: str | None = None
     uv_settings: Mapping[str, Any] = field(default_factory=dict)
+    uv_sources: Mapping[str, Any] = field(default_factory=dict)
     start: Path = Path()
     packages: tuple[str, ...] = ()
     parts: tuple[Source, ...] = ()
@@ -135,6 +136,7 @@ def load_project(directory: Path, config_file: Path | None = None, lock_root: Pa
         requires_python=get_string(get_table(document, "project"), "requires-python"),
         python_request=_python_request(directory, lock_root),
         uv_settings=uv_settings,
+        uv_sources=get_table(root, "tool.uv.sources"),
     )
 
 

@@ -119,7 +119,11 @@ def _has_requirements(value: Any) -> bool:
 
 def _is_extra(entry: Any) -> bool:
     return _is_text(entry) or (
-        _is_table(entry) and _is_text(entry.get("requirement")) and isinstance(entry.get("match-runtime", False), bool)
+        _is_table(entry)
+        and _is_text(entry.get("requirement"))
+        and isinstance(entry.get("match-runtime", False), bool)
+        and _is_text(path := entry.get("path", ""))
+        and "\0" not in path
     )
 
 

@@ -165,3 +165,34 @@ def test_what_uv_built_with_other_packages_is_not_taken_from_its_cache():
 def test_a_build_package_is_described_by_what_its_content_depends_on():
     assert builds.described(wheel("helper").table) == "1.0 5f5f5f5f5f5f"
     assert builds.described({"name": "a", "vcs": {"commit-id": COMMIT}}) == "0123456789ab"
+
+
+def extra(*entries):
+    return {"extra-build-dependencies": {"Demo": list(entries)}}
+
+
+@pytest.mark.parametrize(
+    ("source", "entry"),
+    [
+        ({"url": "https://x.test/helper-1-py3-none-any.whl"}, "Helper[a,b] @ https://x.test/helper-1-py3-none-any.whl"),
+        ({"url": "https://x.test/a.zip", "subdirectory": "b"}, "Helper[a,b] @ https://x.test/a.zip#subdirectory=b"),
+        ({"git": "https://x.test/a", "rev": "v1"}, "Helper[a,b] @ git+https://x.test/a@v1"),
+        ({"git": "https://x.test/a", "subdirectory": "b"}, "Helper[a,b] @ git+https://x.test/a#subdirectory=b"),
+        ({"path": "a/helper.whl"}, {"requirement": "Helper[b,a]>=1", "path": "a/helper.whl"}),
+        ({"path": "a"}, "Helper[b,a]>=1"),
+        ({"index": "x"}, "Helper[b,a]>=1"),
+        ({"url": "https://x.test/a.whl", "marker": "sys_platform == 'linux'"}, "Helper[b,a]>=1"),
+        ([{"url": "https://x.test/a.whl"}], "Helper[b,a]>=1"),
+    ],
+)
+def test_an_extra_build_dependency_is_where_its_source_says(source, entry):
+    settings = extra("Helper[b,a]>=1", "other")
+    assert builds.with_sources(settings, {"HELPER": source}, "x") == extra(entry, "other")
+    assert builds.with_sources(settings, {}, "x") == settings
+    assert builds.with_sources({}, {"HELPER": source}, "x") == {}
+
+
+def test_an_extra_build_dependency_that_matches_the_runtime_has_its_source_in_the_lock():
+    settings = matching("helper")
+    assert builds.with_sources(settings, {"helper": {"url": "https://x.test/a.whl"}}, "x") == settings
+    builds.check_sources({"demo"}, settings, {"helper": {"index": "x"}}, "x")

@@ -104,7 +104,10 @@ def test_settings_in_the_form_that_uv_has_for_them(settings):
         ("extra-build-variables", ["a", [], {"a": "b"}], "a table of tables"),
         (
             "extra-build-dependencies",
-            ["a", [], {"a": "b"}, {"a": [1]}, {"a": [{}]}, {"a": [{"requirement": "b", "match-runtime": 1}]}],
+            [
+                *("a", [], {"a": "b"}, {"a": [1]}, {"a": [{}]}, {"a": [{"requirement": "b", "match-runtime": 1}]}),
+                *({"a": [{"requirement": "b", "path": path}]} for path in (1, "a\0")),
+            ],
             "a table of lists of requirements",
         ),
         ("index", ["a", {}, ["a"], [{}], [{"url": 1}]], "a list of tables, each with a url"),
