@@ -175,13 +175,13 @@ CASES = {
     "an unknown setting": Case(
         "bad-config",
         2,
-        ("pyproject.toml: tool.uv-layers.layer: ", "known: dockerfile, exclude, layers, prefix"),
+        ("pyproject.toml: tool.uv-layers.layer: ", "known: dockerfile, exclude, exclude-files, layers, prefix"),
         setting("layer = []"),
     ),
     "an unknown setting in a file of its own": Case(
         "bad-config",
         2,
-        ("uv-layers.toml: layer: ", "known: dockerfile, exclude, layers, prefix"),
+        ("uv-layers.toml: layer: ", "known: dockerfile, exclude, exclude-files, layers, prefix"),
         spoil=write("uv-layers.toml", "layer = []"),
     ),
     "layers that are no list": Case(
