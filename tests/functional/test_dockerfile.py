@@ -229,6 +229,7 @@ def test_the_folder_of_a_project_that_is_no_package_is_copied(project, run, pack
     (root / "packages/api").mkdir()
     api = '[project]\nname = "api"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["web"]\n'
     (root / "packages/api/pyproject.toml").write_text(api, encoding="utf-8")
+    (root / "main.py").touch()
     root.lock()
     outcome = run("dockerfile", *words, cwd=root / cwd)
     assert (outcome.status, outcome.stderr) == (0, "")

@@ -12,7 +12,7 @@ import typer
 
 from uv_layers import errors
 from uv_layers.cli import completion
-from uv_layers.cli.dockerignore import check_dockerignore, new_dockerignore
+from uv_layers.cli.dockerignore import check_dockerignore, missing_hints, new_dockerignore
 from uv_layers.cli.kept import Kept, keep
 from uv_layers.cli.options import command, env_names
 from uv_layers.cli.remembered import is_version, words_in, words_of
@@ -215,7 +215,7 @@ def _recipe(
     recipe = recipe_of(options, project, named, settings, context, words_of(options, told, named))
     print_hints(project.config.hints, options)
     check_folders(options, project, named)
-    print_hints(check_dockerignore(recipe, project, context, dockerfile), options)
+    print_hints([*missing_hints(recipe, context), *check_dockerignore(recipe, project, context, dockerfile)], options)
     if not settings.get("tool"):
         print_hints(unpublished_hints(context), options)
     return recipe
