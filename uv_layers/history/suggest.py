@@ -118,7 +118,7 @@ def read_history(
             unreadable += 1
         else:
             states.append(versions)
-    lacks = "" if revisions else f"git knows no revision of {lock.name}"
+    lacks = "" if revisions else f"git has no revision of {lock.name}"
     if shallow:
         lacks = f"{lacks or 'the history ends early'}: this clone is shallow, `git fetch --unshallow` gets the rest"
     return History(states, len(revisions), unreadable, lacks)
@@ -183,7 +183,7 @@ def suggest_layers(
 
 def _size_hints(unknown: Sequence[str], estimated: Sequence[str]) -> Iterator[str]:
     if unknown:
-        yield f"unknown sizes, which no figure includes: {', '.join(unknown)}"
+        yield f"unknown sizes, not included in the figures: {', '.join(unknown)}"
     if estimated:
         yield f"sizes estimated from installed files: {', '.join(estimated)}"
 
@@ -191,8 +191,8 @@ def _size_hints(unknown: Sequence[str], estimated: Sequence[str]) -> Iterator[st
 def _hints(history: History, updates: int) -> tuple[str, ...]:
     if updates:
         return (history.lacks,) if history.lacks else ()
-    why = history.lacks or "no update of the image in the history of the lock"
-    return (f"from sizes alone: {why}",)
+    why = history.lacks or "the history of the lock has no update of the image"
+    return (f"based only on sizes: {why}",)
 
 
 def _specs(
