@@ -19,8 +19,8 @@ INTRODUCTION = """\
 
 `uv-layers COMMAND --help` prints the same. Data goes to standard output, everything else to standard error.
 
-An option wins over its environment variables, and the first of several variables wins. In the variable of an option that
-can be given several times, separate the values with spaces. `NO_COLOR=1` turns colours off, `FORCE_COLOR=1` on.
+An option wins over its environment variables, and the first of several variables wins. In the variable of an option
+that can be given several times, separate the values with spaces. `NO_COLOR=1` turns colours off, `FORCE_COLOR=1` on.
 
 See also [exit codes and errors](exit-codes.md) and [JSON output](json.md).
 """
