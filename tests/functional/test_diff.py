@@ -218,7 +218,7 @@ def test_a_revision_from_before_the_project_is_said_to_be_that(project, git, run
 def test_a_revision_that_there_is_not(app, run):
     found = run("diff", "HEAD", "v9.9", cwd=app)
     assert (found.status, found.stdout) == (2, "")
-    assert found.stderr == "error[git]: git knows no revision 'v9.9'\n"
+    assert found.stderr == "error[git]: git has no revision 'v9.9'\n"
 
 
 def test_a_shallow_clone_compares_what_it_has(app, git, run, tmp_path):

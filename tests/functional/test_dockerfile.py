@@ -266,7 +266,7 @@ def test_a_file_outside_of_the_context_cannot_be_used(project, run, tmp_path):
     (tmp_path / "outside.toml").write_text("", encoding="utf-8")
     outcome = run("dockerfile", "--config", tmp_path / "outside.toml", cwd=project(APP))
     assert (outcome.status, outcome.stdout) == (2, "")
-    assert f"{tmp_path / 'outside.toml'} is outside of the build context {tmp_path / 'app'}" in outcome.stderr
+    assert f"{tmp_path / 'outside.toml'} is outside the build context {tmp_path / 'app'}" in outcome.stderr
 
 
 def test_groups_that_uv_refuses_together_without_a_package_in_common_are_refused_with_its_words(project, run):

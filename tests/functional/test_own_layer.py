@@ -144,8 +144,8 @@ def test_a_folder_without_a_layer_for_it_is_an_error_that_says_how_to_have_one(a
         outcome = run(*words, cwd=folder)
         assert (outcome.status, outcome.stdout) == (2, "")
         assert outcome.stderr == (
-            "error[local-folder]: thing comes from the folder thing, which no lock pins; "
-            'install it with the project: layers = [..., { name = "app", project = true }]\n'
+            "error[local-folder]: thing comes from the folder thing, which uv.lock does not pin; "
+            'install it in the layer of the project: layers = [..., { name = "app", project = true }]\n'
         )
 
 
@@ -204,8 +204,7 @@ def test_a_project_that_is_no_package_has_an_empty_layer_with_a_hint(project, ru
     outcome = run("install", "--all", cwd=folder)
     assert outcome.status == 0
     assert (
-        "hint: layer 'app' is empty: neither the project nor what it needs of its workspace is a package"
-        in outcome.stderr
+        "hint: layer 'app' is empty: neither the project nor the members that it needs are packages" in outcome.stderr
     )
     assert "app: 0 packages, 0 files" in outcome.stderr
 
@@ -274,8 +273,8 @@ def test_a_diff_has_it_and_knows_nothing_of_its_sources(app, run, git):
 def test_a_layer_that_is_large_is_pointed_out(app, run):
     outcome = run("plan", "--warn-size", "1kB", cwd=app())
     [hint] = [line for line in outcome.stderr.splitlines() if line.startswith("hint: ")]
-    assert hint.startswith("hint: layer 'packages' has 0.00 GB, which BuildKit compresses on one core, ")
-    assert "split it (web 51%, shared 49%), as `uv-layers suggest` does" in hint
+    assert hint.startswith("hint: layer 'packages' has 0.00 GB: BuildKit compresses it on one core, ")
+    assert "split it (web 51%, shared 49%), e.g. with `uv-layers suggest`" in hint
     assert run("plan", cwd=app(name="other")).stderr == ""
     assert "hint: layer 'packages'" in run("export", "--warn-size", "1kB", cwd=app(name="third")).stderr
 
@@ -415,5 +414,5 @@ def test_the_stage_of_editable_sources_has_them_where_the_image_has_them(app, ru
 @pytest.mark.parametrize("place", ["app", "/", "/a b", "/a/../b", "/$x", "/build", "/build/x"])
 def test_a_folder_that_editable_sources_cannot_be_in_is_refused(app, run, place):
     ended = run("dockerfile", "--base", "python:3.12", "--editable", place, cwd=app(""))
-    message = f"error[usage]: --editable: {place!r} is not a folder of an image; give one such as /app\n"
+    message = f"error[usage]: --editable: {place!r} is not a valid folder of an image; pass one, e.g. /app\n"
     assert (ended.status, ended.stdout, ended.stderr) == (2, "", message)
