@@ -165,17 +165,14 @@ def make_plan(
     uv = uv or Uv.find(options.environ, offline=options.offline)
     target, closures, image, on_top = _ask(uv, options, current, layers)
     settings = current.uv_settings
-    everything = image.packages(settings)
+    names = frozenset().union(image.names, *(export.names for export in on_top))
+    absent = left_out(current, options.selection, names)
+    unmatched = [pattern for pattern in current.config.exclude if not assign.matching(pattern, names)]
+    everything = image.packages(settings, absent)
     builds.check_match_runtime({package.name for package in everything}, settings, _settings_source(current))
     built = {package.name for package in everything if package.built}
     builds.check_sources(built, settings, current.uv_sources, _settings_source(current))
-    tops = [(spec, export.packages(settings)) for spec, export in zip(layers.on_top, on_top, strict=True)]
-    names = {package.name for packages in (everything, *(more for _, more in tops)) for package in packages}
-    names |= image.names
-    absent = left_out(current, options.selection, names)
-    unmatched = [pattern for pattern in current.config.exclude if not assign.matching(pattern, names)]
-    everything = [package for package in everything if package.name not in absent]
-    tops = [(spec, [package for package in more if package.name not in absent]) for spec, more in tops]
+    tops = [(spec, export.packages(settings, absent)) for spec, export in zip(layers.on_top, on_top, strict=True)]
     local = [package for package in everything if "directory" in package.table]
     # The layer of the project has the folders that the image needs, and what a group on top needs is not of the image.
     installed = {package.name for package in local if layers.own is not None}
