@@ -12,7 +12,7 @@ import typer
 
 from uv_layers import errors
 from uv_layers.cli import completion
-from uv_layers.cli.dockerignore import check_dockerignore, new_dockerignore
+from uv_layers.cli.dockerignore import check_dockerignore, new_dockerignore, uncopied_hints
 from uv_layers.cli.kept import Kept, keep
 from uv_layers.cli.options import command, env_names
 from uv_layers.cli.remembered import is_version, words_in, words_of
@@ -240,8 +240,12 @@ def dockerfile_for(
     `told` has what the configuration's table `dockerfile` may have, and wins over it.
     """
     project, told = find_project(options), told or {}
-    recipe = _recipe(options, project, _context(project, told), named, told, Path("Dockerfile"))
-    return dockerfile_blocks(recipe) if snippet else whole_dockerfile(recipe)
+    context = _context(project, told)
+    recipe = _recipe(options, project, context, named, told, Path("Dockerfile"))
+    if snippet:
+        return dockerfile_blocks(recipe)
+    print_hints(uncopied_hints(recipe, context), options)
+    return whole_dockerfile(recipe)
 
 
 def _kept(path: Path, requests: Mapping[str, _Request]) -> Kept:
@@ -253,6 +257,7 @@ def _kept(path: Path, requests: Mapping[str, _Request]) -> Kept:
         context = _context(project, request.told)
         recipes[name] = recipe = _recipe(request.options, project, context, request.groups, request.told, path)
         if not path.exists():
+            print_hints(uncopied_hints(recipe, context), request.options)
             return Kept(path, "", whole_dockerfile(recipe), context, new_dockerignore(recipe, project, context, path))
         text = with_image(text, recipe, str(path))
     # Names that an image may have depend on those of the images above.
