@@ -163,7 +163,7 @@ def test_a_link_to_nothing_stays_as_it_is(run, folder):
 def test_a_dockerfile_that_is_there_gets_no_dockerignore(run, folder):
     run("dockerfile", *BASE, "--write", "Dockerfile", cwd=folder)
     (folder / ".dockerignore").unlink()
-    words = ("dockerfile", *BASE, "--cmd", "other", "--write", "Dockerfile")
+    words = ("dockerfile", *BASE, "--no-link", "--write", "Dockerfile")
     assert run(*words, cwd=folder).stderr == "Dockerfile: written\n"
     assert not (folder / ".dockerignore").exists()
 
@@ -263,6 +263,22 @@ def ignore_git():
     return write
 
 
+def test_lines_outside_the_marks_are_not_changed(run, built):
+    folder = built("own")
+    (folder / "deploy").mkdir()
+    run("dockerfile", *BASE, "--cmd", "app", "--write", "Dockerfile", cwd=folder)
+    again = ("dockerfile", *BASE, "--cmd", "app serve", "--copy", "deploy", "--write", "Dockerfile")
+    hint = "hint: lines outside the marks are yours to change; Dockerfile lacks: "
+    lines = ["COPY --link deploy ./deploy", 'CMD ["app", "serve"]']
+    written = run(*again, cwd=folder).stderr
+    assert written == "".join(f"{hint}{line}\n" for line in lines) + "Dockerfile: written\n"
+    assert run("dockerfile", "--check", "Dockerfile", cwd=folder).stderr == "Dockerfile: up to date\n"
+    folder.edit('CMD ["app"]', "\n".join(lines), name="Dockerfile")
+    assert run(*again, cwd=folder).stderr == "Dockerfile: up to date\n"
+    other = ("dockerfile", *BASE, "--image", "test", "--cmd", "app test", "--write", "Dockerfile")
+    assert run(*other, cwd=folder).stderr == "Dockerfile: written\n"
+
+
 ENVIRONMENT = "hint: the build copies .venv, the environment of this machine; add **/.venv to "
 
 
@@ -297,6 +313,7 @@ def test_a_project_that_is_installed_has_an_environment_too(run, built):
     ("words", "missing"),
     [
         ((), "deploy/entrypoint.sh, which --cmd names; add --copy deploy"),
+        (("--copy", "app"), "deploy/entrypoint.sh, which --cmd names; add --copy deploy"),
         (("--copy", "deploy"), None),
         (("--copy", "dep*/*.sh"), None),
         (("--copy", "."), None),
@@ -309,6 +326,7 @@ def test_what_the_command_starts_is_in_the_image(run, built, words, missing):
     (folder / "deploy").mkdir()
     (folder / "deploy/entrypoint.sh").touch()
     command = ("--cmd", "/bin/sh ./deploy/entrypoint.sh app")
+    assert (folder / "app").is_dir()
     expected = f"hint: the image has no {missing}\n" if missing else ""
     assert run("dockerfile", *BASE, *words, *command, cwd=folder).stderr == expected
     if "--snippet" not in words:

@@ -93,7 +93,8 @@ def uncopied_hints(recipe: Recipe, context: Path) -> list[str]:
     if recipe.folder is not None:
         return []
     words = [posixpath.normpath(word) for word in recipe.command if not word.startswith("/")]
-    files = [word for word in words if os.path.isfile(context / word)]  # noqa: PTH113 - that of Path raises
+    # A command may be called like a folder of the project. `os.path` does not raise for a word that no path can be.
+    files = [word for word in words if (os.path.exists if "/" in word else os.path.isfile)(context / word)]
     copied = [context / place for source in recipe.sources for place in _expanded(context, source)]
     missing = [file for file in files if not any((context / file).is_relative_to(place) for place in copied)]
     return [f"the image has no {file}, which --cmd names; add --copy {file.split('/')[0]}" for file in missing]
