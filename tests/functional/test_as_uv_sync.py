@@ -368,6 +368,15 @@ def test_an_excluded_local_folder_needs_no_layer(project, packaged, run, tmp_pat
     assert "project" not in run("plan", "--json", *words, cwd=folder).layers
 
 
+def test_a_path_dependency_can_be_the_project_that_is_not_installed(project, packaged, run, tmp_path):
+    packaged(tmp_path / "app/lib", "lib", requires=["numbers"])
+    source = '[tool.uv.sources]\nlib = { path = "lib" }\n'
+    folder = project(f'{HEAD.format(name="app")}dependencies = ["lib"]\n{source}')
+    words = ("--package", "lib", "--no-install-project")
+    assert planned(run, folder, *words) == synced(folder.path, *words)
+    assert "lib" in planned(run, folder, "--package", "lib")
+
+
 @pytest.mark.parametrize("folder", ["app", "app/packages/a"])
 def test_a_dockerfile_remembers_how_packages_are_chosen(project, write, run, tmp_path, folder):
     write("app/packages/a", "a", A)

@@ -174,7 +174,7 @@ def workspace(project):
         locked=False,
     )
     (folder / "parts/one").mkdir(parents=True)
-    member = '[project]\nname = "one"\nversion = "1"\nrequires-python = ">=3.10"\n'
+    member = '[project]\nname = "one"\nversion = "1"\nrequires-python = ">=3.10"\n[dependency-groups]\ntools = []\n'
     (folder / "parts/one/pyproject.toml").write_text(member, encoding="utf-8")
     folder.lock()
     return folder
@@ -190,6 +190,8 @@ def test_names_of_the_project_are_completed(complete, workspace, tmp_path):
     # From elsewhere, and for the options that are on the line.
     assert complete(f"uv-layers verify --project {workspace.path} dep") == ["dependencies"]
     assert complete("uv-layers plan --package one --extra ", workspace) == []
+    assert complete("uv-layers plan --all-packages --group t", workspace) == ["tools"]
+    assert complete("uv-layers plan --group t", workspace) == []
     config = tmp_path / "other.toml"
     config.write_text('layers = [{ name = "all", dependencies = true, groups = ["heavy"] }]\n', encoding="utf-8")
     assert complete(f"uv-layers diff HEAD --config {config} --layer a", workspace) == ["all"]

@@ -60,7 +60,9 @@ def _names(ctx: typer.Context, find: Callable[[Options], Iterable[str]]) -> list
     folder, config = (None if name not in given else Path(given[name]) for name in ("project", "config"))
     packages, chosen, extra = (tuple(map(normalised, given.get(n, ()))) for n in ("package", "group", "extra"))
     try:
-        options = Options(folder, packages, config=config, selection=Selection(groups=chosen, extras=extra))
+        selection = Selection(groups=chosen, extras=extra)
+        every = bool(given.get("all_packages"))
+        options = Options(folder, packages, all_packages=every, config=config, selection=selection)
         return list(find(options))
     except (errors.LayersError, OSError):
         return []

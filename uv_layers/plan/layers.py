@@ -154,8 +154,12 @@ def asked_for(project: Project, selection: Selection) -> list[Claim]:
 def left_out(project: Project, selection: Selection, names: Collection[str]) -> set[str]:
     """Return which of some packages the image goes without, as `uv sync --no-install-package` does."""
     patterns = (*project.config.exclude, *selection.no_install_packages)
-    own = {project.source.name or ""} if selection.no_install_project else set()
-    return {name for pattern in patterns for name in matching(pattern, names)} | own
+    found = {name for pattern in patterns for name in matching(pattern, names)}
+    if selection.no_install_project:
+        # uv takes the one package of --package for the project, also one that is no member of the workspace.
+        chosen = set(project.packages)
+        found |= chosen if len(chosen) == 1 else {project.source.name or ""}
+    return found
 
 
 def _free_name(name: str, taken: Collection[str]) -> str:
