@@ -243,7 +243,7 @@ def test_a_folder_whose_name_is_no_text_is_one_line(run, stage):
     ended = run("install", "some", cwd=odd)
     assert ended.status == 2, ended.output
     assert ended.stderr.startswith("error[usage]: ")
-    assert ended.stderr.endswith("is no name in UTF-8, which uv needs; choose another folder\n")
+    assert ended.stderr.endswith("is not valid UTF-8, which uv needs; choose another folder\n")
     assert ended.stderr.count("\n") == 1
 
 

@@ -171,7 +171,7 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
     if ctx.obj is _ASK:
         return request
     if sum(map(bool, (snippet, write and not as_bake, check, as_bake))) > 1:
-        raise errors.UsageError("--snippet, --write, --check and --bake are different things to do; give one")
+        raise errors.UsageError("--snippet, --write, --check and --bake exclude each other; pass one")
     path = write or check
     requests = {} if path is None else _requests(path, request, given=_given(ctx))
     if as_bake:

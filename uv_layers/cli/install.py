@@ -137,7 +137,7 @@ def install_layers(
     layer and what is done for it, or nothing at its end. Raises a LayersError, and OSError when the machine fails.
     """
     if bool(named) == everything:
-        raise errors.UsageError("name the layers to install, or give --all, and not both (see `uv-layers plan`)")
+        raise errors.UsageError("name the layers to install, or pass --all, but not both; `uv-layers plan` lists them")
     source = source_of(options, named, layers_dir)
     build = Build(
         options,

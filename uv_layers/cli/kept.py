@@ -52,10 +52,10 @@ def keep(kept: Kept, options: Options, remedy: Sequence[str], *, write: bool) ->
             say(f"{os.path.relpath(kept.dockerignore[0])}: written", options)
         if resolved(path.parent) in context.parents:
             words = shlex.join(["docker", "build", "--file", str(path), os.path.relpath(context)])
-            print_hints([f"build from the folder {context.name}, e.g. `{words}`, or give another --context"], options)
+            print_hints([f"build from the folder {context.name}, e.g. `{words}`, or pass another --context"], options)
     else:
         before, after = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (kept.old, kept.new))
-        lines = unified_diff(before, after, f"{path}", f"{path} (as it should be)")
+        lines = unified_diff(before, after, f"{path}", f"{path} (up to date)")
         whole = (li if li.endswith("\n") else f"{li}\n\\ No newline at end of file\n" for li in lines)
         # As bytes: a path may be none of the encoding that the terminal has.
         typer.echo(os.fsencode("".join(whole)), nl=False)

@@ -74,7 +74,7 @@ def words_in(remembered: str, path: str) -> list[str]:
     refused += [value for value in pythons if not is_version(value)]
     if refused:
         raise errors.UsageError(
-            f"{path}: its mark remembers {errors.shown(refused[0])}, which is not an option to remember; "
-            "give the options on the command line"
+            f"{path}: the first mark has {errors.shown(refused[0])}, which is not an option that it can keep; "
+            "pass the options on the command line"
         )
     return words

@@ -124,7 +124,7 @@ def suggest_for(
     hints = [*found.hints, *current.config.hints]
     if max_size and len(found.layers) > budget:
         why = f"none is larger than {size(max_size)}"
-        hints.append(f"{len(found.layers)} layers are more than the budget of {budget}: {why}")
+        hints.append(f"{len(found.layers)} layers, more than the budget of {budget}: {why}")
     found = replace(found, hints=tuple(hints))
     if not write:
         return found, None
@@ -133,7 +133,7 @@ def suggest_for(
     write_atomically(resolved(path), text)
     hints = [] if current.config.hints else [*replace(current.config, source=path.name).hints]
     if lost := unwritten(options):
-        hints.append(f"{path.name} cannot say {' '.join(lost)}; pass that to the other commands, too")
+        hints.append(f"{path.name} cannot store {' '.join(lost)}; pass it to the other commands, too")
     return replace(found, hints=(*found.hints, *hints)), path
 
 

@@ -135,7 +135,8 @@ def tree_lines(tree: Tree, *, verbose: bool = False) -> list[str]:
         lines.append(f"{tree.layer}: {tree.digest}")
     if tree.built:
         lines.append(
-            f"{tree.layer}: built from source, so the same elsewhere only if its build is: {', '.join(tree.built)}"
+            f"{tree.layer}: built from source, so only a reproducible build gives the same tree elsewhere: "
+            + ", ".join(tree.built)
         )
     if tree.excluded:
         most = sorted(tree.excluded, key=lambda name: (-tree.excluded[name], name))
@@ -144,10 +145,10 @@ def tree_lines(tree: Tree, *, verbose: bool = False) -> list[str]:
         lines.append(f"{tree.layer}: exclude-files saves {total}: {_first(shares, None if verbose else 3)}")
     if tree.invalid:
         left = counted(tree.invalid, "file")
-        lines.append(f"{tree.layer}: {left} left uncompiled, as this Python finds a syntax error")
+        lines.append(f"{tree.layer}: {left} left uncompiled, because this Python finds a syntax error")
     return lines + [
         f"warning: {tree.layer}: {clash.path} differs between {' and '.join(clash.owners)}; "
-        f"that of {clash.owners[-1]} is kept"
+        f"the file of {clash.owners[-1]} is kept"
         for clash in tree.clashes
     ]
 
@@ -155,7 +156,7 @@ def tree_lines(tree: Tree, *, verbose: bool = False) -> list[str]:
 def verified_lines(layer: str, digest: str | None, problems: Sequence[Problem]) -> list[str]:
     """Return a line for each problem of a layer, or the one that says that there is none."""
     if not problems:
-        return [f"{layer}: as its lock says, {digest}"]
+        return [f"{layer}: matches its layer lock, {digest}"]
     return [f"{layer}: {p.kind}: {p.path}{': ' if p.path and p.detail else ''}{p.detail}" for p in problems]
 
 
@@ -243,16 +244,16 @@ def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: in
     ]
     text = _table(("layer", ">packages", ">download", ">changed in", "largest first"), rows, width)
     costs = [
-        ("one layer of all", suggestion.one_layer),
+        ("one layer", suggestion.one_layer),
         ("current layers", suggestion.today),
         ("these layers", suggestion.expected),
-        ("a layer for each package", suggestion.floor),
+        ("one layer per package", suggestion.floor),
     ]
     if suggestion.updates >= ENOUGH:
         text += "\n" + _rated("with", costs, width)
     if tested := suggestion.backtest:
         costs = [
-            ("one layer of all", tested.one_layer),
+            ("one layer", tested.one_layer),
             ("current layers", tested.today),
             (f"layers from the first {tested.learned} updates", tested.layers),
         ]
@@ -264,7 +265,7 @@ def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: in
     if suggestion.unreadable:
         learned += f", {suggestion.unreadable} of them unreadable"
     if suggestion.updates < ENOUGH:
-        learned += f", too few to tell what an update pulls: at least {ENOUGH} are needed"
+        learned += f", too few to estimate what an update pulls: at least {ENOUGH} are needed"
     once = f"; switching to these layers costs one pull of {size(suggestion.once)}" if suggestion.once else ""
     return text + "\n" + "\n".join(wrap(f"learned from {learned}{once}", width or _UNFOLDED)) + "\n"
 

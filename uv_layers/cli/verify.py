@@ -62,7 +62,7 @@ def _verified(
 ) -> tuple[str, str | None, list[Problem]]:
     tree, record, made = folder.tree(lock.layer), recorded(folder, lock.layer), None
     if not tree.is_dir():
-        return lock.layer, None, [Problem(lock.layer, "no-tree", "", f"{tree} is not there")]
+        return lock.layer, None, [Problem(lock.layer, "no-tree", "", f"{tree} does not exist")]
     if record:
         made, latest = _made(record), record.latest
     entries = list(hashed(tree))

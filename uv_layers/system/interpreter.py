@@ -73,15 +73,15 @@ def find_interpreter(
         return of_running()
     if chosen is None and request is not None and not _NAME.fullmatch(request):
         raise errors.TargetError(
-            f".python-version names the interpreter by a path, {errors.shown(request)}, and a project's files are not "
-            f"started; name one with --python or UV_PYTHON"
+            f".python-version has the path {errors.shown(request)}, and uv-layers runs no interpreter from there; "
+            "pass it with --python or UV_PYTHON"
         )
     # uv takes the name of a file or folder for its path: there must be none of the project's where it looks.
     cwd = None if chosen else Path(os.__file__).parent
     wanted = request or requires or running_version()
     found = uv.find_python(find_python_argv(directory, wanted), cwd)
     if found is None:
-        raise errors.TargetError(f"uv finds no Python {wanted} here; install one, or name another with --python")
+        raise errors.TargetError(f"uv cannot find Python {wanted} here; install one, or choose another with --python")
     return of_interpreter(found, uv.environ)
 
 
@@ -166,11 +166,11 @@ def of_interpreter(executable: str, environ: Mapping[str, str]) -> Target:
         raise errors.TargetError(f"cannot run the Python interpreter {executable}: {error}") from None
     if done.status:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise errors.TargetError(f"the Python interpreter {executable} failed: {last}; name another with --python")
+        raise errors.TargetError(f"the Python interpreter {executable} failed: {last}; choose another with --python")
     try:
         return _from(json.loads(done.stdout))
     except (ValueError, TypeError, KeyError):
-        raise errors.TargetError(f"{executable} does not answer as a Python interpreter does") from None
+        raise errors.TargetError(f"{executable} is not a working Python interpreter") from None
 
 
 def with_host_interpreter(target: Target, host: Target) -> Target:
@@ -197,7 +197,7 @@ def of_platform(platform: str, python: str) -> Target:
     # The tags of a version are as many as its number is large.
     match = re.fullmatch(r"(?:cpython@?)?(3)\.(\d{1,2})(?:\.(\d{1,4}(?:(?:a|b|rc)\d{1,3})?))?", python)
     if match is None:
-        raise errors.TargetError(f"--platform needs a Python version such as --python 3.12, not {python!r}")
+        raise errors.TargetError(f"--platform needs a Python version, e.g. --python 3.12, not {python!r}")
     minor, micro = int(match[2]), match[3] or "0"
     platforms = [*libc, f"linux_{machine}"]
     abi = f"cp3{minor}"

@@ -19,12 +19,12 @@ _LONGEST = 1000
 def problem(patterns: Sequence[str]) -> str | None:
     """Return why some patterns are not valid, or None if they are."""
     if len(patterns) > _MOST:
-        return f"has {len(patterns)} patterns; the most is {_MOST}"
+        return f"has {len(patterns)} patterns; the limit is {_MOST}"
     for pattern in patterns:
         if len(pattern) > _LONGEST or not pattern.isprintable():
             return "has a pattern that is too long, or has a control character"
         if any(part in {"", ".", ".."} for part in pattern.split("/")):
-            return f'has {pattern!r}, which is not a pattern of relative paths such as "**/tests/**" or "*.pyi"'
+            return f'has {pattern!r}, which is not a pattern of relative paths, e.g. "**/tests/**" or "*.pyi"'
     return None
 
 

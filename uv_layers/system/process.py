@@ -116,7 +116,7 @@ class Worker(NamedTuple):
 def worker(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Iterator[Worker]:
     """Run a program that answers requests until its standard input is closed; it says nothing else.
 
-    Raises ChildProcessError where it ended before it was asked for all, and Stopped.
+    Raises ChildProcessError where it ended early, and Stopped.
     """
     child = _start(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=dict(env), cwd=cwd
@@ -130,7 +130,7 @@ def worker(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Iterato
         child.kill()
         _raise_if_stopped(child)
         # Not as it is, which would say that nobody reads what this program prints.
-        raise ChildProcessError(f"{argv[0]} ended before it was asked for all") from None
+        raise ChildProcessError(f"{argv[0]} ended early") from None
     except BaseException:
         child.kill()
         _raise_if_stopped(child)

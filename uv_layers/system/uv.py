@@ -229,12 +229,12 @@ class Uv:
         try:
             done = process.run([self.path, "--version"], env=self.environ, timeout=20)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise errors.UvNotFoundError(f"{self.path} does not run ({error})") from None
+            raise errors.UvNotFoundError(f"{self.path} cannot be run ({error})") from None
         if done.status < 0:
             self._raise_for(done, ["--version"])
         match = re.match(r"uv (\d+)\.(\d+)\.(\d+)", done.stdout)
         if done.status or match is None:
-            raise errors.UvNotFoundError(f"{self.path} --version does not answer as uv does")
+            raise errors.UvNotFoundError(f"{self.path} --version did not print a version of uv")
         version = tuple(map(int, match.groups()))
         if version < MINIMUM:
             dotted = ".".join(map(str, MINIMUM))

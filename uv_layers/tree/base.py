@@ -40,7 +40,7 @@ def overlaps(tree: Tree) -> Iterator[str]:
         base, layer = _versions(ROOT / folder), _versions(tree.path / site)
         for name in sorted(name for name in base.keys() & layer.keys() if base[name] != layer[name]):
             yield (
-                f"/{folder} already has {name} {base[name]}, and this layer brings {layer[name]}: the image would mix "
+                f"/{folder} already has {name} {base[name]}, and this layer has {layer[name]}: the image would mix "
                 f'files of both; use a virtual environment (prefix = "/app/.venv"), or a base image without {name}'
             )
 
@@ -84,7 +84,7 @@ def unsearched(prefixes: Iterable[str], target: Target, environ: Mapping[str, st
             yield (
                 f"{blind.executable} does not look for packages in {site}, so the image could not import them; "
                 f'{"".join(fitting[:1])}use a virtual environment (prefix = "/app/.venv"), '
-                f"or name that folder in PYTHONPATH in the base image"
+                f"or add that folder to PYTHONPATH in the base image"
             )
 
 

@@ -217,7 +217,7 @@ class Build:
 
         for path in (self.root, self.folder.path):
             if os.fsencode(path) != str(path).encode(errors="replace"):
-                raise errors.UsageError(f"{path} is no name in UTF-8, which uv needs; choose another folder")
+                raise errors.UsageError(f"{path} is not valid UTF-8, which uv needs; choose another folder")
         tree, work = place / "tree", place / "work"
         work.mkdir()
         unisolated = set() if target.platform else isolation.unisolated(lock)

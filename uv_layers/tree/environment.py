@@ -37,7 +37,7 @@ def make_environment(target: Target, folder: Path, prefix: str, environ: Mapping
     done = process.run(argv, env=environ)
     if done.status:
         said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise errors.TargetError(f"{target.executable} makes no virtual environment: {said}")
+        raise errors.TargetError(f"{target.executable} cannot create a virtual environment: {said}")
     # What the interpreter writes there tells of the folder that it was made in.
     home = os.path.dirname(str(target.executable))  # noqa: PTH120 - as it was said, unresolved
     version = f"version_info = {target.markers['python_full_version']}"
@@ -59,7 +59,7 @@ def in_local_site(tree: Path, prefix: str, target: Target) -> Iterator[None]:
     folder, _, name = target.local_site.removeprefix(f"{place}/").rpartition("/")
     if folder != f"lib/python{target.python}":
         raise errors.TargetError(
-            f"{target.executable} has no place for packages in {prefix}; use the prefix /usr/local"
+            f"{target.executable} does not search for packages in {prefix}; use the prefix /usr/local"
         )
     parent = below(tree, prefix) / folder
     (parent / name).mkdir(parents=True, exist_ok=True)

@@ -91,11 +91,11 @@ def _packages(
     found: list[Distribution], added: list[Distribution], lock: LayerLock, on_disk: Mapping[str, _Present]
 ) -> Iterator[tuple[str, str, str]]:
     if on_disk and lock.prefix.strip("/") not in {"", *on_disk}:
-        yield "other-prefix", "", f"nothing is below {lock.prefix}, the prefix of the lock"
+        yield "other-prefix", "", f"nothing is in {lock.prefix}, the prefix of the lock"
     there = {distribution.name: distribution for distribution in found}
     for name, version in lock.versions.items():
         if name not in there:
-            yield "no-package", "", f"{name} {version} is not there"
+            yield "no-package", "", f"{name} {version} is not installed"
         # A source that is built says its version when it is built; its lock need not.
         elif version is not None and there[name].version != version:
             yield "other-version", there[name].info, f"{name} is {there[name].version}, the lock has {version}"
@@ -111,7 +111,7 @@ def _excluded(
         yield "added", path, "the lock excludes it"
     if made is not None and made.exclude_files != lock.exclude_files:
         had, wanted = (" ".join(patterns) or "nothing" for patterns in (made.exclude_files, lock.exclude_files))
-        yield "other-files", "", f"it was built with exclude-files {had}; the lock has {wanted}"
+        yield "other-files", "", f"built with exclude-files {had}; the lock has {wanted}"
 
 
 def _bytecode(found: list[Distribution], on_disk: Mapping[str, _Present]) -> dict[str, str]:
@@ -147,14 +147,18 @@ def _files(
     for path in wanted & on_disk.keys():
         (entry, identity), is_link = on_disk[path], digests.get(path, "").startswith("-> ")
         if not (entry.is_link if is_link else entry.is_file):
-            yield "altered", path, f"it is no {'link' if is_link else 'file'}"
+            yield "altered", path, f"not a {'link' if is_link else 'file'}"
         elif path in digests:
             if identity != digests[path]:
-                yield "altered", path, "it is not what was made"
+                yield "altered", path, "differs from what install wrote"
         elif not installed.matches(tree / path, expected[path], identity):
-            yield "altered", path, "its hash is not that of RECORD"
+            yield "altered", path, "its hash differs from RECORD"
     for path in wanted - on_disk.keys():
-        yield "missing", path, "RECORD has it" if path in expected else "bytecode" if path.endswith(".pyc") else "made"
+        yield (
+            "missing",
+            path,
+            "listed in RECORD" if path in expected else "bytecode" if path.endswith(".pyc") else "written by install",
+        )
     folders = {""}
     # A tree without a package has the prefix alone.
     for folder in (prefix.lstrip("/"), *map(posixpath.dirname, wanted)):
@@ -162,7 +166,7 @@ def _files(
             folders.add(folder)
             folder = posixpath.dirname(folder)  # noqa: PLW2901 - up to the top
     for path in on_disk.keys() - wanted - folders:
-        yield "added", path, "no RECORD has it"
+        yield "added", path, "not in any RECORD"
 
 
 def _metadata(entry: seal.Entry, times: Times, executable: frozenset[str] | None) -> Iterator[tuple[str, str, str]]:
