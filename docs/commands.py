@@ -17,12 +17,12 @@ PAGE = Path(__file__).parent / "reference/commands.md"
 INTRODUCTION = """\
 # Commands
 
-Made from the commands themselves: `uv-layers COMMAND --help` says the same. Data goes to standard output, all else to
-standard error. An option wins over its environment variable, and of several variables the first that is set counts.
-An option that can be given several times takes a list, separated by spaces, from its variable.
-`uv-layers --version` says the version, and `uv-layers --install-completion` completes words in the running shell.
-Output to a terminal has colour; `NO_COLOR=1` turns it off, and `FORCE_COLOR=1` turns it on for pipes, too.
-How it ends is in [exit codes and errors](exit-codes.md), what `--json` prints in [JSON output](json.md).
+`uv-layers COMMAND --help` prints the same. Data goes to standard output, everything else to standard error.
+
+An option wins over its environment variables, and the first of several variables wins. In the variable of an option
+that can be given several times, separate the values with spaces. `NO_COLOR=1` turns colours off, `FORCE_COLOR=1` on.
+
+See also [exit codes and errors](exit-codes.md) and [JSON output](json.md).
 """
 
 

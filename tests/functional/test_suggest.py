@@ -292,6 +292,28 @@ def test_the_file_wins_over_the_pyproject_and_has_its_prefix(busy, run):
     assert "has no effect" not in run("plan", cwd=busy).stderr
 
 
+@pytest.mark.parametrize("name", ["project", "rest", "web"])
+def test_the_project_stays_in_the_image(busy, run, name):
+    """The layer of the project is written too, and its name is not that of another layer."""
+    configured = f'layers = [{{ name = "all" }}, {{ name = "{name}", project = true }}]\n'
+    busy.edit(
+        "[tool.uv]\n",
+        '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
+        f"[tool.uv-layers]\n{configured * (name != 'project')}[tool.uv]\n",
+    )
+    busy.lock()
+    found = suggest(run, busy, "--budget", "4", "--write")
+    made = planned(run("plan", "--json", cwd=busy))
+    assert list(made.items()) == [*layers(found).items(), (name, ["app"])]
+
+
+def test_without_the_project_none_is_written(busy, run):
+    busy.edit("[tool.uv]\n", '[build-system]\nrequires = []\nbuild-backend = "own"\n[tool.uv]\n')
+    busy.lock()
+    found = suggest(run, busy, "--write", "--no-install-project")
+    assert list(planned(run("plan", "--json", cwd=busy)).items()) == list(layers(found).items())
+
+
 def test_a_table_that_does_not_count_may_have_anything_in_it(busy, run):
     (busy / "uv-layers.toml").write_text("")
     for table in ("[tool.uv-layers]\nlayers = 3\n", "[tool]\nuv-layers = 3\n"):

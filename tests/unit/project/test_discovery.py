@@ -746,12 +746,15 @@ def test_a_new_file_has_all_else_that_pyproject_has_and_the_project_stays_on_top
     env = (("FLAGS", 'a "b" $c \\'), ("B", ""))
     own = LayerSpec("app", project=True, system_packages=("git",), args=("VERSION", "A"), env=env)
     dockerfile = {"base": "debian", "secrets": ["netrc"], "link": False}
-    config = Config("pyproject.toml", "/app/.venv", MADE, own, dockerfile, ("torch", "nvidia-*"))
+    config = Config(
+        "pyproject.toml", "/app/.venv", MADE, own, dockerfile, ("torch", "nvidia-*"), ("*.pyi", "**/tests/**")
+    )
     path = tmp_path / "uv-layers.toml"
     path.write_text(edit.with_layers(path, MADE, config), encoding="utf-8")
     (tmp_path / "pyproject.toml").touch()
     read = discovery.load_project(tmp_path).config
     assert (read.prefix, read.layers, read.project, read.exclude) == (config.prefix, MADE, own, config.exclude)
+    assert set(read.exclude_files) == set(config.exclude_files)
     assert dict(read.dockerfile) == {**config.dockerfile, "secrets": ("netrc",)}
 
 
