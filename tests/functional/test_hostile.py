@@ -195,7 +195,7 @@ def test_a_lock_without_end_is_refused(measured, run, tmp_path):
     with (tmp_path / "uv.lock").open("wb") as file:
         file.truncate(LARGEST_LOCK + 1)
     _refused(measured("plan", cwd=tmp_path))
-    assert f"it has more than {LARGEST_LOCK} bytes" in run("plan", cwd=tmp_path).stderr
+    assert f"it is larger than {LARGEST_LOCK} bytes" in run("plan", cwd=tmp_path).stderr
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "uv-layers.toml", "pylock.some.toml", ".python-version"])

@@ -511,7 +511,7 @@ def test_layers_are_checked_on_the_later_half_of_the_history(busy, run):
     expected = {"learned": 3, "replayed": 3, "one_layer": whole, "today": today, "layers": sizes["web"]}
     assert found.result["backtest"] == expected
     rows = [" ".join(line.split()) for line in run("suggest", "--budget", "2", cwd=busy).stdout.splitlines()]
-    assert "in the last 3 updates, with pulled per update of the image" in rows
+    assert "replay of the last 3 updates pulled per update of the image" in rows
     assert f"layers from the first 3 updates {sizes['web']} B {sizes['web'] / whole:.1%}" in rows
     assert suggest(run, busy, "--keep").result["backtest"] is None
 

@@ -50,7 +50,7 @@ def check_dockerignore(recipe: Recipe, project: Project, context: Path, dockerfi
     with path.open("rb") as file:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
-        raise errors.UnreadableFileError(path, f"it has more than {LARGEST} bytes")
+        raise errors.UnreadableFileError(path, f"it is larger than {LARGEST} bytes")
     try:
         ignore = IgnoreFile(data.decode(errors="surrogateescape"))
         if lost := _excluded(ignore, root, _needed(recipe)):

@@ -16,7 +16,7 @@ from uv_layers.cli.tables import size, suggestion_table
 from uv_layers.cli.terminal import print_hints, say, terminal_width
 from uv_layers.history.sizes import complete
 from uv_layers.history.suggest import read_history, suggest_layers
-from uv_layers.plan.layers import asked_for, layer_specs, own_layer
+from uv_layers.plan.layers import claims_of, layer_specs, own_layer
 from uv_layers.plan.resolve import find_project, make_plan
 from uv_layers.project.config import CONFIG_FILE
 from uv_layers.project.edit import with_layers
@@ -114,7 +114,7 @@ def suggest_for(
     history = read_history(current.lock, options.environ, since=since, limit=limit, report=report)
     # As they are written: what --no-group leaves out for now is not to leave the file.
     specs = current.config.layers or (layer_specs(current, options.selection) if keep else ())
-    asked = asked_for(current, options.selection)
+    claims = claims_of(current, options.selection)
     layers, estimates = complete(
         layers, current.lock_root, _installed(options, current, made.prefix), offline=options.offline
     )
@@ -124,7 +124,7 @@ def suggest_for(
         history,
         budget,
         keep=keep,
-        asked=asked,
+        claims=claims,
         max_size=max_size,
         estimates=estimates,
         reserved=[layer.name for layer in made.layers if layer.kind != "packages"],

@@ -250,14 +250,14 @@ def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: in
         ("one layer per package", suggestion.floor),
     ]
     if suggestion.updates >= ENOUGH:
-        text += "\n" + _rated("with", costs, width)
+        text += "\n" + _costs_table("layers", costs, width)
     if tested := suggestion.backtest:
         costs = [
             ("one layer", tested.one_layer),
             ("current layers", tested.today),
             (f"layers from the first {tested.learned} updates", tested.layers),
         ]
-        text += "\n" + _rated(f"in the last {counted(tested.replayed, 'update')}, with", costs, width)
+        text += "\n" + _costs_table(f"replay of the last {tested.replayed} updates", costs, width)
     if suggestion.moves:
         text += "\n" + _table(("moves", "from", "to"), [(m.package, m.old, m.new) for m in suggestion.moves], width)
     updates, revisions = counted(suggestion.updates, "update"), counted(suggestion.revisions, "revision")
@@ -270,11 +270,11 @@ def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: in
     return text + "\n" + "\n".join(wrap(f"learned from {learned}{once}", width or _UNFOLDED)) + "\n"
 
 
-def _rated(what: str, costs: Sequence[tuple[str, int]], width: int | None) -> str:
-    """Return a table of what an update pulls, the first row of which is the whole image."""
+def _costs_table(title: str, costs: Sequence[tuple[str, int]], width: int | None) -> str:
+    """Return a table of bytes pulled per update; the first row is the whole image."""
     whole = costs[0][1] or 1
     rows = [(name, size(count), f"{count / whole:.1%}") for name, count in costs]
-    return _table((what, ">pulled per update", ">of the image"), rows, width)
+    return _table((title, ">pulled per update", ">of the image"), rows, width)
 
 
 def exported_line(exported: Exported) -> str:

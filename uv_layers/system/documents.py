@@ -45,7 +45,7 @@ def read_document(path: Path, largest: int = LARGEST) -> tuple[str, dict[str, An
     with path.open("rb") as file:
         data = file.read(largest + 1)
     if len(data) > largest:
-        raise ValueError(f"it has more than {largest} bytes")
+        raise ValueError(f"it is larger than {largest} bytes")
     text = data.decode().replace("\r\n", "\n")
     return text, parsed(text)
 

@@ -154,11 +154,8 @@ def _files(
         elif not installed.matches(tree / path, expected[path], identity):
             yield "altered", path, "its hash differs from RECORD"
     for path in wanted - on_disk.keys():
-        yield (
-            "missing",
-            path,
-            "listed in RECORD" if path in expected else "bytecode" if path.endswith(".pyc") else "written by install",
-        )
+        made = "bytecode" if path.endswith(".pyc") else "written by install"
+        yield "missing", path, "listed in RECORD" if path in expected else made
     folders = {""}
     # A tree without a package has the prefix alone.
     for folder in (prefix.lstrip("/"), *map(posixpath.dirname, wanted)):

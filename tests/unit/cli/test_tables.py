@@ -383,16 +383,16 @@ def test_a_proposal_is_its_layers_and_what_they_cost_and_what_that_is_learned_fr
         torch          4   2.0 kB + 1 unknown      3 of 10   torch, nvidia-a, nvidia-b, …
         web            1                500 B      9 of 10   web
 
-        with                       pulled per update   of the image
-        ───────────────────────────────────────────────────────────
-        one layer                      2.5 kB         100.0%
-        current layers                        2.0 kB          80.0%
-        these layers                           750 B          30.0%
+        layers                  pulled per update   of the image
+        ────────────────────────────────────────────────────────
+        one layer                          2.5 kB         100.0%
+        current layers                     2.0 kB          80.0%
+        these layers                        750 B          30.0%
         one layer per package                 0 B           0.0%
 
-        in the last 5 updates, with       pulled per update   of the image
+        replay of the last 5 updates      pulled per update   of the image
         ──────────────────────────────────────────────────────────────────
-        one layer                             2.4 kB         100.0%
+        one layer                                    2.4 kB         100.0%
         current layers                               1.2 kB          50.0%
         layers from the first 4 updates               600 B          25.0%
 
