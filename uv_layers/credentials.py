@@ -37,7 +37,7 @@ _LOGIN = re.compile(r"(?<![a-z0-9+.-])((?:https?|ftp|socks[45]h?):[/\\]*)[^\s\"'
 
 
 def is_url(place: str) -> bool:
-    """Tell whether uv takes `place`, an index or a source of files, for a URL and not for a path."""
+    """Return whether uv takes `place`, an index or a source of files, for a URL and not for a path."""
     return _URL.match(place) is not None
 
 

@@ -30,6 +30,7 @@ def folder(project):
 
 
 def test_write_and_check_without_options_use_those_of_the_marks(folder, run):
+    (folder / "a b.py").touch()
     assert run("dockerfile", "--write", "Dockerfile", *OPTIONS, cwd=folder).status == 0
     first = (folder / "Dockerfile").read_text(encoding="utf-8")
     checked = run("dockerfile", "--check", "Dockerfile", cwd=folder)

@@ -196,7 +196,7 @@ def _clashes_between(folder: LayersFolder, trees: Sequence[Tree], *, strict: boo
 
 
 def _is_base_image(source: Source) -> bool:
-    """Tell whether this machine is the base image: in a stage that runs as root it is."""
+    """Return whether this machine is the base image: in a stage that runs as root it is."""
     return source.stage and os.geteuid() == 0
 
 

@@ -43,7 +43,7 @@ def print_hints(hints: Iterable[str], options: Options) -> None:
 
 
 def has_colour(stream: TextIO) -> bool:
-    """Tell whether a stream gets colour: a terminal does, unless NO_COLOR is set; all do with FORCE_COLOR."""
+    """Return whether a stream gets colour: a terminal does, unless NO_COLOR is set; all do with FORCE_COLOR."""
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")

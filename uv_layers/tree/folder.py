@@ -1,4 +1,4 @@
-"""The layers folder: staging, records, locks, and deleting only what uv-layers wrote."""
+"""The layers folder: staging folders, records and locks. It deletes only what uv-layers wrote."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def _refuse_link(path: Path) -> None:
 
 
 class LayersFolder:
-    """A folder of layer trees; `.uv-layers` in it holds their records, locks and staging folders.
+    """A folder of layer trees; `.uv-layers` in it has their records, locks and staging folders.
 
-    A tree is ours when there is a record of its name, with a key. The record has only the key while its tree is being
-    replaced. No link in the folder is followed: a checkout may bring one.
+    A tree belongs to uv-layers if it has a record with a key. While a tree is replaced, its record has only the key. No
+    link in the folder is followed: an untrusted checkout may contain one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,7 +46,7 @@ class LayersFolder:
         return self.path / layer
 
     def record(self, layer: str) -> dict[str, Any] | None:
-        """Return what `put` recorded of a tree that is in place, or None."""
+        """Return the record of a tree that is in place, or None."""
         if self._state.is_symlink() or not self._is_folder(layer):
             return None
         try:
@@ -57,19 +57,19 @@ class LayersFolder:
         return record if isinstance(record, dict) and _KEY.fullmatch(str(record.get("key"))) else None
 
     def rewrite_record(self, layer: str, record: Mapping[str, Any]) -> None:
-        """Replace the record of a tree that stays as it is."""
+        """Replace the record of an unchanged tree."""
         write_atomically(self._record(layer), json.dumps(record, indent=1) + "\n")
 
     def was_left(self, layer: str) -> bool:
-        """Tell whether there is a staging folder: that of a process that is at it, or was killed."""
+        """Return whether there is a staging folder, of a running or a killed process."""
         return os.path.lexists(self._stagings(layer))
 
     @contextmanager
     def staging(self, layer: str) -> Iterator[Path]:
-        """Hold the layer's lock and yield an empty folder for it, beside the trees and gone afterwards.
+        """Hold the layer's lock and yield an empty staging folder, which is removed afterwards.
 
-        Raises NotOursError when something that uv-layers did not make is in the place of the tree or of what goes with
-        it, UsageError for a layers folder that is a link to nothing, and Stopped.
+        Raises NotOursError if uv-layers did not write the tree or its files, UsageError for a layers folder that is a
+        dangling link, and Stopped.
         """
         self._make()
         _refuse_link(self._lock(layer))
@@ -112,7 +112,7 @@ class LayersFolder:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             self.path.mkdir()
-            # Only into a folder of our own making: in somebody else's it would hide their files from git.
+            # Only in a new folder: in an existing one it would hide the user's files from git.
             ignored = self.path / ".gitignore"
             try:
                 ignored.write_text("*\n", encoding="utf-8")
@@ -133,10 +133,10 @@ class LayersFolder:
         return self._state / f"{layer}.staging"
 
     def put(self, layer: str, made: Path, record: Mapping[str, Any]) -> None:
-        """Move the tree `made` to where the layer's old tree is.
+        """Replace the layer's tree with the tree `made`.
 
-        At every moment there is the old tree, the new one or none, and a record that is true. Raises
-        IncompleteTreeError if files are missing afterwards: then another program removes the folder at this moment.
+        At any moment there is the old tree, the new one or none, and a record that is true. Raises IncompleteTreeError
+        if files are missing afterwards, because another program removes the folder at the same time.
         """
         self.rewrite_record(layer, {"key": record["key"]})
         tree = self.tree(layer)

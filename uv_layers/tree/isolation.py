@@ -1,4 +1,4 @@
-"""The environment that packages are built in without isolation: what `uv sync` has installed by then, and no more."""
+"""The environment for builds without isolation: it has the packages that `uv sync` installs before them."""
 
 from __future__ import annotations
 
