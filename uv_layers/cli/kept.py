@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kept:
-    """A Dockerfile that is kept: its text as it is and as it should be, and the build context.
+    """A Dockerfile with marked blocks: its old and new text, and the build context.
 
     `dockerignore` is the path and the text of the `.dockerignore` to write beside a new one. A Dockerfile that does not
     exist yet is empty.
@@ -38,7 +38,7 @@ class Kept:
 
 
 def keep(kept: Kept, options: Options, remedy: Sequence[str], *, write: bool) -> None:
-    """Write the new text of a Dockerfile, or exit with 1, the difference to the old and the command that writes it."""
+    """Write the new text of a Dockerfile, or exit with 1 and print a diff and the command that writes it."""
     path, context = kept.path, kept.context
     if kept.old == kept.new:
         say(f"{path}: up to date", options)
@@ -57,7 +57,7 @@ def keep(kept: Kept, options: Options, remedy: Sequence[str], *, write: bool) ->
         before, after = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (kept.old, kept.new))
         lines = unified_diff(before, after, f"{path}", f"{path} (up to date)")
         whole = (li if li.endswith("\n") else f"{li}\n\\ No newline at end of file\n" for li in lines)
-        # As bytes: a path may be none of the encoding that the terminal has.
+        # As bytes: a path may be invalid in the terminal's encoding.
         typer.echo(os.fsencode("".join(whole)), nl=False)
         say(f"{path} is stale; run `{shlex.join(remedy)}`", options)
         raise typer.Exit(1)

@@ -31,7 +31,7 @@ def size_of(option: str, text: str) -> int:
 
 
 def env_names(option: str, *others: str) -> list[str]:
-    """Return the environment variables of an option, the first of which wins."""
+    """Return the environment variables of an option; the first one wins."""
     return [f"UV_LAYERS_{option}", *others]
 
 
@@ -191,7 +191,7 @@ LayersDirOption = Annotated[
 ]
 
 
-# The groups of options in the help; the command's own are above them.
+# The groups of options in the help, below the command's own options.
 _PANELS = {
     option: f"{panel} options"
     for panel, names in {
@@ -241,7 +241,7 @@ def _shared(  # noqa: PLR0913 - what they have in common is listed here once
         no_groups=tuple(map(normalised, no_group or ())),
         no_default_groups=no_default_groups,
         all_groups=all_groups,
-        # uv splits this option at commas, and no other.
+        # uv splits only this option at commas.
         extras=tuple(normalised(name) for value in extra or () for name in value.split(",")),
         all_extras=all_extras,
         no_install_project=no_install_project,

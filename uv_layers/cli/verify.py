@@ -44,7 +44,7 @@ def verify(
 def verify_layers(
     options: Options, named: Sequence[str], *, layers_dir: Path | None = None
 ) -> list[tuple[str, str | None, list[Problem]]]:
-    """Check the trees of the named layers, or of all layers if none is named, against their locks.
+    """Check the trees of the named layers, by default all, against their locks.
 
     Returns the name, the digest (None if there is no tree) and the problems of each.
     """

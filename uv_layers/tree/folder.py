@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 STATE = ".uv-layers"
 
 
-# Every record that uv-layers ever wrote has one.
+# Every record has a key of this form.
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -80,9 +80,8 @@ class LayersFolder:
                 record = self._record(layer)
                 for path in (record, record.with_name(f".{record.name}.new"), self._stagings(layer)):
                     _refuse_link(path)
-                # Whoever left one behind was killed: a live process holds the lock. The uv that it had started may
-                # still be at work there, so each has a folder of a name of its own, and one that cannot be removed
-                # now is removed by another run.
+                # Leftovers are from killed processes, as live ones hold the lock. Their uv may still be running, so
+                # each staging folder has a name of its own, and a later run removes what cannot be removed now.
                 stagings = self._stagings(layer)
                 shutil.rmtree(stagings, ignore_errors=True)
                 staging = stagings / os.urandom(8).hex()
@@ -95,7 +94,7 @@ class LayersFolder:
 
     @contextmanager
     def reading(self, layers: Iterable[str]) -> Iterator[None]:
-        """Keep the trees of the layers as they are, where they have locks, for as long as the `with` block takes."""
+        """Hold the locks of the layers, so that their trees do not change within the `with` block."""
         with ExitStack() as locks:
             for layer in layers:
                 with suppress(OSError):

@@ -24,7 +24,7 @@ def unisolated(lock: LayerLock) -> set[str]:
 
 
 def installed_before(lock: LayerLock) -> set[str]:
-    """Return the names of the packages that those builds find: the layer's own others, and its build packages.
+    """Return the names of the packages that these builds find: the layer's other packages and its build packages.
 
     A project's own folders are not among them.
     """
