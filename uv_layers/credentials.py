@@ -7,30 +7,17 @@ from typing import Any
 
 # uv's URLs: these schemes need no slash after the colon.
 _SCHEME = r"(?:https?|ftp|file|wss?|socks[45]h?|(?:git|hg|bzr|svn)\+[a-z]+):[/\\]*|[a-z][a-z0-9+.-]*:[/\\]{2,}"
-
-
 _URL = re.compile(rf"\s*(?:{_SCHEME})", re.IGNORECASE)
-
 
 # A proxy may be named without a scheme.
 _BARE_LOGIN = re.compile(r"(?<![^\s\"'`=])[^\s\"'`:/@=]+:(?![/\\])[^\s\"'`@]+@")
-
-
 _SECRET = "token|secret|passw|pwd|key|auth|sig|cred|jwt|session"  # noqa: S105 - names, not values
-
-
 _VALUE = re.compile(rf"([?&;#][^\s\"'`=&;#]*(?:{_SECRET})[^\s\"'`=&;#]*=)[^\s\"'`]+", re.IGNORECASE)
-
-
 _PARAMETER = re.compile(rf"[^?&;#=]*(?:{_SECRET})[^?&;#=]*=[^&;#]*&?", re.IGNORECASE)
-
 
 # White space or a quote ends an address: a password may have any other character in it.
 _ADDRESS = re.compile(rf"({_SCHEME})([^\s\"'`]*)", re.IGNORECASE)
-
-
 _USER = re.compile(r"[^/\\?#]*@")
-
 
 # To the last @, except in git URLs, where `@` comes before a branch.
 _LOGIN = re.compile(r"(?<![a-z0-9+.-])((?:https?|ftp|socks[45]h?):[/\\]*)[^\s\"'`]*@", re.IGNORECASE)

@@ -32,7 +32,6 @@ _NEVER_NEEDED = (
     *("**/.ruff_cache", "**/.tox", "**/node_modules"),
 )
 
-
 # Plugins of build backends that get the version from git.
 _FROM_GIT = re.compile(r"vcs|scm|version")
 

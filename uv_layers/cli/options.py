@@ -168,7 +168,6 @@ QuietOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", envvar=env_names("JSON"), help="Print a JSON document.")]
 
-
 LayersArgument = Annotated[
     list[str] | None,
     typer.Argument(
@@ -179,7 +178,6 @@ LayersArgument = Annotated[
     ),
 ]
 
-
 LayersDirOption = Annotated[
     Path | None,
     typer.Option(
@@ -189,7 +187,6 @@ LayersDirOption = Annotated[
         help="The folder of the layer trees. [layers, beside pyproject.toml]",
     ),
 ]
-
 
 # The groups of options in the help, below the command's own options.
 _PANELS = {
@@ -293,10 +290,10 @@ def plain_command(*, example: str) -> Callable[..., TyperCommand]:
         settings = {"help_option_names": ["-h", "--help"]}
         epilog = f"Example: {example}"
         app.command(name or function.__name__, cls=HelpfulCommand, epilog=epilog, context_settings=settings)(function)
-        made: Any = typer.main.get_command(app)
-        for parameter in made.params:
+        command: Any = typer.main.get_command(app)
+        for parameter in command.params:
             parameter.rich_help_panel = _PANELS.get(parameter.name, parameter.rich_help_panel)
             parameter.show_envvar = False  # one line for all of them is below the options
-        return made  # type: ignore[no-any-return]
+        return command  # type: ignore[no-any-return]
 
     return register

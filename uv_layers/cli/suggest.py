@@ -107,8 +107,8 @@ def suggest_for(
 ) -> tuple[Suggestion, Path | None]:
     """Return layers based on sizes and the history of uv.lock, and with `write` the file that has them now."""
     current = find_project(options)
-    made = make_plan(options, current, ())
-    layers = [layer for layer in made.layers if layer.members and layer.kind == "packages"]
+    plan = make_plan(options, current, ())
+    layers = [layer for layer in plan.layers if layer.members and layer.kind == "packages"]
     if not layers:
         raise errors.NoLayersError(current.directory / "pyproject.toml")
     history = read_history(current.lock, options.environ, since=since, limit=limit, report=report)
@@ -116,7 +116,7 @@ def suggest_for(
     specs = current.config.layers or (layer_specs(current, options.selection) if keep else ())
     claims = claims_of(current, options.selection)
     layers, estimates = complete(
-        layers, current.lock_root, _installed(options, current, made.prefix), offline=options.offline
+        layers, current.lock_root, _installed(options, current, plan.prefix), offline=options.offline
     )
     found = suggest_layers(
         layers,
@@ -127,7 +127,7 @@ def suggest_for(
         claims=claims,
         max_size=max_size,
         estimates=estimates,
-        reserved=[layer.name for layer in made.layers if layer.kind != "packages"],
+        reserved=[layer.name for layer in plan.layers if layer.kind != "packages"],
     )
     hints = [*found.hints, *current.config.hints]
     if max_size and len(found.layers) > budget:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _GAP = " " * 3
 
-
 # The default width: no line is folded.
 _UNFOLDED = 10_000
 
@@ -98,7 +97,6 @@ def size_table(plan: Plan, *, width: int | None = None) -> str:
 
 # The widths of the longest and the shortest useful bar.
 _BAR, _SHORTEST_BAR = 24, 8
-
 
 # The column of `plan --verbose` for plans with a package to build.
 _BUILT_FROM = 4

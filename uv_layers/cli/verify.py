@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from uv_layers.lock.layer_lock import LayerLock
     from uv_layers.tree.folder import LayersFolder
-    from uv_layers.tree.record import Record
 
 
 @command(example="uv-layers verify heavy", without=("platform", "verbose", "warn_size"))
@@ -64,10 +63,6 @@ def _verified(
     if not tree.is_dir():
         return lock.layer, None, [Problem(lock.layer, "no-tree", "", f"{tree} does not exist")]
     if record:
-        made, latest = _made(record), record.latest
+        made, latest = Made(record.made, frozenset(record.executable), tuple(record.exclude_files)), record.latest
     entries = list(hashed(tree))
     return lock.layer, digest(entries), problems(tree, lock, made, latest, python, entries)
-
-
-def _made(record: Record) -> Made:
-    return Made(record.made, frozenset(record.executable), tuple(record.exclude_files))

@@ -27,7 +27,6 @@ class Revision:
 # The names of the files that decide a plan.
 _DECIDING = {".python-version", "pyproject.toml", "uv-layers.toml", "uv.lock", "uv.toml"}
 
-
 # Settings of an untrusted repository may start programs, and a checkout may contain a bare repository.
 _SETTINGS = {
     "core.fsmonitor": "false",
@@ -36,7 +35,6 @@ _SETTINGS = {
     "log.showSignature": "false",
     "safe.bareRepository": "explicit",
 }
-
 
 _GIT = ["git", *(word for key, value in _SETTINGS.items() for word in ("-c", f"{key}={value}"))]
 

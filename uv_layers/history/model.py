@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 # history, at 0 it repeats it. The replay hardly differs between 0.2 and 0.8.
 STAYS = 0.5
 
-
 # The changes that a package is assumed to have had before the history began. Without it, merging a package that never
 # changed with any other would cost nothing; two of five packages have not changed by the middle of the shared
 # histories. Half a change is the usual choice.

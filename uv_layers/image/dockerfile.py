@@ -21,41 +21,22 @@ if TYPE_CHECKING:
 
 # The most layers of an image, and those reserved for the base image; official ones have four.
 MOST_LAYERS, BASE_LAYERS = 127, 16
-
-
 _TOOL, _PLAN = "uv-layers", "plan"
-
-
 WORK = "/build"
-
-
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
-
 
 # The Python of an image: the first one on PATH, or the one that uv manages.
 _PYTHON = "$(command -v python3 || uv python find)"
 # The secret that is a file and no variable.
 NETRC = "netrc"
 
-
 # The image of uv, and a pattern for its mirrors.
 _UV = "ghcr.io/astral-sh/uv"
-
-
 _UV_IMAGE = re.compile(r"(^|/)uv([:@]|$)")
-
-
 _RELEASE = re.compile(r"\d+(\.\d+)*")
-
-
 _PIP = re.compile(rf"pip(?::({_RELEASE.pattern}))?")
-
-
 _VARIABLE = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*(?::[-+][\w./:@-]*)?\})", re.ASCII)
-
-
 _PATH = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
-
 
 _IMAGE_NAME = re.compile(
     rf"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d+)?/)?{_PATH}(?:/{_PATH})*"

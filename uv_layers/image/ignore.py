@@ -19,18 +19,13 @@ if TYPE_CHECKING:
 # Longer than any real file: matching time grows with the length.
 LARGEST = 50_000
 
-
 # What Go's strings.TrimSpace removes. Python's str.strip removes four more.
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-
-
 _SPECIAL = re.compile(r"[*?\[\]]|\\.", re.DOTALL)
-
 
 # Go's filepath.Match checks a pattern up to the first part that does not match.
 _ITEM = r"(?:\\.|[^\\\]\-])"
 _CHECKED = re.compile(rf"\**(?!\*)(?:[^\\\[*]|\\.|\[(?:\^|(?!\^))(?:{_ITEM}(?:-{_ITEM})?)+\])*(?:\*.*)?", re.DOTALL)
-
 
 # BuildKit turns a pattern into a regular expression piece by piece, and ignores brackets.
 _PIECE = re.compile(r"\*\*/?|\\.|.", re.DOTALL)

@@ -13,11 +13,7 @@ if TYPE_CHECKING:
 
 STAGES, COPIES = "stages", "copies"
 _WITH = " with: "
-
-
 _FLAGS = re.DOTALL | re.MULTILINE
-
-
 _STAGES_MARK = re.compile(rf"^# >>> uv-layers {STAGES}\b(?: for ([a-z][a-z0-9_-]*))?[^\n]*$", re.MULTILINE)
 
 

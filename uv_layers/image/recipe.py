@@ -165,7 +165,6 @@ def _folder(current: Project, context: Path) -> str | None:
 # Without `..` and special characters of shells and Dockerfiles. The builder uses /build.
 _FOLDER = re.compile(r"(?!/build(?:/|$))(?:/(?!\.\.?(?:/|$))[\w.-]+)+", re.ASCII)
 
-
 # The folder with the build context in the stage of the project, below the working folder.
 PROJECT = "project"
 

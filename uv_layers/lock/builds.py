@@ -35,13 +35,9 @@ SETTINGS = (
     "no-sources",
 )
 
-
 # Settings by package: a layer has those of the packages that it builds.
 SETTINGS_BY_PACKAGE = ("config-settings-package", "extra-build-dependencies", "extra-build-variables")
-
-
 _NO_ISOLATION_PACKAGES = "no-build-isolation-package"
-
 
 # Lists of packages. All but the last also apply to build requirements, so a layer that builds has the whole list.
 LISTS_OF_PACKAGES = ("no-binary-package", "no-build-package", "no-sources-package", _NO_ISOLATION_PACKAGES)

@@ -53,11 +53,8 @@ class LayerLock:
 
 _FILE_NAME = re.compile(r"pylock\.([^.]+)\.toml")
 
-
 # The indexes of build requirements. Packages of a named index also need it, for its credentials.
 _INDEX_SETTINGS = ("extra-index-url", "find-links", "index", "index-strategy", "index-url", "no-index")
-
-
 SETTINGS = {*builds.SETTINGS, *builds.SETTINGS_BY_PACKAGE, *builds.LISTS_OF_PACKAGES, *_INDEX_SETTINGS}
 
 

@@ -27,10 +27,8 @@ if TYPE_CHECKING:
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}")
 
-
 # uv's schemes for downloads and indexes.
 _SCHEMES = {"file", "http", "https"}
-
 
 # uv accepts no others. It does not check for a host that ssh would read as an option.
 _GIT_SCHEMES = {"file", "http", "https", "ssh"}

@@ -39,7 +39,6 @@ def locked_versions(text: str) -> dict[str, tuple[str, ...]] | None:
 _LOCAL = ("editable", "directory", "virtual")
 _NAME = re.compile(r'name = "([^"\n]+)"\n')
 
-
 # uv writes this time if the lock has a span, e.g. P1W.
 _NO_TIME = "0001-01-01T00:00:00Z"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import errors
-from uv_layers.project.fields import LONGEST_NAME, LONGEST_PATH, get_strings, get_table, get_text, read_toml
+from uv_layers.project.fields import LONGEST_NAME, LONGEST_PATH, get_flag, get_strings, get_table, get_text, read_toml
 from uv_layers.system import patterns
 from uv_layers.system.names import normalised
 from uv_layers.system.paths import DEFAULT_PREFIX
@@ -84,10 +84,7 @@ class Config:
 
 
 PYPROJECT = "pyproject.toml"
-
-
 CONFIG_FILE = "uv-layers.toml"
-
 
 # Folders that are links in base images or mounts in containers, or have a special owner or mode.
 _USED = (
@@ -95,22 +92,11 @@ _USED = (
     *("/tmp", "/var/local", "/var/lock", "/var/mail", "/var/run", "/var/tmp"),  # noqa: S108 - refused
 )
 
-
 _LAYER_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
-
-
 _CONFIG_KEYS = {"prefix", "layers", "exclude", "exclude-files", "dockerfile"}
-
-
 CLAIMS = ("packages", "groups", "extras")
-
-
 _LAYER_KEYS = {"name", "dependencies", "project", "image", "system-packages", "args", "env", *CLAIMS}
-
-
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-
-
 _DOCKERFILE_STRINGS, _DOCKERFILE_LISTS = {"base", "builder", "cmd", "context", "tool", "uv"}, {"copy", "secrets"}
 
 
@@ -170,9 +156,8 @@ def _dockerfile(table: object, source: str, where: str) -> dict[str, Any]:
         raise errors.ConfigError(source, f"{where}.{key}", f"unknown setting; known: {', '.join(sorted(known))}")
     strings = {k: get_text(v, source, f"{where}.{k}") for k, v in table.items() if k in _DOCKERFILE_STRINGS}
     lists = {k: tuple(get_strings(v, source, f"{where}.{k}")) for k, v in table.items() if k in _DOCKERFILE_LISTS}
-    if not isinstance(table.get("link", True), bool):
-        raise errors.ConfigError(source, f"{where}.link", f"must be true or false, not {errors.shown(table['link'])}")
-    return {**strings, **lists, **({"link": table["link"]} if "link" in table else {})}
+    flags = {k: get_flag(v, source, f"{where}.{k}") for k, v in table.items() if k == "link"}
+    return {**strings, **lists, **flags}
 
 
 def checked_prefix(value: object, source: str, setting: str) -> str:
@@ -205,11 +190,7 @@ def _layer(table: Mapping[str, Any], source: str, where: str) -> LayerSpec:
     if "name" not in table:
         raise errors.ConfigError(source, where, "has no name; add one")
     lists = {k: _patterns(table.get(k, []), source, f"{where}.{k}") for k in CLAIMS}
-    flags = {key: table.get(key, False) for key in ("dependencies", "project")}
-    for key, value in flags.items():
-        if not isinstance(value, bool):
-            problem = f"must be true or false, not {errors.shown(value)}"
-            raise errors.ConfigError(source, f"{where}.{key}", problem)
+    flags = {key: get_flag(table.get(key, False), source, f"{where}.{key}") for key in ("dependencies", "project")}
     if flags["project"] and (flags["dependencies"] or any(lists.values())):
         problem = "cannot be combined with claims; claim packages in a layer below"
         raise errors.ConfigError(source, f"{where}.project", problem)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 255
 
-
 # The longest prefix and pattern of members: the paths of trees are longer than the prefix.
 LONGEST_PATH = 1000
 
@@ -49,8 +48,13 @@ def get_text(value: object, source: str, setting: str) -> str:
 def get_string(project: Mapping[str, Any], key: str) -> str | None:
     """Return a string of the table `project`, or None if it has no such key; raises ConfigError."""
     value = project.get(key)
-    if value is not None and not isinstance(value, str):
-        raise errors.ConfigError("pyproject.toml", f"project.{key}", f"must be a string, not {errors.shown(value)}")
+    return None if value is None else get_text(value, "pyproject.toml", f"project.{key}")
+
+
+def get_flag(value: object, source: str, setting: str) -> bool:
+    """Return the value if it is true or false; raises ConfigError."""
+    if not isinstance(value, bool):
+        raise errors.ConfigError(source, setting, f"must be true or false, not {errors.shown(value)}")
     return value
 
 

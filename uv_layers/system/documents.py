@@ -14,26 +14,16 @@ if TYPE_CHECKING:
 # A table of seven bytes takes a thousand in memory, and a key of n parts takes n² steps and memory. Within these
 # limits, no document takes five seconds or 500 MB.
 LARGEST = 500_000
-
-
 LARGEST_LAYER_LOCK = 2_000_000
-
 
 # uv parses its own lock.
 LARGEST_LOCK = 32_000_000
-
-
 DOTS = 20_000_000
-
 
 # The standard library cannot compare, write or print deeper documents, or numbers of more than 4,300 digits. TOML
 # guarantees 64 bits.
 DEEPEST = 100
-
-
 LARGEST_NUMBER = 2**63 - 1
-
-
 _STRINGS = "a list of strings"
 
 
@@ -128,10 +118,7 @@ def _is_extra(entry: Any) -> bool:
 
 
 _STRATEGIES = ("first-index", "unsafe-first-match", "unsafe-best-match")
-
-
 _PLACE = (_is_place, "text without a NUL")
-
 
 # The types of uv's settings that uv-layers reads. uv checks the others.
 _FORMS: dict[str, tuple[tuple[Callable[[Any], bool], str], ...]] = {

@@ -107,23 +107,13 @@ facts = {"executable": next(name for name in names if name and os.path.isfile(na
          "markers": default_environment(), "tags": [str(tag) for tag in sys_tags()]}
 """
 
-
 _ELSEWHERE = "import json, sys\nsys.path.insert(0, sys.argv[1])" + _PROBE + "print(json.dumps(facts))"
-
-
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "riscv64": "riscv64", "ppc64le": "ppc64le", "s390x": "s390x"}
-
-
 _ALIASES = {"linux": "linux/amd64", "riscv64-unknown-linux": "linux/riscv64"}
-
 
 # The least glibc that `--platform linux/…` assumes, as uv's own `--python-platform linux` does.
 _GLIBC = 28
-
-
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-
-
 _TRIPLE = re.compile(r"(x86_64|aarch64|riscv64)-(?:manylinux_2_(\d{1,2})|(manylinux2014)|unknown-linux-(gnu|musl))")
 
 

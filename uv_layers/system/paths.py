@@ -13,10 +13,8 @@ if TYPE_CHECKING:
 
 DEFAULT_PREFIX = "/usr/local"
 
-
 # The layer of a virtual environment without packages.
 ENVIRONMENT = "venv"
-
 
 # The virtual environment of uv-layers in the builder stage of a Dockerfile.
 TOOL_FOLDER = "/opt/uv-layers"

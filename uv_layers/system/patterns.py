@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 # Projects need fewer. An untrusted lock may have thousands, and each takes time for every file.
 _MOST = 100
-
-
 _LONGEST = 1000
 
 

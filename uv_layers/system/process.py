@@ -17,17 +17,10 @@ if TYPE_CHECKING:
 
 _running: set[subprocess.Popen[Any]] = set()
 
-
 # The programs that `stop` ended.
 _ended: WeakSet[subprocess.Popen[Any]] = WeakSet()
-
-
 _guard = Lock()
-
-
 _stops = 0
-
-
 _unfinished = 0
 
 

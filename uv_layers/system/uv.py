@@ -28,14 +28,11 @@ if TYPE_CHECKING:
 # The oldest uv that refuses a wheel with a script outside the prefix. A test checks that pyproject.toml requires it.
 MINIMUM = (0, 11, 15)
 
-
 # The uv that a Dockerfile gets: a constant, so that every machine writes the same text.
 MINOR = "0.13"
 
-
 # uv's errors for a layer lock, or its settings, that uv cannot read.
 _UNREADABLE = ("error: Not a valid `pylock.toml` file", "error: Failed to parse: ")
-
 
 # uv's errors for a selection that it refuses. Any other error is a failure of uv.
 _REFUSALS = (
@@ -103,16 +100,6 @@ def find_python_argv(directory: Path, request: str) -> list[str]:
     return [*argv, "--", request]
 
 
-def newest_python_argv(python: str) -> list[str]:
-    """Return the arguments that list the newest release of a minor version of CPython that uv knows."""
-    return ["python", "list", f"cpython-{python}", "--only-downloads", "--output-format", "json", "--no-config"]
-
-
-def environment_argv(folder: Path, python: str) -> list[str]:
-    """Return the arguments that create a virtual environment for builds without isolation."""
-    return ["venv", "--clear", "--python", python, "--no-project", "--no-config", "--no-python-downloads", str(folder)]
-
-
 def install_argv(
     what: Sequence[Path],
     prefix: Path | None,
@@ -152,8 +139,6 @@ def is_on(environ: Mapping[str, str], name: str) -> bool:
 
 # A pylock.toml needs a hash for every file, so uv downloads files whose hash the index lacks. Names need no download.
 _FILES = ("--format", "pylock.toml")
-
-
 _NAMES = ("--format", "requirements.txt", "--no-hashes", "--no-annotate")
 
 
@@ -167,11 +152,7 @@ def _repeated(option: str, values: Iterable[str]) -> list[str]:
 
 
 _UNBUILT = re.compile(r"Failed to (?:download and )?build `([^`]+)`")
-
-
 _STALE = re.compile(r"existing lockfile due to (?:a )?([^\n]+)")
-
-
 _MISSING_MODULE = re.compile(r"No module named '([\w.]+)'")
 
 
@@ -270,7 +251,8 @@ class Uv:
 
     def newest_python(self, python: str) -> str:
         """Return the newest release of a minor version of CPython that uv knows, or its first one."""
-        done = self._run(newest_python_argv(python), resolving_env(self.environ))
+        argv = ["python", "list", f"cpython-{python}", "--only-downloads", "--output-format", "json", "--no-config"]
+        done = self._run(argv, resolving_env(self.environ))
         versions = (r["version"] for r in json.loads(done.stdout) if r["implementation"] == "cpython")
         return next(versions, f"{python}.0")
 
@@ -281,7 +263,8 @@ class Uv:
 
     def create_environment(self, folder: Path, python: str) -> None:
         """Create a virtual environment in a folder, for builds without isolation."""
-        self._run(environment_argv(folder, python), resolving_env(self.environ))
+        argv = ["venv", "--clear", "--python", python, "--no-project", "--no-config", "--no-python-downloads"]
+        self._run([*argv, str(folder)], resolving_env(self.environ))
 
     def install(
         self,

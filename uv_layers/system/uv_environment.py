@@ -19,7 +19,6 @@ _RESOLVING = {
     "UV_RESOLUTION",
 }
 
-
 # Each would change the selection, what the layer lock pins, or where it is installed.
 _OVERRIDING = {
     "UV_BREAK_SYSTEM_PACKAGES",
@@ -46,7 +45,6 @@ _OVERRIDING = {
     "UV_TORCH_BACKEND",
     "UV_WORKING_DIR",
 }
-
 
 # Builds take these from the layer lock, through a uv.toml that uv must read.
 _BUILDING = {"UV_BUILD_CONSTRAINT", "UV_NO_BUILD_ISOLATION", "UV_NO_CONFIG"}

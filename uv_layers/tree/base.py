@@ -25,11 +25,7 @@ if TYPE_CHECKING:
 
 
 ROOT = Path("/")
-
-
 _METADATA = (".dist-info", ".egg-info")
-
-
 _PREFIX = 'choose a prefix that the base image does not use (prefix = "/opt/venv")'
 
 

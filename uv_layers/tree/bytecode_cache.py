@@ -25,15 +25,11 @@ if TYPE_CHECKING:
 
 # Increase it if the format of entries, or the output of the worker, changes.
 FORMAT = 4
-
-
 _HEADER = f"uv-layers bytecode {FORMAT}\n".encode()
-
 
 _CACHE_TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n# The cache of uv-layers: `uv-layers cache clean` empties it.\n"
 )
-
 
 _DAY = 86400
 

@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
 OPTIMISATION = 0
 
-
 #: The flags in the header of a .pyc file, by the way in which Python validates it (PEP 552).
 FLAGS = {"timestamp": 0b00, "unchecked-hash": 0b01, "checked-hash": 0b11}
-
 
 # Runs in the target interpreter. It reads JSON lines, [source, path in the image, mtime], and answers each with a
 # length and the bytecode, or with -1 if the source is not valid Python. No site, no environment and a fixed hash seed
@@ -55,7 +53,6 @@ for line in sys.stdin.buffer:
         out.write(data)
     out.flush()
 """
-
 
 # Layers that are built in parallel share the processors.
 _slots = BoundedSemaphore(process.cores())

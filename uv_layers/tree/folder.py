@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 STATE = ".uv-layers"
 
-
 # Every record has a key of this form.
 _KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -131,8 +130,8 @@ class LayersFolder:
     def _stagings(self, layer: str) -> Path:
         return self._state / f"{layer}.staging"
 
-    def put(self, layer: str, made: Path, record: Mapping[str, Any]) -> None:
-        """Replace the layer's tree with the tree `made`.
+    def put(self, layer: str, new: Path, record: Mapping[str, Any]) -> None:
+        """Replace the layer's tree with the tree `new`.
 
         At any moment there is the old tree, the new one or none, and a record that is true. Raises IncompleteTreeError
         if files are missing afterwards, because another program removes the folder at the same time.
@@ -140,8 +139,8 @@ class LayersFolder:
         self.rewrite_record(layer, {"key": record["key"]})
         tree = self.tree(layer)
         if self._is_folder(layer):
-            tree.rename(made.with_name("replaced"))
-        made.rename(tree)
+            tree.rename(new.with_name("replaced"))
+        new.rename(tree)
         if sum(len(names) for _, _, names in os.walk(tree)) < record["files"]:
             shutil.rmtree(tree, ignore_errors=True)
             raise errors.IncompleteTreeError(str(tree), expected=True)

@@ -44,10 +44,8 @@ class Clash:
 
 _SUFFIX = ".dist-info"
 
-
 # The length of a hash in hex.
 _HEX = {"sha256": 64, "sha384": 96, "sha512": 128}
-
 
 # Linux reads 127 characters of the first line, `#!` among them.
 _LONGEST_SHEBANG = 125

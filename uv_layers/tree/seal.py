@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
 FILE, EXECUTABLE, FOLDER = 0o644, 0o755, 0o755
 
-
 # Files per task: starting a task takes longer than hashing a small file.
 _TOGETHER = 16
-
 
 # Bounds memory: each queued task takes a few kilobytes.
 _AT_ONCE = 1000
