@@ -311,6 +311,23 @@ def test_a_project_that_uv_does_not_install_has_no_layer(app, run, more, words):
     assert ("uv-layers export --no-install-project\n" in text) == bool(words)
 
 
+@pytest.mark.parametrize("command", ["plan", "dockerfile"])
+def test_layers_that_leave_the_project_out_are_reported(app, run, command):
+    layers = '[tool.uv-layers]\nlayers = [{ name = "packages", dependencies = true }]\n'
+    folder = app(layers)
+    outcome = run(command, cwd=folder)
+    report = "hint: the image lacks app, which uv sync would install; add "
+    assert (outcome.status, outcome.stderr.count(report)) == (0, 1)
+    assert "the image lacks" not in run(command, "--no-install-project", cwd=folder).stderr
+    # Both ways out that the message names.
+    [layer] = re.findall(r"add (\{.*?\})", outcome.stderr)
+    [exclude] = re.findall(r"or (exclude = .*)$", outcome.stderr, re.MULTILINE)
+    for change in (layers.replace("true }]", f"true }}, {layer}]"), f"{layers}{exclude}\n"):
+        folder.edit(layers, change)
+        assert "the image lacks" not in run(command, cwd=folder).stderr
+        folder.edit(change, layers)
+
+
 def test_what_a_plain_project_needs_of_its_workspace_has_a_layer(project, packaged, run, tmp_path):
     packaged(tmp_path / "shop/libs/lib", "lib", requires=["speed"])
     packaged(tmp_path / "shop/libs/unused", "unused", requires=["helper"])

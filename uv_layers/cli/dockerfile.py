@@ -24,6 +24,7 @@ from uv_layers.image.bases import lines_for_python
 from uv_layers.image.dockerfile import dockerfile_blocks, whole_dockerfile
 from uv_layers.image.kept import avoiding_names, updated_dockerfile, with_image
 from uv_layers.image.recipe import in_context, recipe_of
+from uv_layers.plan.layers import unlayered_hints
 from uv_layers.plan.resolve import check_folders, check_image, find_project, image_python, layers_of
 from uv_layers.project.options import Options
 from uv_layers.system.files import read_text
@@ -213,8 +214,9 @@ def _recipe(
         # Relative to uv.lock, so that the next run finds it from any folder.
         overrides = {**overrides, "context": os.path.relpath(context, resolved(project.lock_root))}
     recipe = recipe_of(options, project, named, settings, context, words_of(options, overrides, named))
-    print_hints(project.config.hints, options)
     check_folders(options, project, named)
+    layers = layers_of(options, project, named)
+    print_hints([*project.config.hints, *unlayered_hints(project, options.selection, layers)], options)
     print_hints([*missing_hints(recipe, context), *check_dockerignore(recipe, project, context, dockerfile)], options)
     if not settings.get("tool"):
         print_hints(unpublished_hints(context), options)

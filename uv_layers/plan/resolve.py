@@ -18,6 +18,7 @@ from uv_layers.plan.layers import (
     image_groups,
     left_out,
     python_limits,
+    unlayered_hints,
 )
 from uv_layers.plan.scope import select_packages
 from uv_layers.project import config, discovery
@@ -174,6 +175,7 @@ def make_plan(
     )
     hints = (
         *current.config.hints,
+        *unlayered_hints(current, options.selection, layers),
         *(f"exclude: {pattern!r} matches no package of the image; remove it" for pattern in unmatched),
         *assign.too_large(plan.layers, options.warn_size),
         *_unnamed(plan.layers, settings),
