@@ -125,7 +125,7 @@ def test_every_configuration_in_the_documents_is_taken(tmp_path, block):
 def test_the_readme_has_the_configuration_of_the_design():
     [block] = _blocks(README, "toml")
     layers = tomli.loads(block)["tool"]["uv-layers"]["layers"]
-    assert [layer["name"] for layer in layers] == ["cuda", "heavy", "light"]
+    assert [layer["name"] for layer in layers] == ["cuda", "heavy", "light", "project"]
 
 
 def test_the_readme_shows_the_dockerfile_of_the_example():

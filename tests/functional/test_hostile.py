@@ -150,8 +150,8 @@ def _refused(used):
 
 
 def _modest(used):
-    # Of the processor, which other programs do not change.
-    assert used.seconds < 5
+    # CPU time. The same work takes several times as much on a busy machine; one that grows with the square takes minutes.
+    assert used.seconds < 30
     assert used.megabytes < 500
 
 

@@ -328,3 +328,12 @@ def test_what_would_be_an_instruction_is_refused(project, run, setting, error):
         assert outcome.stderr.startswith("error[usage]: ")
         assert outcome.stderr.endswith(f"{error}\n")
     assert not (folder / "Dockerfile").exists()
+
+
+def test_options_that_a_dockerfile_no_longer_remembers_are_named(run, folder):
+    first = ("--write", "Dockerfile", *BASE, "--cmd", "run --python 3", "--secret", "NETRC")
+    assert "no longer" not in run("dockerfile", *first, cwd=folder).stderr
+    assert "no longer" not in run("dockerfile", "--write", "Dockerfile", cwd=folder).stderr
+    outcome = run("dockerfile", "--write", "Dockerfile", *BASE, "--cmd", "other", cwd=folder)
+    assert "hint: Dockerfile no longer remembers --secret; to keep an option, pass it with the others" in outcome.stderr
+    assert (outcome.status, "NETRC" in (folder / "Dockerfile").read_text(encoding="utf-8")) == (0, False)

@@ -26,7 +26,9 @@ OPTIONS = (
 
 @pytest.fixture
 def folder(project):
-    return project(PROJECT)
+    made = project(PROJECT)
+    (made / "a b.py").touch()
+    return made
 
 
 def test_write_and_check_without_options_use_those_of_the_marks(folder, run):

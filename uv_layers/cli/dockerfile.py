@@ -15,7 +15,7 @@ from uv_layers.cli import completion
 from uv_layers.cli.dockerignore import check_dockerignore, missing_hints, new_dockerignore
 from uv_layers.cli.kept import Kept, keep
 from uv_layers.cli.options import command, env_names
-from uv_layers.cli.remembered import is_version, words_in, words_of
+from uv_layers.cli.remembered import dropped, is_version, words_in, words_of
 from uv_layers.cli.terminal import print_hints, say
 from uv_layers.cli.tool import unpublished_hints
 from uv_layers.image import marks
@@ -174,7 +174,8 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be overrides
     if sum(map(bool, (snippet, write and not as_bake, check, as_bake))) > 1:
         raise errors.UsageError("--snippet, --write, --check and --bake exclude each other; pass one")
     path = write or check
-    requests = {} if path is None else _requests(path, request, given=_given(ctx))
+    given = _given(ctx)
+    requests = {} if path is None else _requests(path, request, given=given)
     if as_bake:
         request = requests.get(image or "", request)
         typer.echo(bake_for(request.options, path or Path("Dockerfile"), request.groups, request.overrides), nl=False)
@@ -182,6 +183,10 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be overrides
         typer.echo(dockerfile_for(options, request.groups, overrides, snippet=snippet), nl=False)
     else:
         words = words_of(options, overrides, request.groups) if request in requests.values() else []
+        remembered = marks.remembered(read_text(path)).get(image or "", "") if write and given and path.exists() else ""
+        if gone := dropped(remembered, words):
+            hint = f"{path} no longer remembers {', '.join(gone)}; to keep an option, pass it with the others"
+            print_hints([hint], options)
         remedy = ["uv-layers", "dockerfile", *words, "--write", str(path)]
         keep(_kept(path, requests), options, remedy, write=check is None)
     return None

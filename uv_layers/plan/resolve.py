@@ -88,10 +88,26 @@ def _target(uv: Uv, current: Project, options: Options) -> Target:
 
 
 def _interpreter(uv: Uv, options: Options, current: Project) -> Target:
-    request, requires = current.python_request, current.requires_python
-    return interpreter.find_interpreter(
-        uv, current.directory, chosen=options.python, requested=request, requires=requires
-    )
+    try:
+        request, requires = current.python_request, current.requires_python
+        return interpreter.find_interpreter(
+            uv, current.directory, chosen=options.python, requested=request, requires=requires
+        )
+    except errors.TargetError:
+        # Do not suggest to install a Python that the project does not support.
+        _check_version(options.python or "", current.requires_python or "")
+        raise
+
+
+def _check_version(python: str, requires_python: str) -> None:
+    """Raise PythonMismatchError if no patch version of a Python is in `requires_python`."""
+    if requires_python and re.fullmatch(r"3(\.\d{1,3}){1,2}", python):
+        newest = python if python.count(".") > 1 else f"{python}.99"
+        try:
+            check_python([("the project", requires_python)], interpreter.of_platform(_PLATFORMS[0], newest))
+        except errors.PythonMismatchError:
+            wanted, asked = f"Python {requires_python}", f"Python {python}"
+            raise errors.PythonMismatchError("the project", wanted, asked) from None
 
 
 def image_python(options: Options, current: Project) -> str:
