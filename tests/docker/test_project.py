@@ -259,7 +259,7 @@ VCS = """
     [tool.uv-layers]
     layers = [
       { name = "below", dependencies = true },
-      { name = "app", project = true, system-packages = ["git"] },
+      { name = "app", project = true },
     ]
 """
 

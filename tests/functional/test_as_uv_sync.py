@@ -422,6 +422,21 @@ def accelerated(project, index, shelf):
     index.files.update(before)
 
 
+@pytest.mark.parametrize("table", ["", '[tool.uv-layers]\nexclude = ["accelerated"]\n'])
+def test_a_package_that_is_left_out_needs_no_wheel(accelerated, run, table):
+    folder = accelerated("py3-none-win_amd64")
+    words = ("--no-install-package", "accelerated")
+    assert run("plan", cwd=folder).stderr.startswith("error[no-wheel]: accelerated 1.0")
+    folder.edit("[tool.uv]\n", f"{table}[tool.uv]\n")
+    assert planned(run, folder, *(() if table else words)) == synced(folder, *words) == []
+    # The same for a layer on top of the image.
+    folder.edit('dependencies = ["accelerated"]', '[dependency-groups]\nml = ["accelerated", "web"]')
+    folder.lock()
+    outcome = run("export", "ml", *(() if table else words), cwd=folder)
+    assert outcome.status == 0, outcome.stderr
+    assert "accelerated" not in (folder / "pylock.ml.toml").read_text()
+
+
 def test_the_oldest_glibc_that_has_a_wheel_is_named(accelerated, run):
     folder = accelerated(*(f"py3-none-manylinux_2_{minor}" for minor in ("39_x86_64", "34_x86_64", "17_aarch64")))
     outcome = run("plan", "--platform", OLD, cwd=folder)

@@ -189,7 +189,17 @@ def test_packages_that_a_build_wants_and_the_image_does_not_have(project, run):
     folder.lock()
     outcome = run("plan", cwd=folder)
     assert outcome.status == 2
-    assert "build-dependencies.source: needs helper of the image (match-runtime), which does not have" in outcome.stderr
+    problem = "build-dependencies.source: needs helper of the image (match-runtime), which does not have"
+    assert problem in outcome.stderr
+    # An excluded package is not in the image; and what is not built needs nothing.
+    folder.edit('["source"]', '["source", "helper"]')
+    folder.lock()
+    outcome = run("plan", "--no-install-package", "helper", cwd=folder)
+    assert outcome.status == 2
+    assert problem in outcome.stderr
+    folder.edit('["source", "helper"]', '["source"]')
+    folder.lock()
+    assert run("plan", "--no-install-package", "source", cwd=folder).status == 0
 
 
 LIMIT = "2024-01-01T00:00:00Z"

@@ -172,7 +172,7 @@ def test_a_link_to_nothing_stays_as_it_is(run, folder):
 def test_a_dockerfile_that_is_there_gets_no_dockerignore(run, folder):
     run("dockerfile", *BASE, "--write", "Dockerfile", cwd=folder)
     (folder / ".dockerignore").unlink()
-    words = ("dockerfile", *BASE, "--cmd", "other", "--write", "Dockerfile")
+    words = ("dockerfile", *BASE, "--no-link", "--write", "Dockerfile")
     assert run(*words, cwd=folder).stderr == "Dockerfile: written\n"
     assert not (folder / ".dockerignore").exists()
 
@@ -195,17 +195,154 @@ def test_nothing_that_is_needed_is_left_out(run, folder, ignore):
     assert "**/node_modules" not in (folder / ".dockerignore").read_text(encoding="utf-8").splitlines()
 
 
-@pytest.mark.parametrize(("requires", "git"), [("hatch-vcs", True), ("hatchling", False)])
-def test_a_version_from_git_needs_git(run, project, requires, git):
-    build = f'[build-system]\nrequires = ["{requires}"]\nbuild-backend = "hatchling.build"\n'
-    folder = project(f"{HEAD}{build}[tool.uv-layers]\nlayers = [{{ name = 'app', project = true }}]\n", locked=False)
-    folder.edit("[[tool.uv.index]]", "[tool.uv]\npackage = false\n[[tool.uv.index]]")
-    folder.lock()
-    folder.edit("[tool.uv]\npackage = false\n", "")
+VERSION = "SETUPTOOLS_SCM_PRETEND_VERSION"
+
+
+@pytest.fixture
+def built(project, packaged, tmp_path):
+    """Return a function that writes a project that is installed, whose build requires something."""
+
+    def write(requires, layer="", more=""):
+        layers = "[tool.uv-layers]\nlayers = [{ name = 'all', dependencies = true }, { name = 'app', project = true"
+        text = packaged(tmp_path / "app", "app", requires=["web"]).replace(
+            "requires = []", f'requires = ["{requires}"]'
+        )
+        return project(f"{text}{more}{layers}{layer} }}]\n")
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("requires", "layer", "more", "git"),
+    [
+        ("hatch-vcs", "", "", True),
+        ("Setuptools_SCM[toml]>=8", "", "", True),
+        ("uv-dynamic-versioning", ", system-packages = ['gcc']", "", True),
+        ("pbr>=6", ", system-packages = ['git']", "", True),
+        ("pdm-backend", "", "[tool.pdm]\nversion = { source = 'scm' }\n", True),
+        ("pdm-backend", "", "[tool.pdm]\nversion = { source = 'file' }\n", False),
+        ("setuptools; python_version > '3'", "", "", False),
+        ("setuptools-scm", f", args = ['{VERSION}']", "", False),
+        ("setuptools-scm", f", env = {{ {VERSION} = '1' }}", "", False),
+    ],
+)
+def test_a_version_from_git_needs_git(run, built, requires, layer, more, git):
+    folder = built(requires, layer, more)
     written = _written(run, folder)
+    stage = (folder / "Dockerfile").read_text(encoding="utf-8").split("AS app\n")[1]
+    assert stage.count("git'; ") + stage.count("=git; ") == git
     assert ("**/.git" in written) != git
     # Without a file that is committed, git takes the version for one of a development release.
     assert ("Dockerfile" in written) != git
+
+
+def test_a_member_that_the_image_lacks_asks_git_for_nothing(run, built, packaged):
+    folder = built("own", more="[tool.uv.workspace]\nmembers = ['other']\n")
+    text = packaged(folder / "other", "other").replace("requires = []", 'requires = ["hatch-vcs"]')
+    (folder / "other/pyproject.toml").write_text(text, encoding="utf-8")
+    folder.lock()
+    assert "git; " not in run("dockerfile", *BASE, cwd=folder).stdout
+    assert "packages=git; " in run("dockerfile", *BASE, "--all-packages", cwd=folder).stdout
+
+
+def test_git_has_to_be_in_the_build_context(run, built, tmp_path, ignore_git):
+    folder = built("hatch-vcs")
+    assert run("dockerfile", *BASE, cwd=folder).stderr == ""
+    (tmp_path / ".git").mkdir()
+    outcome = run("dockerfile", *BASE, cwd=folder)
+    assert outcome.status == 0
+    assert outcome.stderr == (
+        "hint: the build of the project asks git for the version, and the build context "
+        f"{folder.path} has no .git; build from {tmp_path} with --context\n"
+    )
+    ignore_git(folder)
+    assert run("dockerfile", *BASE, cwd=folder).stderr == (
+        "hint: .dockerignore excludes .git, which the build of the project may need; if so, below line 1 (.git), "
+        "add !.git/**\n"
+    )
+
+
+@pytest.fixture
+def ignore_git():
+    def write(folder):
+        (folder / ".git").mkdir()
+        (folder / ".git/HEAD").write_text("ref: refs/heads/main\n", encoding="utf-8")
+        (folder / ".dockerignore").write_text(".git\n", encoding="utf-8")
+
+    return write
+
+
+def test_lines_outside_the_marks_are_not_changed(run, built):
+    folder = built("own")
+    (folder / "deploy").mkdir()
+    run("dockerfile", *BASE, "--cmd", "app", "--write", "Dockerfile", cwd=folder)
+    again = ("dockerfile", *BASE, "--cmd", "app serve", "--copy", "deploy", "--write", "Dockerfile")
+    hint = "hint: lines outside the marks are yours to change; Dockerfile lacks: "
+    lines = ["COPY --link deploy ./deploy", 'CMD ["app", "serve"]']
+    written = run(*again, cwd=folder).stderr
+    assert written == "".join(f"{hint}{line}\n" for line in lines) + "Dockerfile: written\n"
+    assert run("dockerfile", "--check", "Dockerfile", cwd=folder).stderr == "Dockerfile: up to date\n"
+    folder.edit('CMD ["app"]', "\n".join(lines), name="Dockerfile")
+    assert run(*again, cwd=folder).stderr == "Dockerfile: up to date\n"
+    other = ("dockerfile", *BASE, "--image", "test", "--cmd", "app test", "--write", "Dockerfile")
+    assert run(*other, cwd=folder).stderr == "Dockerfile: written\n"
+
+
+ENVIRONMENT = "hint: the build copies .venv, the environment of this machine; add **/.venv to "
+
+
+def test_the_environment_of_this_machine_stays_out(run, project, ignore):
+    folder = project(APP)
+    (folder / ".venv").mkdir()
+    assert run("dockerfile", *BASE, "--write", "Dockerfile", cwd=folder).stderr == (
+        "Dockerfile: written\n.dockerignore: written\n"
+    )
+    check = ("dockerfile", *BASE, "--check", "Dockerfile")
+    (folder / ".dockerignore").unlink()
+    outcome = run(*check, cwd=folder)
+    assert (outcome.status, outcome.stderr) == (0, f"{ENVIRONMENT}.dockerignore\nDockerfile: up to date\n")
+    (folder / ".dockerignore").write_text(".git\n", encoding="utf-8")
+    assert run(*check, cwd=folder).stderr == f"{ENVIRONMENT}.dockerignore\nDockerfile: up to date\n"
+    (folder / ".dockerignore").write_text(".git\n**/.venv\n", encoding="utf-8")
+    assert run(*check, cwd=folder).stderr == "Dockerfile: up to date\n"
+    (folder / ".dockerignore").unlink()
+    (folder / "main.py").touch()
+    outcome = run("dockerfile", *BASE, "--copy", "main.py", cwd=folder)
+    assert ENVIRONMENT not in outcome.stderr
+
+
+def test_a_project_that_is_installed_has_an_environment_too(run, built):
+    folder = built("own")
+    (folder / ".venv").mkdir()
+    (folder / "Dockerfile").touch()
+    assert run("dockerfile", *BASE, cwd=folder).stderr == f"{ENVIRONMENT}.dockerignore\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [
+        ((), "deploy/entrypoint.sh, which --cmd names; add --copy deploy"),
+        (("--copy", "app"), "deploy/entrypoint.sh, which --cmd names; add --copy deploy"),
+        (("--copy", "deploy"), None),
+        (("--copy", "dep*/*.sh"), None),
+        (("--copy", "."), None),
+        (("--editable", "/app"), None),
+        (("--snippet",), None),
+    ],
+)
+def test_what_the_command_starts_is_in_the_image(run, built, words, missing):
+    folder = built("own")
+    (folder / "deploy").mkdir()
+    (folder / "deploy/entrypoint.sh").touch()
+    command = ("--cmd", "/bin/sh ./deploy/entrypoint.sh app")
+    assert (folder / "app").is_dir()
+    expected = f"hint: the image has no {missing}\n" if missing else ""
+    assert run("dockerfile", *BASE, *words, *command, cwd=folder).stderr == expected
+    if "--snippet" not in words:
+        written = run("dockerfile", *BASE, *words, *command, "--write", "Dockerfile", cwd=folder).stderr
+        assert written == f"{expected}Dockerfile: written\n.dockerignore: written\n"
+        # The lines below the marks are yours.
+        assert run("dockerfile", "--check", "Dockerfile", cwd=folder).stderr == "Dockerfile: up to date\n"
 
 
 @pytest.fixture
@@ -213,11 +350,13 @@ def packages(project, packaged, tmp_path):
     """A workspace with an app that is installed, with a library from a folder and a member that it does not need."""
     layers = "[tool.uv-layers]\nlayers = [{ name = 'all', dependencies = true }, { name = 'app', project = true }]\n"
     sources = "[tool.uv.workspace]\nmembers = ['members/*']\n[tool.uv.sources]\nlibrary = { path = 'library' }\n"
-    text = packaged(tmp_path / "app", "app", {"src/app/__init__.py": ""}, requires=["web", "library"])
+    text = packaged(tmp_path / "app", "app", {"src/app/__init__.py": "", "LICENSE": ""}, requires=["web", "library"])
     packaged(tmp_path / "app/library", "library", requires=["speed"])
     packaged(tmp_path / "app/members/other", "other", requires=["extra-one"])
     (tmp_path / "app/README.md").write_text("text\n", encoding="utf-8")
-    return project(text.replace("version =", 'readme = "README.md"\nversion =') + sources + layers)
+    return project(
+        text.replace("version =", 'readme = "README.md"\nlicense = { file = "LICENSE" }\nversion =') + sources + layers
+    )
 
 
 def test_what_the_build_of_the_project_reads(run, packages):
@@ -225,7 +364,7 @@ def test_what_the_build_of_the_project_reads(run, packages):
     ignore.write_text("*\n!**/pyproject.toml\n!uv.lock\n", encoding="utf-8")
     outcome = run("dockerfile", *BASE, cwd=packages)
     assert outcome.status == 0
-    places = ["src/**", "app/**", "README.md", "members/other/other/**", "library/library/**"]
+    places = ["src/**", "app/**", "README.md", "LICENSE", "members/other/other/**", "library/library/**"]
     assert outcome.stderr.splitlines() == [
         f"hint: .dockerignore excludes {place.removesuffix('/**')}, which the build of the project may need; "
         f"if so, below line 1 (*), add !{place}"

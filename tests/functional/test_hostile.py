@@ -150,7 +150,7 @@ def _refused(used):
 
 
 def _modest(used):
-    # CPU time. The same work takes several times as much on a busy machine; one that grows with the square takes minutes.
+    # CPU time. The same work takes several times as much on a busy machine; a quadratic one takes minutes.
     assert used.seconds < 30
     assert used.megabytes < 500
 

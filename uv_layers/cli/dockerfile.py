@@ -12,8 +12,8 @@ import typer
 
 from uv_layers import errors
 from uv_layers.cli import completion
-from uv_layers.cli.dockerignore import check_dockerignore, missing_hints, new_dockerignore
-from uv_layers.cli.kept import Kept, keep
+from uv_layers.cli.dockerignore import check_dockerignore, missing_hints, new_dockerignore, uncopied_hints
+from uv_layers.cli.kept import Kept, keep, lines_to_change
 from uv_layers.cli.options import command, env_names
 from uv_layers.cli.remembered import dropped, is_version, words_in, words_of
 from uv_layers.cli.terminal import print_hints, say
@@ -21,7 +21,7 @@ from uv_layers.cli.tool import unpublished_hints
 from uv_layers.image import marks
 from uv_layers.image.bake import bake_file
 from uv_layers.image.bases import lines_for_python
-from uv_layers.image.dockerfile import dockerfile_blocks, whole_dockerfile
+from uv_layers.image.dockerfile import dockerfile_blocks, last_lines, whole_dockerfile
 from uv_layers.image.kept import avoiding_names, updated_dockerfile, with_image
 from uv_layers.image.recipe import in_context, recipe_of
 from uv_layers.plan.layers import unlayered_hints
@@ -188,7 +188,7 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be overrides
             hint = f"{path} no longer remembers {', '.join(gone)}; to keep an option, pass it with the others"
             print_hints([hint], options)
         remedy = ["uv-layers", "dockerfile", *words, "--write", str(path)]
-        keep(_kept(path, requests), options, remedy, write=check is None)
+        keep(_kept(path, requests, request), options, remedy, write=check is None)
     return None
 
 
@@ -247,12 +247,16 @@ def dockerfile_for(
     `overrides` win over the configuration's table `dockerfile`, and have the same keys.
     """
     project, overrides = find_project(options), overrides or {}
-    recipe = _recipe(options, project, _context(project, overrides), named, overrides, Path("Dockerfile"))
-    return dockerfile_blocks(recipe) if snippet else whole_dockerfile(recipe)
+    context = _context(project, overrides)
+    recipe = _recipe(options, project, context, named, overrides, Path("Dockerfile"))
+    if snippet:
+        return dockerfile_blocks(recipe)
+    print_hints(uncopied_hints(recipe, context), options)
+    return whole_dockerfile(recipe)
 
 
-def _kept(path: Path, requests: Mapping[str, _Request]) -> Kept:
-    """Return the old and new text of the Dockerfile at `path`, with these images."""
+def _kept(path: Path, requests: Mapping[str, _Request], given: _Request) -> Kept:
+    """Return the old and new text of the Dockerfile at `path`, with these images; `given` is of this run."""
     text = old = read_text(path) if path.exists() else ""
     recipes = {}
     for name, request in requests.items():
@@ -260,8 +264,11 @@ def _kept(path: Path, requests: Mapping[str, _Request]) -> Kept:
         context = _context(project, request.overrides)
         recipes[name] = recipe = _recipe(request.options, project, context, request.groups, request.overrides, path)
         if not path.exists():
+            print_hints(uncopied_hints(recipe, context), request.options)
             return Kept(path, "", whole_dockerfile(recipe), context, new_dockerignore(recipe, project, context, path))
         text = with_image(text, recipe, str(path))
+        if request is given:
+            print_hints(lines_to_change(path, text, last_lines(recipe), given.overrides), given.options)
     # The stage names of an image depend on those of the images above.
     for name in sorted(recipes, key=[*marks.remembered(text), *recipes].index):
         text = updated_dockerfile(text, recipes[name], str(path))

@@ -1,4 +1,4 @@
-"""Check that `.dockerignore` does not exclude files of the build, and write one for a new Dockerfile."""
+"""Check that the build gets the files that it needs, and write a `.dockerignore` for a new Dockerfile."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from uv_layers import errors
 from uv_layers.image.ignore import LARGEST, IgnoreFile, IgnorePatternError, escaped
 from uv_layers.image.recipe import in_context
-from uv_layers.project.fields import get_strings, get_table, read_toml
+from uv_layers.project.fields import get_table, read_toml
 from uv_layers.system.names import normalised
 from uv_layers.system.paths import resolved
 from uv_layers.tree.folder import STATE
@@ -32,9 +32,6 @@ _NEVER_NEEDED = (
     *("**/.ruff_cache", "**/.tox", "**/node_modules"),
 )
 
-# Plugins of build backends that get the version from git.
-_FROM_GIT = re.compile(r"vcs|scm|version")
-
 
 def check_dockerignore(recipe: Recipe, project: Project, context: Path, dockerfile: Path) -> list[str]:
     """Return hints about excluded files that a build of the project may read.
@@ -43,9 +40,13 @@ def check_dockerignore(recipe: Recipe, project: Project, context: Path, dockerfi
     Dockerfile mounts or copies, and UnreadableFileError.
     """
     root = resolved(context)
+    hints = _git_hints(recipe, root)
     path = _ignore_path(root, dockerfile)
     if path is None:
-        return []
+        # A new Dockerfile gets a `.dockerignore`.
+        nothing = IgnoreFile("")
+        copied = dockerfile.exists() and _copies_environment(nothing, recipe, project, root)
+        return [*hints, *([_environment_hint(_of_context(root, dockerfile))] if copied else [])]
     with path.open("rb") as file:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
@@ -56,9 +57,10 @@ def check_dockerignore(recipe: Recipe, project: Project, context: Path, dockerfi
             last = max((each.line for each in lost.values()), key=lambda line: line.number)
             raise errors.ExcludedError(path, list(lost), _shown(last), [each.exception for each in lost.values()])
         read = _excluded(ignore, root, _read_by_builds(recipe, project, root))
+        hints += [_environment_hint(path)] if _copies_environment(ignore, recipe, project, root) else []
     except IgnorePatternError as error:
         raise errors.UnreadableFileError(path, error) from None
-    return [
+    return hints + [
         f"{path} excludes {name}, which the build of the project may need; if so, below {_shown(each.line)}, "
         f"add {each.exception}"
         for name, each in read.items()
@@ -83,7 +85,7 @@ def new_dockerignore(recipe: Recipe, project: Project, context: Path, dockerfile
     layers = project.directory / "layers"
     # A folder called "layers" may be a package of the project.
     own = [layers] if not layers.exists() or (layers / STATE).is_dir() else []
-    from_git = any(_FROM_GIT.search(need) for folder in _folders(project) for need in _build_requires(folder))
+    from_git = _asks_git(recipe)
     # A committed file that the build lacks would count as a local change in git versions.
     own += [] if from_git else [path, dockerfile]
     lines = [*_NEVER_NEEDED, *map(escaped, _in_context(own, root))]
@@ -93,6 +95,50 @@ def new_dockerignore(recipe: Recipe, project: Project, context: Path, dockerfile
     lines = [line for line in lines if not _excluded(IgnoreFile(line), root, needed)]
     text = "# Files that the build does not need. This file is yours: uv-layers does not change it.\n"
     return path, text + "".join(f"{line}\n" for line in lines)
+
+
+def uncopied_hints(recipe: Recipe, context: Path) -> list[str]:
+    """Return hints about files of the project that a new Dockerfile starts with `--cmd` and does not copy."""
+    if recipe.folder is not None:
+        return []
+    words = [posixpath.normpath(word) for word in recipe.command if not word.startswith("/")]
+    # A command may be called like a folder of the project. `os.path` does not raise for a word that no path can be.
+    files = [word for word in words if (os.path.exists if "/" in word else os.path.isfile)(context / word)]
+    copied = [context / place for source in recipe.sources for place in _expanded(context, source)]
+    missing = [file for file in files if not any((context / file).is_relative_to(place) for place in copied)]
+    return [f"the image has no {file}, which --cmd names; add --copy {file.split('/')[0]}" for file in missing]
+
+
+def _asks_git(recipe: Recipe) -> bool:
+    return any(stage.has_git for stage in recipe.layers if stage.project is not None)
+
+
+def _git_hints(recipe: Recipe, root: Path) -> list[str]:
+    if not _asks_git(recipe) or (root / ".git").exists():
+        return []
+    return [
+        f"the build of the project asks git for the version, and the build context {root} has no .git; "
+        f"build from {folder} with --context"
+        for folder in root.parents
+        if (folder / ".git").exists()
+    ][:1]
+
+
+def _copies_environment(ignore: IgnoreFile, recipe: Recipe, project: Project, root: Path) -> bool:
+    """Return whether the build copies the virtual environment that `uv sync` makes, which is of this machine."""
+    environment = project.lock_root / ".venv"
+    installs = any(stage.project is not None for stage in recipe.layers)
+    copied = root if installs else root / recipe.folder if recipe.folder is not None else None
+    return (
+        copied is not None
+        and environment.is_dir()
+        and resolved(project.lock_root).is_relative_to(copied)
+        and not ignore.excludes(f"{in_context(environment, root)}/pyvenv.cfg")
+    )
+
+
+def _environment_hint(path: Path) -> str:
+    return f"the build copies .venv, the environment of this machine; add **/.venv to {path}"
 
 
 def _ignore_path(root: Path, dockerfile: Path) -> Path | None:
@@ -121,11 +167,13 @@ def _read_by_builds(recipe: Recipe, project: Project, root: Path) -> Iterator[st
     """Yield the files that a build backend reads, by `pyproject.toml` and common layouts."""
     if all(stage.project is None for stage in recipe.layers):
         return
-    for folder in _folders(project):
+    if _asks_git(recipe):
+        yield from _in_context(filter(os.path.exists, [root / ".git"]), root)
+    for folder in [path.parent for path in project.inputs if path.name == "pyproject.toml"]:
         meta = get_table(read_toml(folder / "pyproject.toml"), "project")
-        readme = meta.get("readme")
-        readme = readme.get("file") if isinstance(readme, dict) else readme
-        names = ("pyproject.toml", "src", normalised(str(meta.get("name", ""))).replace("-", "_"), readme)
+        named = [meta.get("readme"), meta.get("license")]
+        texts = [value.get("file") if isinstance(value, dict) else value for value in named]
+        names = ("pyproject.toml", "src", normalised(str(meta.get("name", ""))).replace("-", "_"), *texts)
         paths = [folder / name for name in names if isinstance(name, str) and name]
         yield from _in_context(filter(os.path.exists, paths), root)
 
@@ -135,15 +183,6 @@ def _in_context(paths: Iterable[Path], root: Path) -> Iterator[str]:
     for path in map(resolved, paths):
         if path.is_relative_to(root):
             yield in_context(path, root)
-
-
-def _folders(project: Project) -> list[Path]:
-    return [path.parent for path in project.inputs if path.name == "pyproject.toml"]
-
-
-def _build_requires(folder: Path) -> list[str]:
-    table = get_table(read_toml(folder / "pyproject.toml"), "build-system")
-    return get_strings(table.get("requires", []), "pyproject.toml", "build-system.requires")
 
 
 @dataclass(frozen=True, slots=True)

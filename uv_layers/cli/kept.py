@@ -7,7 +7,7 @@ import re
 import shlex
 from dataclasses import dataclass
 from difflib import unified_diff
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -16,7 +16,7 @@ from uv_layers.system.files import write_atomically
 from uv_layers.system.paths import resolved
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from uv_layers.project.options import Options
@@ -35,6 +35,13 @@ class Kept:
     new: str
     context: Path
     dockerignore: tuple[Path, str] | None = None
+
+
+def lines_to_change(path: Path, text: str, last: Sequence[str], overrides: Mapping[str, Any]) -> list[str]:
+    """Return hints about lines that `--copy` and `--cmd` ask for, and that a Dockerfile lacks outside the marks."""
+    asked = tuple(word for key, word in (("copy", "COPY"), ("cmd", "CMD")) if key in overrides)
+    missing = [line for line in last if line.startswith(asked) and line not in text.splitlines()]
+    return [f"lines outside the marks are yours to change; {path} lacks: {line}" for line in missing]
 
 
 def keep(kept: Kept, options: Options, remedy: Sequence[str], *, write: bool) -> None:

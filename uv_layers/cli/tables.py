@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from uv_layers.cli.export import Exported
     from uv_layers.history.suggest import Suggestion
+    from uv_layers.lock.packages import Member, Package
     from uv_layers.plan.assign import Plan
     from uv_layers.plan.diff import Change, LayerChange
     from uv_layers.tree.build import Tree
@@ -46,14 +47,32 @@ def _download(known: int, unsized: int) -> str:
     return f"{size(known)} + {unsized} unknown" if unsized else size(known)
 
 
+def _local(package: Package) -> bool:
+    """Return whether a package is built from a folder of the project, so that nothing is downloaded for it."""
+    return package.built_from == "folder"
+
+
+def _package_size(package: Package) -> str:
+    if package.size is None:
+        return "local" if _local(package) else "unknown"
+    return size(package.size)
+
+
+def _plan_download(members: Sequence[Member]) -> str:
+    packages = [m.package for m in members if not _local(m.package)]
+    if members and not packages:
+        return "local"
+    return _download(sum(p.size or 0 for p in packages), sum(p.size is None for p in packages))
+
+
 def plan_table(plan: Plan, *, verbose: bool = False, width: int | None = None) -> str:
     """Return the plan as a table with a row per layer, top last; with `verbose`, also a row per package."""
     rows = [
-        (layer.name, str(len(layer.members)), _download(layer.size, layer.unsized), _first(layer.reasons))
+        (layer.name, str(len(layer.members)), _plan_download(layer.members), _first(layer.reasons))
         for layer in plan.layers
     ]
-    total, unsized = sum(layer.size for layer in plan.layers), sum(layer.unsized for layer in plan.layers)
-    rows.append(("total", str(sum(len(layer.members) for layer in plan.layers)), _download(total, unsized), ""))
+    everything = [m for layer in plan.layers for m in layer.members]
+    rows.append(("total", str(len(everything)), _plan_download(everything), ""))
     text = _table(("layer", ">packages", ">download", "from"), rows, width)
     if verbose:
         members: list[Sequence[str]] = [
@@ -61,7 +80,7 @@ def plan_table(plan: Plan, *, verbose: bool = False, width: int | None = None) -
                 layer.name,
                 m.package.name,
                 m.package.version or "",
-                "unknown" if m.package.size is None else size(m.package.size),
+                _package_size(m.package),
                 m.package.built_from or "",
                 m.reason + (f" (also {', '.join(m.also)})" if m.also else ""),
             )
@@ -81,7 +100,7 @@ def size_table(plan: Plan, *, width: int | None = None) -> str:
     members.sort(key=lambda member: (-(member[1].size or 0), member[1].name))
     sizes = [package.size or 0 for _, package in members]
     rows = [
-        (package.name, layer, "unknown", "")
+        (package.name, layer, _package_size(package), "")
         if package.size is None
         else (package.name, layer, size(package.size), f"{package.size / (sum(sizes) or 1):.1%}")
         for layer, package in members

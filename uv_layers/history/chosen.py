@@ -46,11 +46,12 @@ def layers_for(
     Packages of unknown size get layers of their own, if `budget` has room for them.
     """
     fewer = budget
+    least = min(budget, len({size is None for size in sizes.values()}))
     while True:
         layers = [part for layer in _apart(sizes, updates, fewer) for part in split(layer, sizes, max_size)]
-        if len(layers) <= budget or fewer == 1:
+        if len(layers) <= budget or fewer == least:
             return layers
-        fewer = max(1, fewer - (len(layers) - budget))
+        fewer = max(least, fewer - (len(layers) - budget))
 
 
 def _apart(sizes: Mapping[str, int | None], updates: Sequence[Update], budget: int) -> list[tuple[str, ...]]:

@@ -13,6 +13,6 @@ def lines_for_python(image: str) -> tuple[str, ...]:
     """Return the lines of a stage that adds Python to an image which is known to have none."""
     name = re.split(r"[:@]", image.rpartition("/")[2])[0]
     # CUDA images exist for other systems, too.
-    if name not in _INSTALL or (name == "cuda" and "ubuntu" not in image):
+    if name not in _INSTALL or (name == "cuda" and "ubuntu" not in image) or "python" in image:
         return ()
     return f"FROM {image} AS base", f"RUN {_INSTALL[name]}"

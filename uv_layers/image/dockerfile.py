@@ -53,15 +53,21 @@ def dockerfile_blocks(recipe: Recipe) -> str:
 
 def whole_dockerfile(recipe: Recipe) -> str:
     """Return a whole Dockerfile: the stages and the final image."""
+    lines = last_lines(recipe)
+    _check_layers(len(recipe.layers) + len(lines) + 1)
+    # What comes after a linked layer and is none itself makes BuildKit put all files of the image together first.
+    top = f"FROM {_image(recipe.image)}{recipe.name and f' AS {recipe.name}'}\nWORKDIR {recipe.editable or '/app'}\n"
+    return f"{_marked_stages(recipe)}\n{top}{_marked_copies(recipe)}" + "".join(f"{line}\n" for line in lines)
+
+
+def last_lines(recipe: Recipe) -> list[str]:
+    """Return the lines below the marks of a whole Dockerfile, which no later run changes."""
     lines = [f"{_copy(recipe)} {_operands(source)}" for source in recipe.sources]
     if recipe.folder is not None:
         lines.append(f"{_copy(recipe)} {_operands(recipe.folder, './')}")
     if recipe.command:
         lines.append(f"CMD {json.dumps(recipe.command)}")
-    _check_layers(len(recipe.layers) + len(lines) + 1)
-    # After a linked layer, any other instruction makes BuildKit merge all layers first.
-    top = f"FROM {_image(recipe.image)}{recipe.name and f' AS {recipe.name}'}\nWORKDIR {recipe.editable or '/app'}\n"
-    return f"{_marked_stages(recipe)}\n{top}{_marked_copies(recipe)}" + "".join(f"{line}\n" for line in lines)
+    return lines
 
 
 def _marked_stages(recipe: Recipe) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uv_layers import __version__, errors
 from uv_layers.lock.uv_lock import read_uv_lock
 from uv_layers.plan import resolve
-from uv_layers.plan.sources import git_layers
+from uv_layers.plan.sources import asks_git, git_layers
 from uv_layers.project.config import DEPENDENCIES
 from uv_layers.system.paths import ENVIRONMENT, is_environment, resolved
 
@@ -52,7 +52,10 @@ def recipe_of(
     names = [stage.layer for stage in stages]
     arguments = _export_arguments(options, current, context)
     if own is not None:
-        stages.append(replace(_stage(own), project=tuple(_install_arguments(options, current, context, editable))))
+        # With the version in a variable, e.g. SETUPTOOLS_SCM_PRETEND_VERSION, the build does not ask git.
+        given = any("VERSION" in name for name in (*own.args, *dict(own.env)))
+        stage = _stage(own, git=not given and asks_git(current))
+        stages.append(replace(stage, project=tuple(_install_arguments(options, current, context, editable))))
     try:
         command = tuple(shlex.split(settings.get("cmd", "")))
     except ValueError as error:
@@ -80,11 +83,11 @@ def recipe_of(
 
 
 def _stage(spec: LayerSpec, *, git: bool = False) -> Stage:
-    """Return the stage of a layer, with git among its system packages if the layer has a git source."""
-    packages = spec.system_packages
-    if git and not any(re.match(r"git\b(?!-)", package) for package in packages):
-        packages = (*packages, "git")
-    return Stage(spec.name, spec.image, packages, args=spec.args, env=spec.env)
+    """Return the stage of a layer, with git among the system packages if the layer needs it."""
+    stage = Stage(spec.name, spec.image, spec.system_packages, args=spec.args, env=spec.env)
+    if git and not stage.has_git:
+        stage = replace(stage, system_packages=(*stage.system_packages, "git"))
+    return stage
 
 
 def in_context(path: Path, context: Path) -> str:
@@ -183,6 +186,10 @@ class Stage:
     project: tuple[str, ...] | None = None
     args: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def has_git(self) -> bool:
+        return any(re.match(r"git\b(?!-)", package) for package in self.system_packages)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from uv_layers.lock.packages import Closure, Package
 from uv_layers.system.names import normalised
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from uv_layers.system.interpreter import Target
@@ -49,12 +49,13 @@ class Export:
         paths = ((table.get("archive", {}).get("path"), table["name"]) for table in self.tables)
         return {posixpath.normpath(path): name for path, name in paths if path is not None}
 
-    def packages(self, settings: Mapping[str, Any]) -> list[Package]:
-        """Return the packages by name, each narrowed to the file that the target installs with uv's `settings`.
+    def packages(self, settings: Mapping[str, Any], absent: Collection[str] = ()) -> list[Package]:
+        """Return the packages, without those in `absent`, each with the file that the target installs.
 
         Raises NoWheelError and UnsupportedSourceError.
         """
-        packages = {t["name"]: narrowed(t, self._target, settings, self._root) for t in self.tables}
+        tables = (table for table in self.tables if table["name"] not in absent)
+        packages = {t["name"]: narrowed(t, self._target, settings, self._root) for t in tables}
         return [packages[name] for name in sorted(packages)]
 
 

@@ -159,15 +159,13 @@ def make_plan(
     uv = uv or Uv.find(options.environ, offline=options.offline)
     target, closures, export, on_top = _ask(uv, options, current, layers)
     settings, source = current.uv_settings, _settings_source(current)
-    image = export.packages(settings)
-    builds.check_match_runtime({package.name for package in image}, settings, source)
-    builds.check_sources({p.name for p in image if p.built}, settings, current.uv_sources, source)
-    tops = [(spec, each.packages(settings)) for spec, each in zip(layers.on_top, on_top, strict=True)]
-    names = export.names.union(*({p.name for p in packages} for packages in (image, *(more for _, more in tops))))
+    names = export.names.union(*(each.names for each in on_top))
     absent = left_out(current, options.selection, names)
     unmatched = [pattern for pattern in current.config.exclude if not assign.matching(pattern, names)]
-    image = [package for package in image if package.name not in absent]
-    tops = [(spec, [package for package in more if package.name not in absent]) for spec, more in tops]
+    image = export.packages(settings, absent)
+    builds.check_match_runtime({package.name for package in image}, settings, source)
+    builds.check_sources({p.name for p in image if p.built}, settings, current.uv_sources, source)
+    tops = [(spec, each.packages(settings, absent)) for spec, each in zip(layers.on_top, on_top, strict=True)]
     local = [package for package in image if package.folder]
     # The project's layer installs the local folders of the image, not those of groups on top.
     installed = {package.name for package in local if layers.own is not None}

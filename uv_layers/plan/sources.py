@@ -1,10 +1,13 @@
-"""The layers with packages from git, according to `uv.lock`. Pure: no process, no file, no clock."""
+"""The layers that need git in their stage, according to `uv.lock` and `pyproject.toml` files."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from uv_layers.plan.assign import matching
+from uv_layers.project.fields import get_strings, get_table, read_toml
+from uv_layers.system.names import normalised
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,6 +15,30 @@ if TYPE_CHECKING:
     from uv_layers.lock.uv_lock import Requirement, UvLock
     from uv_layers.project.config import LayerSpec
     from uv_layers.project.discovery import Project
+
+
+# Build requirements that ask git for the version, e.g. hatch-vcs, setuptools-scm, uv-dynamic-versioning, versioneer.
+_FROM_GIT = re.compile(r"\s*(?:[\w.-]*(?:vcs|scm|git|versioneer|versioning)|pbr\b)", re.ASCII | re.IGNORECASE)
+
+
+def asks_git(project: Project) -> bool:
+    """Return whether the build of a local package asks git for its version."""
+    installed = frozenset[str]().union(*project.local.values())
+    for path in project.inputs:
+        if path.name != "pyproject.toml":
+            continue
+        document = read_toml(path)
+        name = get_table(document, "project").get("name")
+        # A package of an old kind has its name in `setup.cfg` or `setup.py`.
+        if name is not None and normalised(str(name)) not in installed:
+            continue
+        requires = get_table(document, "build-system").get("requires", [])
+        version = get_table(document, "tool.pdm").get("version")
+        if any(map(_FROM_GIT.match, get_strings(requires, "pyproject.toml", "build-system.requires"))) or (
+            isinstance(version, dict) and version.get("source") == "scm"
+        ):
+            return True
+    return False
 
 
 def git_layers(project: Project, lock: UvLock, layers: Sequence[LayerSpec]) -> set[str]:

@@ -291,20 +291,42 @@ def test_the_verbose_plan_has_a_row_for_each_package_and_says_why_it_is_there(ta
 
 
 @pytest.mark.parametrize(
-    ("package", "origin"),
+    ("package", "origin", "download"),
     [
-        (Package("a", "1"), None),
-        (Package("a", "1", built=True, table={"sdist": {}}), "source"),
-        (Package("a", "1", built=True, table={"vcs": {}}), "git"),
-        (Package("a", "1", built=True, table={"directory": {}}), "folder"),
+        (Package("a", "1"), None, "unknown"),
+        (Package("a", "1", built=True, table={"sdist": {}}), "source", "unknown"),
+        (Package("a", "1", built=True, table={"vcs": {}}), "git", "unknown"),
+        (Package("a", "1", built=True, table={"directory": {}}), "folder", "local"),
     ],
 )
-def test_the_verbose_plan_says_what_a_package_is_built_from(target, package, origin):
+def test_the_verbose_plan_says_what_a_package_is_built_from(target, package, origin, download):
     layers = (Layer("heavy", (Member(package, "group heavy"),)),)
     text = plan_table(Plan("/usr/local", target, layers), verbose=True)
     assert package.built_from == origin
     assert ("built from" in text) is (origin is not None)
-    assert ["heavy", "a", "1", "unknown", *filter(None, [origin]), "group heavy"] in _rows(text)
+    assert ["heavy", "a", "1", download, *filter(None, [origin]), "group heavy"] in _rows(text)
+
+
+def test_nothing_is_downloaded_for_a_folder(target):
+    folders = [Package(name, "1", built=True, table={"directory": {}}) for name in ("a", "b")]
+    layers = (
+        Layer("below", (Member(Package("c", "1", size=2000), "group below"), Member(folders[1], "group below"))),
+        Layer("project", (Member(folders[0], "project"),), kind="project"),
+        Layer("venv", kind="environment"),
+    )
+    rows = _rows(plan_table(Plan("/usr/local", target, layers)))
+    assert [row[:3] for row in rows[2:6]] == [
+        ["below", "2", "2.0 kB"],
+        ["project", "1", "local"],
+        ["venv", "0", "0 B"],
+        ["total", "3", "2.0 kB"],
+    ]
+    rows = _rows(size_table(Plan("/usr/local", target, layers)))
+    assert [row[:3] for row in rows[2:]] == [
+        ["c", "below", "2.0 kB"],
+        ["a", "project", "local"],
+        ["b", "below", "local"],
+    ]
 
 
 def test_off_a_terminal_no_row_is_folded_and_nothing_is_coloured(target, monkeypatch):

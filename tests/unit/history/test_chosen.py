@@ -59,6 +59,14 @@ def test_unknown_sizes_are_apart_from_others(budget):
     assert None not in {sizes[name] for name in layers[-1]}
 
 
+@pytest.mark.parametrize("budget", [2, 3, 10])
+def test_unknown_sizes_are_apart_even_if_other_layers_are_split(budget):
+    sizes = {**CUDA, **SMALL, "secret": None}
+    layers = layers_for(sizes, BUSY, budget, 500)
+    assert len(layers) > 3
+    assert ("secret",) in layers
+
+
 def test_unknown_sizes_share_a_layer_if_there_is_only_one_or_nothing_else():
     assert layers_for({"a": None, "b": 1}, [], 1) == [("a", "b")]
     assert layers_for({"a": None, "b": None}, [], 1) == [("a", "b")]

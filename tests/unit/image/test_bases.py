@@ -21,7 +21,11 @@ def test_an_image_without_python_gets_the_lines_that_add_it(image, line):
 
 
 @pytest.mark.parametrize(
-    "image", ["python:3.12-alpine", "base", "debian-python:3", "debian/python", "nvidia/cuda:12.6.3-base-ubi9"]
+    "image",
+    [
+        *("python:3.12-alpine", "base", "debian-python:3", "debian/python", "nvidia/cuda:12.6.3-base-ubi9"),
+        "registry.example/debian:12-python3.12",
+    ],
 )
 def test_another_image_gets_none(image):
     assert lines_for_python(image) == ()
