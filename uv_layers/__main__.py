@@ -1,4 +1,4 @@
-"""Where the program starts, before the command line is loaded."""
+"""The entry point, before the command line is imported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Load the command line and run it; a signal that comes before it runs ends the program at once, in silence."""
+    """Import the command line and run it; a signal before that ends the program at once and prints nothing."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
     from uv_layers.cli.runtime import main as run  # noqa: PLC0415 - after the handlers
@@ -20,7 +20,7 @@ def main() -> None:
 
 
 def _end(number: int, _: FrameType | None) -> NoReturn:
-    # An exception could be lost, or shown, in what imports do. There is nothing yet that one would have to clear away.
+    # During imports, an exception could be lost, or printed. There is nothing to clean up yet.
     os._exit(128 + number)
 
 

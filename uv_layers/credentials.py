@@ -5,39 +5,26 @@ from __future__ import annotations
 import re
 from typing import Any
 
-# What uv takes for a URL: with these schemes it needs no slash after the colon.
+# uv's URLs: these schemes need no slash after the colon.
 _SCHEME = r"(?:https?|ftp|file|wss?|socks[45]h?|(?:git|hg|bzr|svn)\+[a-z]+):[/\\]*|[a-z][a-z0-9+.-]*:[/\\]{2,}"
-
-
 _URL = re.compile(rf"\s*(?:{_SCHEME})", re.IGNORECASE)
-
 
 # A proxy may be named without a scheme.
 _BARE_LOGIN = re.compile(r"(?<![^\s\"'`=])[^\s\"'`:/@=]+:(?![/\\])[^\s\"'`@]+@")
-
-
 _SECRET = "token|secret|passw|pwd|key|auth|sig|cred|jwt|session"  # noqa: S105 - names, not values
-
-
 _VALUE = re.compile(rf"([?&;#][^\s\"'`=&;#]*(?:{_SECRET})[^\s\"'`=&;#]*=)[^\s\"'`]+", re.IGNORECASE)
-
-
 _PARAMETER = re.compile(rf"[^?&;#=]*(?:{_SECRET})[^?&;#=]*=[^&;#]*&?", re.IGNORECASE)
-
 
 # White space or a quote ends an address: a password may have any other character in it.
 _ADDRESS = re.compile(rf"({_SCHEME})([^\s\"'`]*)", re.IGNORECASE)
-
-
 _USER = re.compile(r"[^/\\?#]*@")
 
-
-# To the last @, in an address that is not of git, where `@` comes before a branch.
+# To the last @, except in git URLs, where `@` comes before a branch.
 _LOGIN = re.compile(r"(?<![a-z0-9+.-])((?:https?|ftp|socks[45]h?):[/\\]*)[^\s\"'`]*@", re.IGNORECASE)
 
 
 def is_url(place: str) -> bool:
-    """Tell whether uv takes `place`, an index or a source of files, for a URL and not for a path."""
+    """Return whether uv reads an index or a source as a URL, not as a path."""
     return _URL.match(place) is not None
 
 
@@ -53,7 +40,7 @@ def masked(text: str) -> str:
 def _masked(match: re.Match[str]) -> str:
     scheme, rest = match.groups()
     if (secret := _VALUE.search(rest)) and "@" in secret[0]:
-        # The @ may be of the token, or end a password that has a `?` in it.
+        # The @ may be part of the token, or end a password that contains a `?`.
         return f"{scheme}****"
     _, at, place = rest.rpartition("@")
     path, mark, query = place.partition("?")

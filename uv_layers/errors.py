@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 # The longest line of an error, and the longest value of a document in one.
 _LINE, _VALUE = 4000, 100
-
-
 _ROOM = "free some space there, or choose another folder"
 _ACCESS = "get access to it, or choose another folder"
 _STEPS = {

@@ -34,7 +34,7 @@ def image(tmp_path, monkeypatch, site):
 
 def test_a_package_that_the_base_has_in_another_version_is_reported(image, stage, run, site):
     stage.lock("some", stage.wheel("pkg", "2.0"))
-    message = f"/usr/local/{site} already has pkg 1.0, and this layer brings 2.0: the image would mix files of both; "
+    message = f"/usr/local/{site} already has pkg 1.0, and this layer has 2.0: the image would mix files of both; "
     ended = run("install", "some", cwd=stage)
     assert (ended.status, f"hint: {message}{WAYS_OUT}\n" in ended.stderr) == (0, True)
     # The tree is up to date now.

@@ -88,7 +88,7 @@ def test_the_file_of_the_dockerfile_wins(run, folder, ignore):
     [
         (b"*.py\n!\n", "line 2: Docker does not accept the pattern '!'"),
         (b"x*[\n", "line 1: Docker does not accept the pattern 'x*['"),
-        (b"#" * 50_001, "it has more than 50000 bytes"),
+        (b"#" * 50_001, "it is larger than 50000 bytes"),
     ],
 )
 def test_a_file_that_docker_refuses_is_refused(run, folder, content, problem):

@@ -168,9 +168,9 @@ def test_verify_says_what_is_wrong_with_it(project, run):
     outcome = run(*words, cwd=folder)
     assert outcome.status == 1
     for line in (
-        "venv: altered: app/.venv/bin/python: it is not what was made",
-        "venv: altered: app/.venv/bin/activate: it is not what was made",
-        "venv: added: app/.venv/bin/more: no RECORD has it",
+        "venv: altered: app/.venv/bin/python: differs from what install wrote",
+        "venv: altered: app/.venv/bin/activate: differs from what install wrote",
+        "venv: added: app/.venv/bin/more: not in any RECORD",
     ):
         assert line in outcome.stdout.splitlines()
 
@@ -211,10 +211,10 @@ def test_an_interpreter_that_makes_none_is_an_error_with_its_last_line(project, 
     words = ("install", "venv", "--prefix", "/app/.venv", "--frozen")
     outcome = run(*words, cwd=folder)
     assert (outcome.status, outcome.stdout) == (2, "")
-    assert outcome.stderr == f"error[bad-target]: {python} makes no virtual environment: no venv\n"
+    assert outcome.stderr == f"error[bad-target]: {python} cannot create a virtual environment: no venv\n"
     assert not (folder / "layers/venv").exists()
     python.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
-    assert "makes no virtual environment: no message\n" in run(*words, cwd=folder).stderr
+    assert "cannot create a virtual environment: no message\n" in run(*words, cwd=folder).stderr
 
 
 def test_an_environment_at_another_place_is_another_layer(project, run, tmp_path):

@@ -138,7 +138,7 @@ CASES = {
         words=("plan", "--project", "."),
         spoil=remove("pyproject.toml"),
     ),
-    "a project folder that is not there": Case(
+    "a project folder that does not exist": Case(
         "no-project",
         2,
         ("nowhere",),
@@ -165,7 +165,7 @@ CASES = {
     "a configuration that is no TOML": Case(
         "unreadable-file", 2, ("cannot read {folder}/uv-layers.toml: ",), spoil=write("uv-layers.toml", "layers = [")
     ),
-    "a named configuration that is not there": Case(
+    "a named configuration that does not exist": Case(
         "unreadable-file", 2, ("cannot read nowhere.toml: No such file",), words=("plan", "--config", "nowhere.toml")
     ),
     "no lock": Case("no-lock", 2, ("no uv.lock in {folder}; run `uv lock`",), spoil=remove("uv.lock")),
@@ -409,11 +409,11 @@ CASES = {
     "a platform without a Python": Case(
         "bad-target",
         2,
-        ("--platform needs a Python version such as --python 3.12, not 'pypy'",),
+        ("--platform needs a Python version, e.g. --python 3.12, not 'pypy'",),
         words=("plan", "--platform", "linux/amd64", "--python", "pypy"),
     ),
     "a Python that is not here": Case(
-        "bad-target", 2, ("uv finds no Python 3.99 here", "--python"), words=("plan", "--python", "3.99")
+        "bad-target", 2, ("uv cannot find Python 3.99 here", "--python"), words=("plan", "--python", "3.99")
     ),
     "a Python that the project refuses": Case(
         "python-mismatch",
@@ -471,7 +471,7 @@ CASES = {
     "the project's lock": Case(
         "usage",
         2,
-        ("layer 'app' is the project itself, which no lock pins; install it",),
+        ("layer 'app' is the project itself and has no layer lock; run `uv-layers install` for it",),
         layers('{ name = "all" }', '{ name = "app", project = true }'),
         ("export", "app"),
     ),
@@ -519,12 +519,14 @@ CASES = {
         "no-uv", 3, ("UV is '/nowhere/uv'", "UV_LAYERS_UV"), environ={"UV": "/nowhere/uv"}
     ),
     "a uv that is none": Case(
-        "no-uv", 3, ("does not answer as uv does",), environ=UV_HERE, spoil=program("#!/bin/sh\necho cat 1.0\n")
+        "no-uv", 3, ("did not print a version of uv",), environ=UV_HERE, spoil=program("#!/bin/sh\necho cat 1.0\n")
     ),
     "a uv that fails": Case(
-        "no-uv", 3, ("does not answer as uv does",), environ=UV_HERE, spoil=program("#!/bin/sh\nexit 1\n")
+        "no-uv", 3, ("did not print a version of uv",), environ=UV_HERE, spoil=program("#!/bin/sh\nexit 1\n")
     ),
-    "a uv that does not start": Case("no-uv", 3, ("uv-here does not run",), environ=UV_HERE, spoil=program(b"\x7fELF")),
+    "a uv that does not start": Case(
+        "no-uv", 3, ("uv-here cannot be run",), environ=UV_HERE, spoil=program(b"\x7fELF")
+    ),
     "no git": Case(
         "git",
         2,

@@ -195,7 +195,7 @@ def test_a_lock_without_end_is_refused(measured, run, tmp_path):
     with (tmp_path / "uv.lock").open("wb") as file:
         file.truncate(LARGEST_LOCK + 1)
     _refused(measured("plan", cwd=tmp_path))
-    assert f"it has more than {LARGEST_LOCK} bytes" in run("plan", cwd=tmp_path).stderr
+    assert f"it is larger than {LARGEST_LOCK} bytes" in run("plan", cwd=tmp_path).stderr
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "uv-layers.toml", "pylock.some.toml", ".python-version"])
@@ -243,7 +243,7 @@ def test_a_folder_whose_name_is_no_text_is_one_line(run, stage):
     ended = run("install", "some", cwd=odd)
     assert ended.status == 2, ended.output
     assert ended.stderr.startswith("error[usage]: ")
-    assert ended.stderr.endswith("is no name in UTF-8, which uv needs; choose another folder\n")
+    assert ended.stderr.endswith("is not valid UTF-8, which uv needs; choose another folder\n")
     assert ended.stderr.count("\n") == 1
 
 

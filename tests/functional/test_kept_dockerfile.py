@@ -69,7 +69,7 @@ def test_a_check_says_what_would_change_and_changes_nothing(run, folder, own):
     assert outcome.status == 1
     remedy = "uv-layers dockerfile --base python:3.12 --tool 1.2.4 --write Dockerfile"
     assert outcome.stderr == f"Dockerfile is stale; run `{remedy}`\n"
-    assert outcome.stdout.splitlines()[:2] == ["--- Dockerfile", "+++ Dockerfile (as it should be)"]
+    assert outcome.stdout.splitlines()[:2] == ["--- Dockerfile", "+++ Dockerfile (up to date)"]
     changed = [line for line in outcome.stdout.splitlines()[2:] if line[:1] in {"-", "+"}]
     mark = "# >>> uv-layers stages, kept by `uv-layers dockerfile --write` with: --base python:3.12 --tool"
     assert changed == [
@@ -99,7 +99,7 @@ def test_the_difference_is_a_patch_that_makes_it_right(run, folder, own):
     assert "\\ No newline at end of file\n" in patch.stdout
     done = subprocess.run(
         ["git", "apply", "--unidiff-zero", "-p0", "-"],
-        input=patch.stdout.replace(" (as it should be)", ""),
+        input=patch.stdout.replace(" (up to date)", ""),
         cwd=folder,
         env=os.environ | {"GIT_CEILING_DIRECTORIES": str(folder.path.parent)},
         text=True,
@@ -177,9 +177,7 @@ def test_a_file_that_is_written_keeps_its_mode_and_links(run, folder, own):
 def test_one_thing_is_done_at_a_time(run, folder, words):
     outcome = run("dockerfile", *words, cwd=folder)
     assert (outcome.status, outcome.stdout) == (2, "")
-    assert outcome.stderr == (
-        "error[usage]: --snippet, --write, --check and --bake are different things to do; give one\n"
-    )
+    assert outcome.stderr == ("error[usage]: --snippet, --write, --check and --bake exclude each other; pass one\n")
     assert not (folder / "a").exists()
 
 

@@ -123,5 +123,5 @@ def test_without_an_interpreter_of_its_version_there_is_an_error(project, run):
     outcome = run("install", "--all", "--platform", "linux/arm64", "--python", "3.99", cwd=project(APP))
     assert (outcome.status, outcome.stdout) == (2, ""), outcome.stderr
     assert outcome.stderr == (
-        "error[bad-target]: uv finds no Python 3.99 here; install one, or name another with --python\n"
+        "error[bad-target]: uv cannot find Python 3.99 here; install one, or choose another with --python\n"
     )

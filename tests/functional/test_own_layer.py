@@ -46,7 +46,7 @@ def test_the_project_is_installed_whole_and_above_its_packages(app, run):
     folder = app(scripts={"say": "app.main:main"})
     outcome = run("install", "--all", cwd=folder)
     assert outcome.status == 0, outcome.stderr
-    assert "app: built from source, so the same elsewhere only if its build is: app" in outcome.stderr
+    assert "app: built from source, so only a reproducible build gives the same tree elsewhere: app" in outcome.stderr
     assert (_distributions(folder, "packages"), _distributions(folder)) == (
         ["shared-1.1.dist-info", "web-1.1.dist-info"],
         ["app-1.0.dist-info"],
@@ -165,7 +165,10 @@ def test_it_has_no_lock_and_is_no_layer_to_export(app, run):
     assert [path.name for path in folder.path.glob("pylock.*")] == ["pylock.packages.toml"]
     outcome = run("export", "packages", "app", cwd=folder)
     assert (outcome.status, outcome.stdout) == (2, "")
-    assert outcome.stderr == "error[usage]: layer 'app' is the project itself, which no lock pins; install it\n"
+    assert (
+        outcome.stderr
+        == "error[usage]: layer 'app' is the project itself and has no layer lock; run `uv-layers install` for it\n"
+    )
 
 
 def test_verify_says_what_is_wrong_with_it(app, run):
@@ -174,7 +177,7 @@ def test_verify_says_what_is_wrong_with_it(app, run):
     (_tree(folder) / SITE / "app/main.py").write_text("X = 3\n", encoding="utf-8")
     outcome = run("verify", "app", cwd=folder)
     assert outcome.status == 1
-    assert f"app: altered: {SITE}/app/main.py: its hash is not that of RECORD" in outcome.stdout
+    assert f"app: altered: {SITE}/app/main.py: its hash differs from RECORD" in outcome.stdout
 
 
 def test_an_old_tree_is_replaced_whole(app, run):

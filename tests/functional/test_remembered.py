@@ -32,6 +32,7 @@ def folder(project):
 
 
 def test_write_and_check_without_options_use_those_of_the_marks(folder, run):
+    (folder / "a b.py").touch()
     assert run("dockerfile", "--write", "Dockerfile", *OPTIONS, cwd=folder).status == 0
     first = (folder / "Dockerfile").read_text(encoding="utf-8")
     checked = run("dockerfile", "--check", "Dockerfile", cwd=folder)
@@ -104,8 +105,8 @@ def test_a_dockerfile_of_a_stranger_chooses_no_program_and_no_file(folder, run, 
     text = (folder / "Dockerfile").read_text(encoding="utf-8")
     (folder / "Dockerfile").write_text(text.replace("with: --base debian", f"with: {words}"), encoding="utf-8")
     ended = run("dockerfile", "--check", "Dockerfile", cwd=folder)
-    message = f"error[usage]: Dockerfile: its mark remembers {refused}, which is not an option to remember; "
-    assert (ended.status, ended.stderr) == (2, f"{message}give the options on the command line\n")
+    message = f"error[usage]: Dockerfile: the first mark has {refused}, which is not an option that it can keep; "
+    assert (ended.status, ended.stderr) == (2, f"{message}pass the options on the command line\n")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def test_a_dockerfile_above_the_context_is_pointed_out(project, run):
     folder = project(PROJECT, name="repo/app")
     ended = run("dockerfile", "--write", "../Dockerfile", cwd=folder)
     assert ended.status == 0
-    hint = "hint: build from the folder app, e.g. `docker build --file ../Dockerfile .`, or give another --context\n"
+    hint = "hint: build from the folder app, e.g. `docker build --file ../Dockerfile .`, or pass another --context\n"
     assert ended.stderr == f"../Dockerfile: written\n.dockerignore: written\n{hint}"
 
 

@@ -347,11 +347,11 @@ def test_layers_that_are_there_get_what_options_choose(busy, run):
 
 def test_options_that_the_file_cannot_say_are_named(busy, run):
     words = ("--no-default-groups", "--no-group", "docs", "--no-install-package", "speed", "--all-packages")
-    hint = "uv-layers.toml cannot say --all-packages --no-default-groups --no-group docs --no-install-package speed;"
-    assert f"hint: {hint} pass that to the other commands, too\n" in suggest(run, busy, "--write", *words).stderr
-    assert "cannot say" not in suggest(run, busy, *words).stderr
-    assert "cannot say" not in suggest(run, busy, "--write", "--package", "app").stderr
-    assert "cannot say" in suggest(run, busy, "--write", "--package", "app", "--package", "numbers").stderr
+    hint = "uv-layers.toml cannot store --all-packages --no-default-groups --no-group docs --no-install-package speed;"
+    assert f"hint: {hint} pass it to the other commands, too\n" in suggest(run, busy, "--write", *words).stderr
+    assert "cannot store" not in suggest(run, busy, *words).stderr
+    assert "cannot store" not in suggest(run, busy, "--write", "--package", "app").stderr
+    assert "cannot store" in suggest(run, busy, "--write", "--package", "app", "--package", "numbers").stderr
 
 
 @pytest.mark.parametrize("words", [(), ("--keep",)], ids=["anew", "keep"])
@@ -449,8 +449,8 @@ def test_the_table_has_the_layers_and_what_an_update_pulls(busy, run):
     lines = found.stdout.splitlines()
     assert lines[0].split() == ["layer", "packages", "download", "changed", "in", "largest", "first"]
     assert ["6", "of", "6", "web"] in [line.split()[-4:] for line in lines]
-    named = ["one layer of all", "current layers", "these layers", "a layer for each package"]
-    named += ["one layer of all", "current layers", "layers from the first 3 updates"]
+    named = ["one layer", "current layers", "these layers", "one layer per package"]
+    named += ["one layer", "current layers", "layers from the first 3 updates"]
     assert [re.split(" {3,}", line)[0] for line in lines if "%" in line] == named
     assert lines[-1].startswith("learned from 6 updates of the image in 7 revisions of uv.lock; switching to these")
     verbose = run("suggest", "--budget", "2", "-v", cwd=busy).stdout
@@ -496,7 +496,7 @@ def test_a_short_history_gives_no_percentages_and_moves_nothing(busy, run, revis
     for more in ((), ("--keep",)):
         text = run("suggest", *words, *more, cwd=busy).stdout
         assert "%" not in text
-        assert ", too few to tell what an update pulls: at least 5 are needed" in text
+        assert ", too few to estimate what an update pulls: at least 5 are needed" in text
     assert "%" in run("suggest", "--max-revisions", "6", cwd=busy).stdout
 
 
@@ -511,7 +511,7 @@ def test_layers_are_checked_on_the_later_half_of_the_history(busy, run):
     expected = {"learned": 3, "replayed": 3, "one_layer": whole, "today": today, "layers": sizes["web"]}
     assert found.result["backtest"] == expected
     rows = [" ".join(line.split()) for line in run("suggest", "--budget", "2", cwd=busy).stdout.splitlines()]
-    assert "in the last 3 updates, with pulled per update of the image" in rows
+    assert "replay of the last 3 updates pulled per update of the image" in rows
     assert f"layers from the first 3 updates {sizes['web']} B {sizes['web'] / whole:.1%}" in rows
     assert suggest(run, busy, "--keep").result["backtest"] is None
 
@@ -598,7 +598,7 @@ def test_a_layer_that_is_too_large_is_split(busy, run):
     sizes = [layer["bytes"] for layer in found.result["layers"]]
     assert len(sizes) > 1
     assert max(sizes) <= 3000
-    assert f"hint: {len(sizes)} layers are more than the budget of 1: none is larger than 3.0 kB\n" in found.stderr
+    assert f"hint: {len(sizes)} layers, more than the budget of 1: none is larger than 3.0 kB\n" in found.stderr
     assert layers(suggest(run, busy, "--budget", "1")).keys() == {"rest"}
     refused = run("suggest", "--max-size", "much", cwd=busy)
     assert (refused.status, refused.stderr) == (

@@ -29,9 +29,9 @@ def _script(path, text):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("echo one >&2; echo two >&2; exit 3", "failed: two; name another with --python"),
-        ("exit 3", "failed: no message; name another with --python"),
-        ("echo hello", "does not answer as a Python interpreter does"),
+        ("echo one >&2; echo two >&2; exit 3", "failed: two; choose another with --python"),
+        ("exit 3", "failed: no message; choose another with --python"),
+        ("echo hello", "is not a working Python interpreter"),
     ],
 )
 def test_an_interpreter_that_fails_is_an_error_with_its_last_line(tmp_path, text, message):

@@ -34,7 +34,7 @@ def test_a_version_is_compared_by_its_numbers(tmp_path, answer, version):
 def test_a_uv_that_is_too_old_is_an_error_that_says_what_is_needed(tmp_path):
     uv = _uv(tmp_path, "echo 'uv 0.11.14'")
     with pytest.raises(
-        UvTooOldError, match=r"is uv 0\.11\.14, uv-layers needs 0\.11\.15 or newer; run `uv self update`$"
+        UvTooOldError, match=r"is uv 0\.11\.14, but uv-layers needs 0\.11\.15 or newer; run `uv self update`$"
     ):
         _ = uv.version
 
@@ -42,7 +42,7 @@ def test_a_uv_that_is_too_old_is_an_error_that_says_what_is_needed(tmp_path):
 @pytest.mark.parametrize("script", ["echo hello", "exit 0", "echo 'uv 0.11.15'; exit 1"])
 def test_what_does_not_answer_as_uv_does_is_no_uv(tmp_path, script):
     uv = _uv(tmp_path, script)
-    with pytest.raises(UvNotFoundError, match="--version does not answer as uv does"):
+    with pytest.raises(UvNotFoundError, match="--version did not print a version of uv"):
         _ = uv.version
 
 
@@ -55,7 +55,7 @@ def test_what_does_not_run_is_no_uv(tmp_path):
     path = tmp_path / "uv"
     path.write_bytes(b"\x7fELF, but no more than that")
     path.chmod(0o755)
-    with pytest.raises(UvNotFoundError, match="does not run"):
+    with pytest.raises(UvNotFoundError, match="cannot be run"):
         _ = Uv(str(path), os.environ).version
 
 

@@ -53,7 +53,7 @@ def test_a_tree_that_nobody_has_touched_holds(tree, stage, run):
     digest = run("install", "some", "--digest", "--json", cwd=stage).result["layers"][0]["digest"]
     assert run("install", "some", "--digest", cwd=stage).stderr.splitlines()[1] == f"some: {digest}"
     verified = run("verify", "some", cwd=stage)
-    assert (verified.status, verified.stdout) == (0, f"some: as its lock says, {digest}\n")
+    assert (verified.status, verified.stdout) == (0, f"some: matches its layer lock, {digest}\n")
     assert run("verify", "some", "--json", cwd=stage).result == {
         "layers": [{"name": "some", "digest": digest, "problems": []}]
     }
@@ -176,7 +176,7 @@ def test_a_tree_that_is_not_there_is_a_problem(tree, stage, run):
     shutil.rmtree(tree)
     outcome = run("verify", "some", "--json", cwd=stage)
     assert outcome.status == 1
-    detail = f"{tree} is not there"
+    detail = f"{tree} does not exist"
     assert outcome.result["layers"] == [
         {"name": "some", "digest": None, "problems": [{"kind": "no-tree", "path": "", "detail": detail}]}
     ]
@@ -193,9 +193,9 @@ def test_all_layers_are_held_and_each_problem_is_a_line(stage, run):
     outcome = run("verify", cwd=stage)
     assert outcome.status == 1
     high, missing, added = outcome.stdout.splitlines()
-    assert high.startswith("high: as its lock says, sha256:")
-    assert missing == f"low: missing: {SITE}/low.py: RECORD has it"
-    assert added == f"low: added: {SITE}/other.py: no RECORD has it"
+    assert high.startswith("high: matches its layer lock, sha256:")
+    assert missing == f"low: missing: {SITE}/low.py: listed in RECORD"
+    assert added == f"low: added: {SITE}/other.py: not in any RECORD"
     assert run("verify", "high", cwd=stage).status == 0
 
 
@@ -205,7 +205,7 @@ def test_a_lock_that_has_changed_since_is_held_against_the_old_tree(tree, stage,
     assert (outcome.status, outcome.stdout.splitlines()) == (
         1,
         [
-            "some: no-package: beta 1.0 is not there",
+            "some: no-package: beta 1.0 is not installed",
             f"some: other-version: {INFO}: alpha is 1.0, the lock has 2.0",
         ],
     )

@@ -45,7 +45,7 @@ def test_no_password_is_shown_whatever_characters_it_has(password, scheme):
         ("https://index.example/simple?token=a&b=c", "https://index.example/simple?****"),
         ("https://index.example/a.whl#access_token=abc&x=1", "https://index.example/a.whl#access_token=****"),
         ("/simple?password=abc", "/simple?password=****"),
-        ("proxy user:p/w@proxy.example:3128 is not there", "proxy ****@proxy.example:3128 is not there"),
+        ("proxy user:p/w@proxy.example:3128 does not exist", "proxy ****@proxy.example:3128 does not exist"),
         ("mail me@example", "mail me@example"),
         ("cpython@3.12 and web==1.0 @ https://host.example/web.whl", None),
         ("sha256:00 in https://host.example/web.whl#sha256=00", None),

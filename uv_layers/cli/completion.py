@@ -1,4 +1,4 @@
-"""What the shell completes besides commands and options: the project's layers, groups, extras and members.
+"""Shell completion of the project's layers, groups, extras and members.
 
 uv is not started. A project that cannot be read has no names: an error would end up in the line that is being typed.
 """
@@ -42,7 +42,7 @@ def members(ctx: typer.Context) -> list[str]:
 
 
 def shells() -> list[str]:
-    """Return the shells that `uv-layers env` has code for."""
+    """Return the shells that `uv-layers env` supports."""
     from uv_layers.cli.shell import SYNTAXES  # noqa: PLC0415
 
     return list(SYNTAXES)

@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     from uv_layers.project.discovery import Project
 
 
-# The longest line of a table where standard output is no terminal.
+# The longest line of a table if standard output is not a terminal.
 _PIPE = 120
 
 
 class Format(str, Enum):
-    """How a diff is written."""
+    """The format of a diff."""
 
     TABLE = "table"
     MARKDOWN = "markdown"
@@ -86,14 +86,14 @@ def diff(
         typer.echo(diff_markdown(changes), nl=False)
     else:
         typer.echo(diff_table(changes, terminal_width() or _PIPE), nl=False)
-    # A layer whose sources are not compared may have changed: whoever asks for it by name wants to know.
+    # The sources of the project's layer are not compared: report it as changed if the user names it.
     silent = {"same"} if layers else {"same", "unknown"}
     if exit_code and any(c.status not in silent for c in changes if not layers or c.layer in layers):
         raise typer.Exit(1)
 
 
 def layer_changes(options: Options, old: str, new: str | None = None) -> tuple[LayerChange, ...]:
-    """Return what becomes of each layer from `old` to `new`, the working tree when left out.
+    """Return the change of each layer from `old` to `new`, by default the working tree.
 
     Each is a git revision, a lock file, or a folder of layer locks. uv.lock is taken as it is, unchecked.
     """
@@ -110,7 +110,7 @@ def layer_changes(options: Options, old: str, new: str | None = None) -> tuple[L
 
 
 def _check_names(options: Options, projects: Sequence[Project]) -> None:
-    """Raise UnknownGroupError or UnknownExtraError for a name that an option gives and no side defines."""
+    """Raise UnknownGroupError or UnknownExtraError for a name in an option that neither side defines."""
     chosen = options.selection
     groups = dict.fromkeys(group for project in projects for group in project.groups)
     extras = dict.fromkeys(extra for project in projects for extra in project.extras)
@@ -146,7 +146,7 @@ def _side(options: Options, side: str | None) -> tuple[list[LayerLock], Project 
 
 
 def _all_locks(options: Options, *, lenient: bool = False) -> tuple[list[LayerLock], Project]:
-    """Return the layer locks of a project, and the project; `lenient` is for one as it was.
+    """Return the layer locks of a project, and the project; `lenient` is for an old revision.
 
     The other side may have the groups and extras that options name: see `_check_names`.
     """
@@ -165,7 +165,7 @@ def _all_locks(options: Options, *, lenient: bool = False) -> tuple[list[LayerLo
 def _locks_of(
     options: Options, current: Project, texts: Mapping[Path, str], side: str
 ) -> tuple[list[LayerLock], Project]:
-    """Return the layer locks of the project as it is with the given texts for its files, and no other files.
+    """Return the layer locks of the project with these texts for its files, and no other files.
 
     What options or layers name and the project did not have then, it does without. Errors name the side.
     """
@@ -191,7 +191,7 @@ def _locks_of(
 
 
 def _for_any_uv(name: str, text: str) -> str:
-    """Return the text of a file without the version of uv that it requires: that was for the uv of its time."""
+    """Return the text of a file without `required-version`, which was for the uv of its time."""
     if name not in {"pyproject.toml", "uv.toml"} or "required-version" not in text:
         return text
     import tomli_w  # noqa: PLC0415 - rarely needed
@@ -200,12 +200,12 @@ def _for_any_uv(name: str, text: str) -> str:
         document = parsed(text)
         table = document if name == "uv.toml" else document["tool"]["uv"]
         del table["required-version"]
-    except (ValueError, KeyError, TypeError):  # it is elsewhere; and what is wrong is reported when the project is read
+    except (ValueError, KeyError, TypeError):  # reported when the project is read
         return text
     return tomli_w.dumps(document)
 
 
 def _top(current: Project) -> Path:
-    """Return the folder that has the whole workspace: members may be outside of its root."""
+    """Return the folder with the whole workspace: members may be outside its root."""
     members = (member.directory for member in current.members.values())
     return Path(os.path.commonpath([current.lock_root, *members]))

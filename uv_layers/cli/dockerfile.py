@@ -40,18 +40,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Request:
-    """One image of a Dockerfile, as the command line, or a mark of the Dockerfile, asks for it."""
+    """The options of one image, from the command line or from a mark of the Dockerfile."""
 
     options: Options
     groups: tuple[str, ...]
-    told: Mapping[str, Any]
+    overrides: Mapping[str, Any]
 
 
 @command(
     example="uv-layers dockerfile --cmd 'uvicorn main:app' > Dockerfile",
     without=("platform", "offline", "verbose", "warn_size"),
 )
-def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
+def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be overrides
     *,
     ctx: typer.Context,
     options: Options,
@@ -155,7 +155,7 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
     ] = None,
 ) -> _Request | None:
     """Print a Dockerfile with a stage for each layer, or keep one up to date."""
-    told: dict[str, object] = {
+    overrides: dict[str, object] = {
         "image": image,
         "context": context,
         "base": base,
@@ -167,22 +167,22 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
         "copy": copy,
         "editable": editable,
     }
-    told = {key: value for key, value in told.items() if value} | ({"link": False} if no_link else {})
-    request = _Request(options, tuple(groups or ()), told)
+    overrides = {key: value for key, value in overrides.items() if value} | ({"link": False} if no_link else {})
+    request = _Request(options, tuple(groups or ()), overrides)
     if ctx.obj is _ASK:
         return request
     if sum(map(bool, (snippet, write and not as_bake, check, as_bake))) > 1:
-        raise errors.UsageError("--snippet, --write, --check and --bake are different things to do; give one")
+        raise errors.UsageError("--snippet, --write, --check and --bake exclude each other; pass one")
     path = write or check
     given = _given(ctx)
     requests = {} if path is None else _requests(path, request, given=given)
     if as_bake:
         request = requests.get(image or "", request)
-        typer.echo(bake_for(request.options, path or Path("Dockerfile"), request.groups, request.told), nl=False)
+        typer.echo(bake_for(request.options, path or Path("Dockerfile"), request.groups, request.overrides), nl=False)
     elif path is None:
-        typer.echo(dockerfile_for(options, request.groups, told, snippet=snippet), nl=False)
+        typer.echo(dockerfile_for(options, request.groups, overrides, snippet=snippet), nl=False)
     else:
-        words = words_of(options, told, request.groups) if request in requests.values() else []
+        words = words_of(options, overrides, request.groups) if request in requests.values() else []
         remembered = marks.remembered(read_text(path)).get(image or "", "") if write and given and path.exists() else ""
         if gone := dropped(remembered, words):
             hint = f"{path} no longer remembers {', '.join(gone)}; to keep an option, pass it with the others"
@@ -197,11 +197,11 @@ def _recipe(
     project: Project,
     context: Path,
     named: Sequence[str],
-    told: Mapping[str, Any],
+    overrides: Mapping[str, Any],
     dockerfile: Path,
 ) -> Recipe:
-    """Return the recipe of the project; `told`, from the command line, wins over the configuration."""
-    settings = {**project.config.dockerfile, **told}
+    """Return the recipe of the project; `overrides`, from the command line, win over the configuration."""
+    settings = {**project.config.dockerfile, **overrides}
     python = None
     if not settings.get("base"):
         python = image_python(options, project)
@@ -215,10 +215,10 @@ def _recipe(
     if options.python is not None and not is_version(options.python):
         # Other machines do not have the interpreter at this path.
         options = replace(options, python=python)
-    if told.get("context"):
-        # From wherever the command is run again, the folder of uv.lock is the same.
-        told = {**told, "context": os.path.relpath(context, resolved(project.lock_root))}
-    recipe = recipe_of(options, project, named, settings, context, words_of(options, told, named))
+    if overrides.get("context"):
+        # Relative to uv.lock, so that the next run finds it from any folder.
+        overrides = {**overrides, "context": os.path.relpath(context, resolved(project.lock_root))}
+    recipe = recipe_of(options, project, named, settings, context, words_of(options, overrides, named))
     check_folders(options, project, named)
     layers = layers_of(options, project, named)
     print_hints([*project.config.hints, *unlayered_hints(project, options.selection, layers)], options)
@@ -228,27 +228,27 @@ def _recipe(
     return recipe
 
 
-def _context(project: Project, told: Mapping[str, Any]) -> Path:
-    """Return the build context: from the command line, else from the configuration, else the folder of uv.lock."""
+def _context(project: Project, overrides: Mapping[str, Any]) -> Path:
+    """Return the build context: `--context`, the configured one, or the folder of uv.lock."""
     configured = project.config.dockerfile.get("context")
     folder = project.lock_root if configured is None else project.directory / configured
-    return resolved(told.get("context") or folder)
+    return resolved(overrides.get("context") or folder)
 
 
 def dockerfile_for(
     options: Options,
     named: Sequence[str] = (),
-    told: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
     *,
     snippet: bool = False,
 ) -> str:
-    """Return a Dockerfile for the project, or its stages and `COPY` lines alone.
+    """Return a Dockerfile for the project, or only its stages and `COPY` lines.
 
-    `told` has what the configuration's table `dockerfile` may have, and wins over it.
+    `overrides` win over the configuration's table `dockerfile`, and have the same keys.
     """
-    project, told = find_project(options), told or {}
-    context = _context(project, told)
-    recipe = _recipe(options, project, context, named, told, Path("Dockerfile"))
+    project, overrides = find_project(options), overrides or {}
+    context = _context(project, overrides)
+    recipe = _recipe(options, project, context, named, overrides, Path("Dockerfile"))
     if snippet:
         return dockerfile_blocks(recipe)
     print_hints(uncopied_hints(recipe, context), options)
@@ -256,28 +256,28 @@ def dockerfile_for(
 
 
 def _kept(path: Path, requests: Mapping[str, _Request], given: _Request) -> Kept:
-    """Return what is to be written of the Dockerfile at `path`, which has these images; `given` is of this run."""
+    """Return the old and new text of the Dockerfile at `path`, with these images; `given` is of this run."""
     text = old = read_text(path) if path.exists() else ""
     recipes = {}
     for name, request in requests.items():
         project = find_project(request.options)
-        context = _context(project, request.told)
-        recipes[name] = recipe = _recipe(request.options, project, context, request.groups, request.told, path)
+        context = _context(project, request.overrides)
+        recipes[name] = recipe = _recipe(request.options, project, context, request.groups, request.overrides, path)
         if not path.exists():
             print_hints(uncopied_hints(recipe, context), request.options)
             return Kept(path, "", whole_dockerfile(recipe), context, new_dockerignore(recipe, project, context, path))
         text = with_image(text, recipe, str(path))
         if request is given:
-            print_hints(lines_to_change(path, text, last_lines(recipe), given.told), given.options)
-    # Names that an image may have depend on those of the images above.
+            print_hints(lines_to_change(path, text, last_lines(recipe), given.overrides), given.options)
+    # The stage names of an image depend on those of the images above.
     for name in sorted(recipes, key=[*marks.remembered(text), *recipes].index):
         text = updated_dockerfile(text, recipes[name], str(path))
     return Kept(path, old, text, context)
 
 
-# Options that say where the project and the Dockerfile are and what to do with it, and so are not remembered.
+# Options of a single run, which a Dockerfile does not remember.
 _PER_RUN = {"project", "config", "locked", "quiet", "snippet", "write", "check", "as_bake", "image"}
-# What a context has when a command is only asked what its words mean.
+# The object of a context in which a command only parses words.
 _ASK = object()
 
 
@@ -288,9 +288,9 @@ def _given(ctx: typer.Context) -> bool:
 
 
 def _requests(path: Path, request: _Request, *, given: bool) -> dict[str, _Request]:
-    """Return the images of a Dockerfile by name: `request`, if it was `given`, or is a new one, and those it has."""
+    """Return the images of a Dockerfile by name, with `request` if it was `given` or is new."""
     marked = marks.remembered(read_text(path)) if path.exists() else {}
-    name = request.told.get("image", "")
+    name = request.overrides.get("image", "")
     if given:
         marked.pop(name, None)
     found = {other: words_in(words, str(path)) for other, words in marked.items()}
@@ -301,7 +301,7 @@ def _requests(path: Path, request: _Request, *, given: bool) -> dict[str, _Reque
 
 
 def _remembered(name: str, words: Sequence[str], options: Options) -> _Request:
-    """Return the image that a mark remembers, with those options of this run that are not remembered."""
+    """Return the image that a mark remembers, with options of this run that it does not remember."""
     given: list[tuple[str, Any]] = [("--project", options.directory), ("--config", options.config)]
     if "--context" in words:
         value = words.index("--context") + 1
@@ -311,15 +311,17 @@ def _remembered(name: str, words: Sequence[str], options: Options) -> _Request:
     request: _Request = dockerfile.main(
         [*more, *words], prog_name="uv-layers dockerfile", standalone_mode=False, obj=_ASK
     )
-    return replace(request, told={**request.told, "image": name} if name else request.told)
+    return replace(request, overrides={**request.overrides, "image": name} if name else request.overrides)
 
 
-def bake_for(options: Options, path: Path, named: Sequence[str] = (), told: Mapping[str, Any] | None = None) -> str:
-    """Return a file for `docker buildx bake` that goes with the Dockerfile at `path`."""
-    current, told = find_project(options), told or {}
-    context = _context(current, told)
-    # A folder may have a name that no image can have.
+def bake_for(
+    options: Options, path: Path, named: Sequence[str] = (), overrides: Mapping[str, Any] | None = None
+) -> str:
+    """Return a file for `docker buildx bake` for the Dockerfile at `path`."""
+    current, overrides = find_project(options), overrides or {}
+    context = _context(current, overrides)
+    # The name of the folder may not be valid for an image.
     name = re.sub(r"[^a-z0-9]+", "-", normalised(current.source.name or current.directory.name)).strip("-") or "image"
     text = read_text(path) if path.exists() else ""
-    recipe = avoiding_names(_recipe(options, current, context, named, told, path), text)
+    recipe = avoiding_names(_recipe(options, current, context, named, overrides, path), text)
     return bake_file(recipe, name, in_context(path, context))

@@ -1,4 +1,4 @@
-"""`uv-layers dockerfile`: what the build and the image need gets there, and a new Dockerfile gets a `.dockerignore`."""
+"""Check that the build gets the files that it needs, and write a `.dockerignore` for a new Dockerfile."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from uv_layers.project.discovery import Project
 
 
-# Nobody's sources: a name that could be a package of the project (build, dist, env) is not here.
+# Never sources. Without build, dist and env: they could be packages of the project.
 _NEVER_NEEDED = (
     *("**/.git", "**/.venv", "**/.env", "**/.DS_Store", "**/__pycache__", "**/*.py[co]", "**/*.egg-info"),
     *("**/.coverage", "**/.hypothesis", "**/.ipynb_checkpoints", "**/.mypy_cache", "**/.nox", "**/.pytest_cache"),
@@ -34,7 +34,7 @@ _NEVER_NEEDED = (
 
 
 def check_dockerignore(recipe: Recipe, project: Project, context: Path, dockerfile: Path) -> list[str]:
-    """Return hints about what is excluded from the build context and a build of the project may read.
+    """Return hints about excluded files that a build of the project may read.
 
     Raises ExcludedError if `.dockerignore`, or `<Dockerfile>.dockerignore` which wins, excludes a file that the
     Dockerfile mounts or copies, and UnreadableFileError.
@@ -50,7 +50,7 @@ def check_dockerignore(recipe: Recipe, project: Project, context: Path, dockerfi
     with path.open("rb") as file:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
-        raise errors.UnreadableFileError(path, f"it has more than {LARGEST} bytes")
+        raise errors.UnreadableFileError(path, f"it is larger than {LARGEST} bytes")
     try:
         ignore = IgnoreFile(data.decode(errors="surrogateescape"))
         if lost := _excluded(ignore, root, _needed(recipe)):
@@ -68,16 +68,16 @@ def check_dockerignore(recipe: Recipe, project: Project, context: Path, dockerfi
 
 
 def missing_hints(recipe: Recipe, context: Path) -> list[str]:
-    """Return a hint for each file that the Dockerfile takes from the build context and that is not there."""
+    """Return a hint for each file that the Dockerfile uses and the build context lacks."""
     wheel = [recipe.tool] if recipe.tool.endswith(".whl") else []
     names = [name for name in (*wheel, *recipe.sources) if not any(character in name for character in "*?[")]
-    # Docker takes `..` at the top of the context for the top itself.
+    # Docker ignores `..` at the top of the context.
     missing = [name for name in names if not os.path.lexists(f"{context}{posixpath.normpath(f'/{name}')}")]
     return [f"{name} is not in the build context {context}; put it there before you build" for name in missing]
 
 
 def new_dockerignore(recipe: Recipe, project: Project, context: Path, dockerfile: Path) -> tuple[Path, str] | None:
-    """Return the path and text of the `.dockerignore` that goes with a new Dockerfile; None where there is one."""
+    """Return the path and text of a `.dockerignore` for a new Dockerfile, or None if there is one."""
     root = resolved(context)
     path = _of_context(root, dockerfile)
     if os.path.lexists(path) or _ignore_path(root, dockerfile):
@@ -86,7 +86,7 @@ def new_dockerignore(recipe: Recipe, project: Project, context: Path, dockerfile
     # A folder called "layers" may be a package of the project.
     own = [layers] if not layers.exists() or (layers / STATE).is_dir() else []
     from_git = _asks_git(recipe)
-    # To git, a file that is committed and that the build lacks is an edit, which gets a version of its own.
+    # A committed file that the build lacks would count as a local change in git versions.
     own += [] if from_git else [path, dockerfile]
     lines = [*_NEVER_NEEDED, *map(escaped, _in_context(own, root))]
     if from_git:
@@ -147,7 +147,7 @@ def _ignore_path(root: Path, dockerfile: Path) -> Path | None:
 
 
 def _of_context(root: Path, dockerfile: Path) -> Path:
-    """Return the path of the context's `.dockerignore`, spelled as that of a Dockerfile beside it."""
+    """Return the path of the context's `.dockerignore`, relative like that of the Dockerfile."""
     return (dockerfile.parent if resolved(dockerfile.parent) == root else root) / ".dockerignore"
 
 
@@ -156,7 +156,7 @@ def _shown(line: Line) -> str:
 
 
 def _needed(recipe: Recipe) -> Iterator[str]:
-    """Yield what the Dockerfile mounts or copies: paths in the build context, which may have a `*`."""
+    """Yield the paths in the build context that the Dockerfile mounts or copies, which may have a `*`."""
     yield from (*recipe.inputs, *(path for path, _ in recipe.files))
     if recipe.tool.endswith(".whl"):
         yield recipe.tool
@@ -164,7 +164,7 @@ def _needed(recipe: Recipe) -> Iterator[str]:
 
 
 def _read_by_builds(recipe: Recipe, project: Project, root: Path) -> Iterator[str]:
-    """Yield what a build backend reads, as far as `pyproject.toml` and common layouts tell."""
+    """Yield the files that a build backend reads, by `pyproject.toml` and common layouts."""
     if all(stage.project is None for stage in recipe.layers):
         return
     if _asks_git(recipe):
@@ -179,7 +179,7 @@ def _read_by_builds(recipe: Recipe, project: Project, root: Path) -> Iterator[st
 
 
 def _in_context(paths: Iterable[Path], root: Path) -> Iterator[str]:
-    """Yield the paths that are in the build context, relative to it."""
+    """Yield the paths in the build context, relative to it."""
     for path in map(resolved, paths):
         if path.is_relative_to(root):
             yield in_context(path, root)
@@ -187,14 +187,14 @@ def _in_context(paths: Iterable[Path], root: Path) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Excluded:
-    """A path of which nothing reaches the build: the `exception` below the `line` brings it back."""
+    """A path that is excluded completely; the `exception` below the `line` includes it."""
 
     line: Line
     exception: str
 
 
 def _excluded(ignore: IgnoreFile, root: Path, paths: Iterable[str]) -> dict[str, _Excluded]:
-    """Return those of the paths of which nothing reaches the build."""
+    """Return the paths that are excluded completely."""
     found = {}
     for given in dict.fromkeys(paths):
         path = posixpath.normpath(given.lstrip("/") or ".")
@@ -203,16 +203,16 @@ def _excluded(ignore: IgnoreFile, root: Path, paths: Iterable[str]) -> dict[str,
         places = _expanded(root, path)
         files = [file for place in places for file in _files(root, place)]
         if files and all(map(ignore.excludes, files)):
-            # Where a line is about a folder, lines below it may be about caches in the folder.
+            # After a line about a folder, later lines may be about caches in it.
             lines = [*filter(None, map(ignore.last_match, places))] or [*filter(None, map(ignore.last_match, files))]
-            # BuildKit lets the exception of a folder count for its files only if another line excludes the folder.
+            # The exception of a folder includes its files only if another line excludes the folder.
             pattern = f"{escaped(path)}/**" if (root / path).is_dir() else escaped(path).replace(r"\*", "*")
             found[path] = _Excluded(max(lines, key=lambda line: line.number), f"!{pattern}")
     return found
 
 
 def _expanded(root: Path, path: str) -> list[str]:
-    """Return the path, or what is there for one with a `*`."""
+    """Return the path, or the matches of one with a `*`."""
     if "*" not in path:
         return [path]
     pattern = re.sub(r"[?\[]", r"[\g<0>]", re.sub(r"\*+", "*", path))

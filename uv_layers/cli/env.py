@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What a shell or an editor needs to use layer trees where they are.
+    """What a shell or an editor needs to use layer trees in place.
 
     `trees` has them by layer, bottom to top; `variables` has the folders of `PATH` and `PYTHONPATH`, those of the top
     layer first, since the layer that is copied last wins; `interpreter` is the one that the trees were built with, None
@@ -68,7 +68,7 @@ def env(
         typer.echo(env_json(environment))
     else:
         text = code(environment.variables, shell or running_shell(options.environ))
-        # As bytes: a path may not be valid in the encoding of the terminal.
+        # As bytes: a path may be invalid in the terminal's encoding.
         typer.echo(os.fsencode(text), nl=False)
     print_hints(hints, options)
 
@@ -76,7 +76,7 @@ def env(
 def environment_of(
     options: Options, named: Sequence[str] = (), *, layers_dir: Path | None = None
 ) -> tuple[Environment, tuple[str, ...]]:
-    """Return what makes the trees of the named layers, of all when none is named, usable where they are, with hints.
+    """Return what a shell needs to use the trees of the named layers, by default all, in place; and hints.
 
     Of the trees, only the folders around their packages are looked at, and uv is not started. Raises NotBuiltError.
     """
@@ -85,7 +85,7 @@ def environment_of(
     records = {name: record for name, record in found.items() if record is not None}
     if missing := [name for name in found if name not in records]:
         raise errors.NotBuiltError(missing, source.trees.path)
-    # Resolved, so that a folder has one name from wherever this is run.
+    # Resolved, so that the same folder always has the same path.
     trees = {name: source.trees.tree(name).resolve() for name in source.layers}
     sites = [(trees[name], site) for name in reversed(trees) for site in records[name].sites]
     programs = dict.fromkeys(tree / scripts(site) for tree, site in sites)
@@ -99,7 +99,7 @@ def environment_of(
 
 
 def _other_python(interpreter: str | None, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return a hint if PATH has no `python`, or one of another version than the trees are built for."""
+    """Return a hint if PATH has no `python`, or one of another version than the trees."""
     found = shutil.which("python", path=environ.get("PATH"))
     wanted = re.search(r"python(\d\.\d+)$", interpreter or "")
     if wanted is None:

@@ -78,7 +78,9 @@ def export_locks(
     for lock in layer_locks(plan, project, wanted):
         if lock.kind == "project":
             if named and lock.layer in wanted:
-                raise errors.UsageError(f"layer {lock.layer!r} is the project itself, which no lock pins; install it")
+                raise errors.UsageError(
+                    f"layer {lock.layer!r} is the project itself and has no layer lock; run `uv-layers install` for it"
+                )
             continue
         path = folder / file_name(lock.layer)
         if write:

@@ -1,4 +1,4 @@
-"""The text of `--help`: options in groups, nothing cut off, and names never broken across lines."""
+"""Print `--help` with options in groups, without breaking names across lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uv_layers.cli.terminal import has_colour, painted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# The width where no terminal says one, the largest, and the largest of the column with the options.
+# The width without a terminal, the largest width, and the largest width of the options column.
 _WIDTH, _WIDEST, _TERMS = 100, 120, 32
 # Texts narrower than this are below their option instead of beside it.
 _NARROWEST = 38
@@ -29,7 +29,7 @@ class HelpfulCommand(TyperCommand):
 
 
 class HelpfulGroup(TyperGroup):
-    """A group of commands whose help has what each of them does in full."""
+    """A group of commands whose help has the full description of each."""
 
     def get_help(self, ctx: Any) -> str:
         named = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
@@ -37,7 +37,7 @@ class HelpfulGroup(TyperGroup):
 
 
 def _help(command: Any, ctx: Any, commands: Sequence[tuple[str, str]] = ()) -> str:
-    ctx.color = has_colour(sys.stdout)  # what prints the text asks for it
+    ctx.color = has_colour(sys.stdout)  # for the code that prints the text
     width = min(shutil.get_terminal_size((_WIDTH, 24)).columns, _WIDEST)
     parts = [_wrapped(" ".join([_title("Usage"), ctx.command_path, *command.collect_usage_pieces(ctx)]), width)]
     parts += [_wrapped(paragraph, width) for paragraph in _paragraphs(command.help)]
@@ -45,10 +45,10 @@ def _help(command: Any, ctx: Any, commands: Sequence[tuple[str, str]] = ()) -> s
     for parameter in command.get_params(ctx):
         argument = parameter.param_type_name == "argument"
         title = parameter.rich_help_panel or ("Arguments" if argument else "Options")
-        if parameter.name == "help":  # the last of all
+        if parameter.name == "help":  # it comes last
             title = next((known for known in reversed(sections) if known != "Arguments"), title)
         term, text = parameter.get_help_record(ctx)
-        # As uv has them, long names are one below the other.
+        # As in uv, long names are below each other.
         sections.setdefault(title, []).append((term if argument or term[1] != "-" else f"    {term}", text))
     if commands:
         sections["Commands"] = list(commands)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class Sources(str, Enum):
-    """What is compiled."""
+    """The files to compile."""
 
     ALL = "all"
     DEFAULT = "default"
@@ -131,13 +131,13 @@ def install_layers(
     digest: bool = False,
     report: Callable[[str, str], object] = silent,
 ) -> tuple[list[Tree], tuple[str, ...]]:
-    """Make the trees of the named layers, or of all, and return them with hints.
+    """Build the trees of the named layers, or of all, and return them with hints.
 
     In a folder with a project they come from the project, else from the layer locks there. `report` is called with a
     layer and what is done for it, or nothing at its end. Raises a LayersError, and OSError when the machine fails.
     """
     if bool(named) == everything:
-        raise errors.UsageError("name the layers to install, or give --all, and not both (see `uv-layers plan`)")
+        raise errors.UsageError("name the layers to install, or pass --all, but not both; `uv-layers plan` lists them")
     source = source_of(options, named, layers_dir)
     build = Build(
         options,
@@ -153,7 +153,7 @@ def install_layers(
         report=report,
     )
     stamp = build.stamp(source.inputs)
-    # What the project itself is, only its sources tell: it is made each time.
+    # Sources are not compared, so the layer of the project is built each time.
     fresh = [tree for name in source.layers if (tree := build.unchanged(name, stamp)) is not None]
     if len(fresh) == len(source.layers):
         clashes = _clashes_between(source.trees, fresh, strict=True) + _base_image(source, fresh) if strict else ()
@@ -196,7 +196,7 @@ def _clashes_between(folder: LayersFolder, trees: Sequence[Tree], *, strict: boo
 
 
 def _is_base_image(source: Source) -> bool:
-    """Tell whether this machine is the base image: in a stage that runs as root it is."""
+    """Return whether this machine is the base image, as in a stage that runs as root."""
     return source.stage and os.geteuid() == 0
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from uv_layers.tree.build import Tree
     from uv_layers.tree.verify import Problem
 
-# Raised when a key changes its meaning or goes; new keys do not raise it.
+# Increased if a key changes or disappears, not for new keys.
 SCHEMA = 1
 
 
@@ -69,7 +69,7 @@ def _layer_json(layer: Layer) -> dict[str, Any]:
 
 
 def trees_json(trees: Iterable[Tree]) -> str:
-    """Return what `install` made as JSON."""
+    """Return the result of `install` as JSON."""
     return envelope(
         "install",
         {
@@ -95,7 +95,7 @@ def trees_json(trees: Iterable[Tree]) -> str:
 
 
 def verified_json(results: Iterable[tuple[str, str | None, Sequence[Problem]]]) -> str:
-    """Return what `verify` found as JSON."""
+    """Return the result of `verify` as JSON."""
     layers = [
         {
             "name": layer,
@@ -108,7 +108,7 @@ def verified_json(results: Iterable[tuple[str, str | None, Sequence[Problem]]]) 
 
 
 def env_json(environment: Environment) -> str:
-    """Return what makes built trees usable where they are as JSON."""
+    """Return the result of `env` as JSON."""
     return envelope(
         "env",
         {
@@ -120,7 +120,7 @@ def env_json(environment: Environment) -> str:
 
 
 def diff_json(changes: Sequence[LayerChange]) -> str:
-    """Return what an update does to the layers as JSON."""
+    """Return the result of `diff` as JSON."""
     layers = [
         {
             "name": change.layer,
@@ -139,7 +139,7 @@ def diff_json(changes: Sequence[LayerChange]) -> str:
 
 
 def suggestion_json(suggestion: Suggestion, path: Path | None) -> str:
-    """Return a proposal of layers as JSON."""
+    """Return the result of `suggest` as JSON."""
     result = {
         "layers": [
             {
@@ -176,7 +176,7 @@ def suggestion_json(suggestion: Suggestion, path: Path | None) -> str:
 
 
 def exported_json(exported: Iterable[Exported]) -> str:
-    """Return what `export` wrote as JSON."""
+    """Return the result of `export` as JSON."""
     layers = [
         {"name": e.lock.layer, "path": str(e.path), "packages": len(e.lock.versions), "changed": e.changed}
         for e in exported

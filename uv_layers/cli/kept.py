@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kept:
-    """A Dockerfile that is kept: its text as it is and as it should be, and the build context.
+    """A Dockerfile with marked blocks: its old and new text, and the build context.
 
     `dockerignore` is the path and the text of the `.dockerignore` to write beside a new one. A Dockerfile that does not
     exist yet is empty.
@@ -37,15 +37,15 @@ class Kept:
     dockerignore: tuple[Path, str] | None = None
 
 
-def lines_to_change(path: Path, text: str, last: Sequence[str], told: Mapping[str, Any]) -> list[str]:
+def lines_to_change(path: Path, text: str, last: Sequence[str], overrides: Mapping[str, Any]) -> list[str]:
     """Return hints about lines that `--copy` and `--cmd` ask for, and that a Dockerfile lacks outside the marks."""
-    asked = tuple(word for key, word in (("copy", "COPY"), ("cmd", "CMD")) if key in told)
+    asked = tuple(word for key, word in (("copy", "COPY"), ("cmd", "CMD")) if key in overrides)
     missing = [line for line in last if line.startswith(asked) and line not in text.splitlines()]
     return [f"lines outside the marks are yours to change; {path} lacks: {line}" for line in missing]
 
 
 def keep(kept: Kept, options: Options, remedy: Sequence[str], *, write: bool) -> None:
-    """Write the new text of a Dockerfile, or exit with 1, the difference to the old and the command that writes it."""
+    """Write the new text of a Dockerfile, or exit with 1 and print a diff and the command that writes it."""
     path, context = kept.path, kept.context
     if kept.old == kept.new:
         say(f"{path}: up to date", options)
@@ -59,12 +59,12 @@ def keep(kept: Kept, options: Options, remedy: Sequence[str], *, write: bool) ->
             say(f"{os.path.relpath(kept.dockerignore[0])}: written", options)
         if resolved(path.parent) in context.parents:
             words = shlex.join(["docker", "build", "--file", str(path), os.path.relpath(context)])
-            print_hints([f"build from the folder {context.name}, e.g. `{words}`, or give another --context"], options)
+            print_hints([f"build from the folder {context.name}, e.g. `{words}`, or pass another --context"], options)
     else:
         before, after = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (kept.old, kept.new))
-        lines = unified_diff(before, after, f"{path}", f"{path} (as it should be)")
+        lines = unified_diff(before, after, f"{path}", f"{path} (up to date)")
         whole = (li if li.endswith("\n") else f"{li}\n\\ No newline at end of file\n" for li in lines)
-        # As bytes: a path may be none of the encoding that the terminal has.
+        # As bytes: a path may be invalid in the terminal's encoding.
         typer.echo(os.fsencode("".join(whole)), nl=False)
         say(f"{path} is stale; run `{shlex.join(remedy)}`", options)
         raise typer.Exit(1)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def diff_markdown(changes: Sequence[LayerChange]) -> str:
-    """Return what an update does to the layers as Markdown, fit for a comment on a pull request."""
+    """Return the result of `diff` as Markdown, for a comment on a pull request."""
     lines = [
         f"**Image layers:** {pull_summary(changes)}",
         "",
@@ -27,7 +27,7 @@ def diff_markdown(changes: Sequence[LayerChange]) -> str:
         if change.changes:
             what = counted(len(change.changes), "change")
             lines += ["", f"<details><summary><code>{change.layer}</code>: {what}</summary>", ""]
-            # A lock of somebody else's may have anything for a version.
+            # A version in an untrusted lock may be any text.
             lines += ["- `{}`".format(printable(change_text(c)).replace("`", "'")) for c in change.changes]
             lines += ["", "</details>"]
     return "\n".join(lines) + "\n"

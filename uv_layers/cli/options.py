@@ -31,7 +31,7 @@ def size_of(option: str, text: str) -> int:
 
 
 def env_names(option: str, *others: str) -> list[str]:
-    """Return the environment variables of an option, the first of which wins."""
+    """Return the environment variables of an option; the first one wins."""
     return [f"UV_LAYERS_{option}", *others]
 
 
@@ -168,7 +168,6 @@ QuietOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", envvar=env_names("JSON"), help="Print a JSON document.")]
 
-
 LayersArgument = Annotated[
     list[str] | None,
     typer.Argument(
@@ -178,7 +177,6 @@ LayersArgument = Annotated[
         show_default=False,
     ),
 ]
-
 
 LayersDirOption = Annotated[
     Path | None,
@@ -190,8 +188,7 @@ LayersDirOption = Annotated[
     ),
 ]
 
-
-# The groups of options in the help; the command's own are above them.
+# The groups of options in the help, below the command's own options.
 _PANELS = {
     option: f"{panel} options"
     for panel, names in {
@@ -241,7 +238,7 @@ def _shared(  # noqa: PLR0913 - what they have in common is listed here once
         no_groups=tuple(map(normalised, no_group or ())),
         no_default_groups=no_default_groups,
         all_groups=all_groups,
-        # uv splits this option at commas, and no other.
+        # uv splits only this option at commas.
         extras=tuple(normalised(name) for value in extra or () for name in value.split(",")),
         all_extras=all_extras,
         no_install_project=no_install_project,
@@ -293,10 +290,10 @@ def plain_command(*, example: str) -> Callable[..., TyperCommand]:
         settings = {"help_option_names": ["-h", "--help"]}
         epilog = f"Example: {example}"
         app.command(name or function.__name__, cls=HelpfulCommand, epilog=epilog, context_settings=settings)(function)
-        made: Any = typer.main.get_command(app)
-        for parameter in made.params:
+        command: Any = typer.main.get_command(app)
+        for parameter in command.params:
             parameter.rich_help_panel = _PANELS.get(parameter.name, parameter.rich_help_panel)
             parameter.show_envvar = False  # one line for all of them is below the options
-        return made  # type: ignore[no-any-return]
+        return command  # type: ignore[no-any-return]
 
     return register

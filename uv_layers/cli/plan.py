@@ -25,15 +25,15 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show the layers: their packages, their download size, and what put each package there."""
-    found = make_plan(options, find_project(options), ())
-    if found.unused:
-        what = f"groups {', '.join(found.unused)} are" if len(found.unused) > 1 else f"group {found.unused[0]} is"
+    plan = make_plan(options, find_project(options), ())
+    if plan.unused:
+        what = f"groups {', '.join(plan.unused)} are" if len(plan.unused) > 1 else f"group {plan.unused[0]} is"
         hint = f"{what} not in the image; add one with --group, or to the groups of a layer"
-        found = replace(found, hints=(*found.hints, hint))
+        plan = replace(plan, hints=(*plan.hints, hint))
     if as_json:
-        typer.echo(plan_json(found))
+        typer.echo(plan_json(plan))
     elif by_size:
-        typer.echo(size_table(found, width=terminal_width()), nl=False)
+        typer.echo(size_table(plan, width=terminal_width()), nl=False)
     else:
-        typer.echo(plan_table(found, verbose=options.verbose, width=terminal_width()), nl=False)
-    print_hints(found.hints, options)
+        typer.echo(plan_table(plan, verbose=options.verbose, width=terminal_width()), nl=False)
+    print_hints(plan.hints, options)

@@ -13,7 +13,7 @@ from uv_layers.cli.options import plain_command
 from uv_layers.system import process
 from uv_layers.system.interpreter import of_running
 
-# What the commands of a stage import, here or later.
+# The modules that the commands of a stage import.
 _MODULES = (
     *("packaging.markers", "packaging.pylock", "packaging.specifiers", "packaging.tags", "packaging.utils"),
     *("packaging.version", "tomli_w", "uv_layers.cli.export", "uv_layers.cli.install"),
@@ -24,15 +24,15 @@ _MODULES = (
 
 @plain_command(example="uv-layers precompile")
 def precompile() -> None:
-    """Have Python compile what the stages of a Dockerfile run, once for all of them.
+    """Compile the modules that the stages of a Dockerfile run, once for all stages.
 
     The official images have no bytecode of the standard library, and what a stage compiles the others do not see.
     """
     if os.environ.get(unwanted := "PYTHONDONTWRITEBYTECODE"):
-        # Images set it, and Python has loaded its first modules by it.
+        # Images set it, and Python used it to load its first modules.
         environ = {name: value for name, value in os.environ.items() if name != unwanted}
         argv = [sys.executable, "-m", "uv_layers", "precompile"]
-        # Not in the current folder: `-m` has Python look for modules there first, and it may be somebody's project.
+        # Not in the working folder: with `-m`, Python looks for modules there first.
         raise typer.Exit(process.run(argv, env=environ, cwd=Path(sys.prefix), show=sys.stderr.write).status)
     for name in _MODULES:
         import_module(name)

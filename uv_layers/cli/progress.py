@@ -1,4 +1,4 @@
-"""One line on the terminal with what is under way. It is gone when the command prints its result."""
+"""One line on the terminal that shows the progress, until the command prints its result."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-# Seconds between two states of the line, and from when on a step shows how long it has taken.
+# Seconds between two updates of the line, and seconds after which a step shows its time.
 _INTERVAL, _LONG = 0.1, 2.0
 
 
 class Progress:
-    """Shows what is under way, each thing by its name; call it with a name and what is done, or nothing at the end."""
+    """Shows the current steps. Call it with a layer and its step, or an empty text at the end."""
 
     def __init__(self, *, wanted: bool) -> None:
         self._shown = wanted and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -62,7 +62,7 @@ class Progress:
 
 
 def _line(steps: Mapping[str, tuple[str, float]], width: int) -> str:
-    """Return what is under way, and for how many seconds, in one line that is shorter than `width`."""
+    """Return the current steps, and their seconds, in one line shorter than `width`."""
     now = time.monotonic()
     texts = [
         f"{name}: {doing}{f' ({now - since:.0f} s)' if now - since >= _LONG else ''}"

@@ -1,4 +1,4 @@
-"""The options that the marked blocks of a Dockerfile were written with, which `--write` and `--check` use again."""
+"""The options in the marks of a Dockerfile, which `--write` and `--check` use again."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from uv_layers.project.options import Options
 
-# A Dockerfile may come from a stranger: it must not choose a file to run, read or write. uv runs `NAME/bin/python` for
-# `--python NAME` if there is such a folder, so only versions are remembered.
+# An untrusted Dockerfile must not choose a file to run, read or write. uv runs `NAME/bin/python` for `--python NAME` if
+# there is such a folder, so only versions are remembered.
 _VERSION = re.compile(r"(?:(?:cpython|pypy|graalpy)@?)?3(?:\.\d{1,2}){0,2}t?")
 _TAKEN = {
     *("--package", "--all-packages", "--group", "--no-group", "--no-default-groups", "--all-groups"),
@@ -30,11 +30,11 @@ def is_version(python: str) -> bool:
     return _VERSION.fullmatch(python) is not None
 
 
-def words_of(options: Options, told: Mapping[str, Any], groups: Sequence[str]) -> list[str]:
-    """Return the command-line words that stand for some options of `uv-layers dockerfile`, in a fixed order."""
+def words_of(options: Options, overrides: Mapping[str, Any], groups: Sequence[str]) -> list[str]:
+    """Return options of `uv-layers dockerfile` as command-line words, in a fixed order."""
     chosen = options.selection
     values: list[tuple[str, Any]] = [
-        ("image", told.get("image")),
+        ("image", overrides.get("image")),
         ("package", options.packages),
         ("all-packages", options.all_packages),
         ("group", chosen.groups),
@@ -48,12 +48,12 @@ def words_of(options: Options, told: Mapping[str, Any], groups: Sequence[str]) -
         ("prefix", options.prefix),
         ("python", options.python),
         ("frozen", options.frozen),
-        *((key, told.get(key)) for key in ("context", "base", "builder", "tool", "uv")),
-        ("secret", told.get("secrets")),
-        ("no-link", told.get("link") is False),
-        ("copy", told.get("copy")),
-        ("cmd", told.get("cmd")),
-        ("editable", told.get("editable")),
+        *((key, overrides.get(key)) for key in ("context", "base", "builder", "tool", "uv")),
+        ("secret", overrides.get("secrets")),
+        ("no-link", overrides.get("link") is False),
+        ("copy", overrides.get("copy")),
+        ("cmd", overrides.get("cmd")),
+        ("editable", overrides.get("editable")),
     ]
     words: list[str] = []
     for name, value in values:
@@ -76,14 +76,14 @@ def _split(remembered: str) -> list[str]:
 
 
 def words_in(remembered: str, path: str) -> list[str]:
-    """Return the words that a mark of the Dockerfile `path` remembers; raises UsageError for others than we write."""
+    """Return the options in a mark of the Dockerfile `path`; raises UsageError for one that is not allowed there."""
     words = _split(remembered)
     refused = [word for word in words if word.startswith("-") and word not in _TAKEN]
     pythons = [value for word, value in pairwise(words) if word == "--python"]
     refused += [value for value in pythons if not is_version(value)]
     if refused:
         raise errors.UsageError(
-            f"{path}: its mark remembers {errors.shown(refused[0])}, which is not an option to remember; "
-            "give the options on the command line"
+            f"{path}: the first mark has {errors.shown(refused[0])}, which is not an option that it can keep; "
+            "pass the options on the command line"
         )
     return words

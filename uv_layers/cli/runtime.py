@@ -20,16 +20,16 @@ from uv_layers.system import process
 if TYPE_CHECKING:
     from types import FrameType
 
-# The exit code of a program that writes to a pipe that nobody reads, as if SIGPIPE had ended it.
+# The exit code after SIGPIPE, if the reader of the output closed it.
 _UNREAD = 128 + signal.SIGPIPE
-# The base of BadParameter. Its module, click or one in Typer, depends on Typer's version.
+# The base class of BadParameter. Its module depends on Typer's version.
 _USAGE_ERROR: Any = typer.BadParameter.__base__
-# Seconds that a command has to end after a signal, and seconds that it has if there is something to clear away.
+# Seconds for a command to end after a signal, and seconds if it has something to clean up.
 _GRACE, _PATIENCE = 1.0, 30.0
 
 
 def main() -> None:
-    """Run the command line and exit with the code that docs/reference/exit-codes.md gives.
+    """Run the command line and exit with a code of docs/reference/exit-codes.md.
 
     A thread runs it, and this one waits for its end, or for a signal. So a signal cannot come in the middle of
     anything: it ends the programs that are under way, and the command ends by the error that this is to it.
@@ -55,7 +55,7 @@ def main() -> None:
     if number:
         _end(thread, 128 + number)
     thread.join()
-    # The exit code is known. Python itself, on its way out, would have another signal end it.
+    # The exit code is known: another signal must not change it while Python exits.
     for ignored in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ignored, signal.SIG_IGN)
     signal.set_wakeup_fd(-1)
@@ -67,11 +67,11 @@ def main() -> None:
 
 
 def _noted(_: int, __: FrameType | None) -> None:
-    """Do nothing: that there is such a function has the signal written to the pipe that `main` reads."""
+    """No-op: Python writes to the wakeup fd only for signals that have a Python handler."""
 
 
 def _end(thread: Thread, status: int) -> None:
-    """End what the thread has under way, and it; further signals change nothing.
+    """End the programs of the thread, then the thread; ignore further signals.
 
     The program ends as if it were killed where the thread has nothing to clear away and computes, or waits, on.
     """
@@ -89,7 +89,7 @@ def _run() -> int:
     try:
         return app(standalone_mode=False) or 0
     except SystemExit as ended:
-        # Of completion, or of a pipe that nobody reads any more: then Typer says 1, and has replaced the stream.
+        # From completion, or from a closed pipe: then Typer exits with 1, and has replaced the stream.
         return _UNREAD if sys.stdout is not stdout else int(ended.code or 0)
     except _USAGE_ERROR as error:
         if type(error).__name__ != "NoArgsIsHelpError":
@@ -99,7 +99,7 @@ def _run() -> int:
 
 
 def _usage_problem(error: Any) -> str:
-    """Return what is wrong with a command line, in one line that names the option or the variable that was set."""
+    """Return the problem of a command line, in one line that names the option or the variable."""
     parameter, context = getattr(error, "param", None), error.ctx
     if parameter is not None:
         source = context.get_parameter_source(parameter.name)
@@ -114,14 +114,14 @@ def _usage_problem(error: Any) -> str:
 
 
 def _status(ended: int | BaseException) -> int:
-    """Return the exit code of a run that ended with a code or by an error, which is said."""
+    """Return the exit code of a run that ended with a code or by an error, which is printed."""
     if isinstance(ended, int):
         return ended
     if isinstance(ended, OSError):
         ended = errors.MachineError(ended)
     if not isinstance(ended, errors.LayersError):
         raise ended
-    with suppress(OSError):  # then the exit code alone says it
+    with suppress(OSError):  # only the exit code reports it
         if detail := getattr(ended, "detail", ""):
             print_line(detail)
         print_line(f"error[{ended.code}]: {ended}")
@@ -129,7 +129,7 @@ def _status(ended: int | BaseException) -> int:
 
 
 def _drop_unwritten() -> None:
-    """Drop what the standard streams have no room for, which Python would try to write again, and exit with 120."""
+    """Discard what the standard streams could not write, so that Python does not try again, and exit with 120."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -138,7 +138,7 @@ def _drop_unwritten() -> None:
 
 
 def _open_closed_streams() -> None:
-    """Put nothing in the place of each standard stream that is closed, lest a file that is opened gets its number."""
+    """Open /dev/null for each closed standard stream, so that no other file gets its number."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - until the end

@@ -1,4 +1,4 @@
-"""Shell code that puts folders on variables such as `PATH`, in the syntax of each shell. Pure: no process, no file.
+"""Shell code that adds folders to variables, e.g. `PATH`, in the syntax of each shell. Pure: no process, no file.
 
 Folders already there are left where they are, so that evaluating it again changes nothing. A variable that is unset
 or empty gets no empty element: in `PATH` and `PYTHONPATH` that is the current folder.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def code(variables: Mapping[str, Sequence[str]], shell: str) -> str:
-    """Return the code that puts the folders of each variable before what it has, in their order.
+    """Return the code that adds folders at the start of each variable, in order.
 
     `shell` is a name or a path, as `$SHELL` is; empty, it is not known. Raises ShellNotFoundError, UnknownShellError
     and PathSeparatorError.
@@ -42,10 +42,10 @@ def _posix(variable: str, folders: Sequence[str]) -> Iterator[str]:
 
 
 def _fish(variable: str, folders: Sequence[str]) -> Iterator[str]:
-    # To fish an empty variable is a list of one empty element.
+    # In fish, an empty variable is a list with one empty element.
     yield f'test -n "${variable}"; or set -e {variable}'
     for folder in reversed(folders):
-        # These two alone are special between single quotes.
+        # Only these two are special in single quotes.
         quoted = "'" + re.sub(r"(['\\])", r"\\\1", folder) + "'"
         yield f"contains -- {quoted} ${variable}; or set -gx {variable} {quoted} ${variable}"
 
@@ -53,7 +53,7 @@ def _fish(variable: str, folders: Sequence[str]) -> Iterator[str]:
 def _powershell(variable: str, folders: Sequence[str]) -> Iterator[str]:
     value = f"$env:{variable}"
     for folder in reversed(folders):
-        # PowerShell takes typographic quotes for the plain one.
+        # In PowerShell, typographic quotes are quotes, too.
         quoted = "'" + re.sub("(['\u2018-\u201b])", r"\1\1", folder) + "'"
         new = f'{quoted} + $(if ({value}) {{ ":{value}" }})'
         yield f"if (\"{value}\".Split(':') -cnotcontains {quoted}) {{ {value} = {new} }}"

@@ -1,4 +1,4 @@
-"""Where a command takes layers from, and where their trees are: a project, or a folder of layer locks."""
+"""The source of layers, a project or a folder of layer locks, and the folder of their trees."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from uv_layers.system.interpreter import Target
     from uv_layers.system.uv import Uv
 
-# The latest time that a file can have where times have 32 bits.
+# The latest time of a file in 32 bits.
 _LAST_SECOND = 2**32 - 1
 
 
 @dataclass(frozen=True)
 class Source:
-    """Layers that a command is asked for.
+    """The layers of a command.
 
     `layers` are their names, `inputs` the files that decide what is in them. Paths in their locks start from `root`,
     `access` is how the project reaches its indexes, and `gather` returns the locks, the target and hints. A `stage` has
@@ -59,9 +59,9 @@ class Source:
 
 
 def source_of(options: Options, named: Sequence[str], layers_dir: Path | None) -> Source:
-    """Return the source of the named layers, or of all layers if none is named."""
+    """Return the source of the named layers, by default of all."""
     start = resolved(options.directory or Path.cwd())
-    # A stage of a Dockerfile has layer locks in its working folder; a project above that folder is not meant.
+    # A stage has layer locks in its working folder, and they win over a project in a parent folder.
     stage = not (start / "pyproject.toml").is_file() and bool(found := layers_in(start))
     if stage:
         layers = spelled(named or found, found)

@@ -16,7 +16,7 @@ from uv_layers.cli.tables import size, suggestion_table
 from uv_layers.cli.terminal import print_hints, say, terminal_width
 from uv_layers.history.sizes import complete
 from uv_layers.history.suggest import read_history, suggest_layers
-from uv_layers.plan.layers import asked_for, layer_specs, own_layer
+from uv_layers.plan.layers import claims_of, layer_specs, own_layer
 from uv_layers.plan.resolve import find_project, make_plan
 from uv_layers.project.config import CONFIG_FILE
 from uv_layers.project.edit import with_layers
@@ -105,18 +105,18 @@ def suggest_for(
     write: bool = False,
     report: Callable[[str], object] = str,
 ) -> tuple[Suggestion, Path | None]:
-    """Return the layers that sizes and the history of uv.lock ask for; with `write`, also the file they are put in."""
+    """Return layers based on sizes and the history of uv.lock, and with `write` the file that has them now."""
     current = find_project(options)
-    made = make_plan(options, current, ())
-    layers = [layer for layer in made.layers if layer.members and layer.kind == "packages"]
+    plan = make_plan(options, current, ())
+    layers = [layer for layer in plan.layers if layer.members and layer.kind == "packages"]
     if not layers:
         raise errors.NoLayersError(current.directory / "pyproject.toml")
     history = read_history(current.lock, options.environ, since=since, limit=limit, report=report)
-    # As they are written: what --no-group leaves out for now is not to leave the file.
+    # As configured: --no-group must not remove groups from the file.
     specs = current.config.layers or (layer_specs(current, options.selection) if keep else ())
-    asked = asked_for(current, options.selection)
+    claims = claims_of(current, options.selection)
     layers, estimates = complete(
-        layers, current.lock_root, _installed(options, current, made.prefix), offline=options.offline
+        layers, current.lock_root, _installed(options, current, plan.prefix), offline=options.offline
     )
     found = suggest_layers(
         layers,
@@ -124,38 +124,38 @@ def suggest_for(
         history,
         budget,
         keep=keep,
-        asked=asked,
+        claims=claims,
         max_size=max_size,
         estimates=estimates,
-        reserved=[layer.name for layer in made.layers if layer.kind != "packages"],
+        reserved=[layer.name for layer in plan.layers if layer.kind != "packages"],
     )
     hints = [*found.hints, *current.config.hints]
     if max_size and len(found.layers) > budget:
         why = f"none is larger than {size(max_size)}"
-        hints.append(f"{len(found.layers)} layers are more than the budget of {budget}: {why}")
+        hints.append(f"{len(found.layers)} layers, more than the budget of {budget}: {why}")
     found = replace(found, hints=tuple(hints))
     if not write:
         return found, None
     path = options.config or current.directory / CONFIG_FILE
-    # Configured layers have no layer for the project unless one of them is for it.
+    # Configured layers need an explicit layer of the project.
     config = replace(current.config, project=own_layer(current, options.selection))
     text = with_layers(path, [layer.spec for layer in found.layers], config)
     write_atomically(resolved(path), text)
     hints = [] if current.config.hints else [*replace(current.config, source=path.name).hints]
     if lost := unwritten(options):
-        hints.append(f"{path.name} cannot say {' '.join(lost)}; pass that to the other commands, too")
+        hints.append(f"{path.name} cannot store {' '.join(lost)}; pass it to the other commands, too")
     return replace(found, hints=(*found.hints, *hints)), path
 
 
 def _installed(options: Options, current: Project, prefix: str) -> Iterator[tuple[Path, str]]:
-    """Yield the folders that may have installed packages, with the pattern of the paths to them: trees, uv's cache."""
+    """Yield folders with installed packages (trees, uv's cache), each with the pattern of paths to them."""
     yield current.directory / "layers", "/".join(filter(None, ("*", prefix.strip("/"), "lib/python*/site-packages")))
     uv = Uv.find(options.environ, offline=options.offline)
     yield uv.cache_folder(current.lock_root), "archive-v*/*"
 
 
 def unwritten(options: Options) -> list[str]:
-    """Return the options that choose packages and that a configuration of layers cannot say."""
+    """Return the options that choose packages and cannot be stored in the configuration."""
     chosen = options.selection
     words = ["--all-packages"] * options.all_packages + ["--no-default-groups"] * chosen.no_default_groups
     words += [w for name in options.packages if len(options.packages) > 1 for w in ("--package", name)]

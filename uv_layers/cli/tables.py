@@ -25,13 +25,12 @@ if TYPE_CHECKING:
 
 _GAP = " " * 3
 
-
-# The width where none is given: no line is folded.
+# The default width: no line is folded.
 _UNFOLDED = 10_000
 
 
 def size(count: int) -> str:
-    """Return a number of bytes in the decimal units that registries bill by, such as `1.5 MB`."""
+    """Return a number of bytes in decimal units, e.g. `1.5 MB`."""
     if count < 1000:  # noqa: PLR2004
         return f"{count} B"
     for unit, scale in (("kB", 1e3), ("MB", 1e6)):
@@ -67,7 +66,7 @@ def _plan_download(members: Sequence[Member]) -> str:
 
 
 def plan_table(plan: Plan, *, verbose: bool = False, width: int | None = None) -> str:
-    """Return the plan as a table, a row a layer, top of the image last; with `verbose`, then a row a package."""
+    """Return the plan as a table with a row per layer, top last; with `verbose`, also a row per package."""
     rows = [
         (layer.name, str(len(layer.members)), _plan_download(layer.members), _first(layer.reasons))
         for layer in plan.layers
@@ -115,11 +114,10 @@ def size_table(plan: Plan, *, width: int | None = None) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-# The width of the longest bar, and of one that still tells something.
+# The widths of the longest and the shortest useful bar.
 _BAR, _SHORTEST_BAR = 24, 8
 
-
-# The column of `plan --verbose` that is there only if the plan has a package to build.
+# The column of `plan --verbose` for plans with a package to build.
 _BUILT_FROM = 4
 
 
@@ -147,14 +145,15 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int | No
 
 
 def tree_lines(tree: Tree, *, verbose: bool = False) -> list[str]:
-    """Return the line that says what became of a layer, and what there is to know of it."""
+    """Return the result of a layer as a line, then lines with details."""
     what = f"{tree.layer}: {counted(tree.packages, 'package')}, {counted(tree.files, 'file')}, {size(tree.size)}"
     lines = [f"{what}, {'up to date' if tree.up_to_date else f'{tree.seconds:.1f} s'}, {tree.path}"]
     if tree.digest:
         lines.append(f"{tree.layer}: {tree.digest}")
     if tree.built:
         lines.append(
-            f"{tree.layer}: built from source, so the same elsewhere only if its build is: {', '.join(tree.built)}"
+            f"{tree.layer}: built from source, so only a reproducible build gives the same tree elsewhere: "
+            + ", ".join(tree.built)
         )
     if tree.excluded:
         most = sorted(tree.excluded, key=lambda name: (-tree.excluded[name], name))
@@ -163,23 +162,23 @@ def tree_lines(tree: Tree, *, verbose: bool = False) -> list[str]:
         lines.append(f"{tree.layer}: exclude-files saves {total}: {_first(shares, None if verbose else 3)}")
     if tree.invalid:
         left = counted(tree.invalid, "file")
-        lines.append(f"{tree.layer}: {left} left uncompiled, as this Python finds a syntax error")
+        lines.append(f"{tree.layer}: {left} left uncompiled, because this Python finds a syntax error")
     return lines + [
         f"warning: {tree.layer}: {clash.path} differs between {' and '.join(clash.owners)}; "
-        f"that of {clash.owners[-1]} is kept"
+        f"the file of {clash.owners[-1]} is kept"
         for clash in tree.clashes
     ]
 
 
 def verified_lines(layer: str, digest: str | None, problems: Sequence[Problem]) -> list[str]:
-    """Return a line for each problem of a layer, or the one that says that there is none."""
+    """Return a line per problem of a layer, or one line if there is none."""
     if not problems:
-        return [f"{layer}: as its lock says, {digest}"]
+        return [f"{layer}: matches its layer lock, {digest}"]
     return [f"{layer}: {p.kind}: {p.path}{': ' if p.path and p.detail else ''}{p.detail}" for p in problems]
 
 
 def diff_table(changes: Sequence[LayerChange], width: int | None = None) -> str:
-    """Return what an update does to the layers as a table, a row a layer, then what it pulls."""
+    """Return the result of `diff` as a table with a row per layer, then the bytes to pull."""
     rows = [
         (c.layer, c.status, pulled(c), size(c.kept) if c.kept else "", ", ".join(_change_texts(c.changes)))
         for c in changes
@@ -188,12 +187,12 @@ def diff_table(changes: Sequence[LayerChange], width: int | None = None) -> str:
     return _table(("layer", "status", ">pulled", ">unchanged", "why"), rows, width) + f"\n{summary}\n"
 
 
-# The moves from one layer to another that a table names; more are counted.
+# The most moves between two layers that a table lists; more are counted.
 _NAMED = 3
 
 
 def _change_texts(changes: Sequence[Change]) -> list[str]:
-    """Return what changed for the packages of a layer: many moves from or to one layer are one text."""
+    """Return the changes of a layer as texts; many moves from or to one layer are one text."""
     moves: dict[tuple[str | None, bool], list[Change]] = {}
     for change in changes:
         if change.kind == "moved":
@@ -209,12 +208,12 @@ def _change_texts(changes: Sequence[Change]) -> list[str]:
 
 
 def pulled(change: LayerChange) -> str:
-    """Return the bytes that a client pulls of a changed layer, empty for a layer that it keeps."""
+    """Return the bytes that a client pulls of a layer, or an empty text if it is unchanged."""
     return "" if change.status in {"same", "removed", "unknown"} else _download(change.size, change.unsized)
 
 
 def pull_summary(changes: Sequence[LayerChange]) -> str:
-    """Return the sentence about all layers: how many change, and how many bytes are pulled."""
+    """Return a sentence with the number of changed layers and the bytes to pull."""
     changed = [change for change in changes if change.status in {"added", "changed"}]
     unknown = [change.layer for change in changes if change.status == "unknown"]
     if unknown:
@@ -232,8 +231,8 @@ def pull_summary(changes: Sequence[LayerChange]) -> str:
 
 
 def change_text(change: Change) -> str:
-    """Return what changed for a package of a layer, e.g. `numpy 2.2 -> 2.3`."""
-    # A package may have no version: PEP 751 does not ask for one if it comes from a URL or from git.
+    """Return a change of a package as text, e.g. `numpy 2.2 -> 2.3`."""
+    # PEP 751 does not require a version for packages from URLs or git.
     name, old, new = change.package, change.old or "?", change.new or "?"
     update = f"{name} {old} -> {new}"
     move = f"(moved {'to' if change.away else 'from'} {change.other})"
@@ -249,7 +248,7 @@ def change_text(change: Change) -> str:
 
 
 def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: int | None = None) -> str:
-    """Return a proposal of layers as a table, a row a layer, top of the image last, and what it costs and saves."""
+    """Return the result of `suggest` as a table with a row per layer, top last, then costs and savings."""
     rows = [
         (
             layer.spec.name,
@@ -262,20 +261,20 @@ def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: in
     ]
     text = _table(("layer", ">packages", ">download", ">changed in", "largest first"), rows, width)
     costs = [
-        ("one layer of all", suggestion.one_layer),
+        ("one layer", suggestion.one_layer),
         ("current layers", suggestion.today),
         ("these layers", suggestion.expected),
-        ("a layer for each package", suggestion.floor),
+        ("one layer per package", suggestion.floor),
     ]
     if suggestion.updates >= ENOUGH:
-        text += "\n" + _rated("with", costs, width)
+        text += "\n" + _costs_table("layers", costs, width)
     if tested := suggestion.backtest:
         costs = [
-            ("one layer of all", tested.one_layer),
+            ("one layer", tested.one_layer),
             ("current layers", tested.today),
             (f"layers from the first {tested.learned} updates", tested.layers),
         ]
-        text += "\n" + _rated(f"in the last {counted(tested.replayed, 'update')}, with", costs, width)
+        text += "\n" + _costs_table(f"replay of the last {tested.replayed} updates", costs, width)
     if suggestion.moves:
         text += "\n" + _table(("moves", "from", "to"), [(m.package, m.old, m.new) for m in suggestion.moves], width)
     updates, revisions = counted(suggestion.updates, "update"), counted(suggestion.revisions, "revision")
@@ -283,19 +282,19 @@ def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: in
     if suggestion.unreadable:
         learned += f", {suggestion.unreadable} of them unreadable"
     if suggestion.updates < ENOUGH:
-        learned += f", too few to tell what an update pulls: at least {ENOUGH} are needed"
+        learned += f", too few to estimate what an update pulls: at least {ENOUGH} are needed"
     once = f"; switching to these layers costs one pull of {size(suggestion.once)}" if suggestion.once else ""
     return text + "\n" + "\n".join(wrap(f"learned from {learned}{once}", width or _UNFOLDED)) + "\n"
 
 
-def _rated(what: str, costs: Sequence[tuple[str, int]], width: int | None) -> str:
-    """Return a table of what an update pulls, the first row of which is the whole image."""
+def _costs_table(title: str, costs: Sequence[tuple[str, int]], width: int | None) -> str:
+    """Return a table of bytes pulled per update; the first row is the whole image."""
     whole = costs[0][1] or 1
     rows = [(name, size(count), f"{count / whole:.1%}") for name, count in costs]
-    return _table((what, ">pulled per update", ">of the image"), rows, width)
+    return _table((title, ">pulled per update", ">of the image"), rows, width)
 
 
 def exported_line(exported: Exported) -> str:
-    """Return the one line that says what became of a layer lock."""
+    """Return the result of `export` for a layer as a line."""
     state = "written" if exported.changed else "unchanged"
     return f"{exported.lock.layer}: {counted(len(exported.lock.versions), 'package')}, {state}, {exported.path}"

@@ -1,4 +1,4 @@
-"""What commands print beside their results: lines for people on standard error, colour, and the terminal's width."""
+"""Print messages on standard error, find the terminal's width, and use colour."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from uv_layers.project.options import Options
 
-# The colours of uv: what goes wrong in red, what may in yellow, advice in cyan; all bold.
+# The colours of uv: errors in red, warnings in yellow, hints in cyan; all bold.
 _COLOURS = {"error": "1;31", "warning": "1;33", "hint": "1;36"}
 
 
 def say(line: str, options: Options) -> None:
     """Print a line on standard error, unless --quiet is given."""
     if not options.quiet:
-        # A line may have names from wheels in it, and addresses.
+        # A line may contain names from wheels, and URLs with passwords.
         print_line(errors.printable(masked(line)))
 
 
@@ -43,7 +43,7 @@ def print_hints(hints: Iterable[str], options: Options) -> None:
 
 
 def has_colour(stream: TextIO) -> bool:
-    """Tell whether a stream gets colour: a terminal does, unless NO_COLOR is set; all do with FORCE_COLOR."""
+    """Return whether a stream gets colour: a terminal does, unless NO_COLOR is set; all do with FORCE_COLOR."""
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
@@ -55,5 +55,5 @@ def painted(text: str, colour: str, stream: TextIO) -> str:
 
 
 def terminal_width() -> int | None:
-    """Return the width of the terminal, or None where output goes elsewhere and no line is to be folded."""
+    """Return the width of the terminal, or None if the output goes elsewhere."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

@@ -1,4 +1,4 @@
-"""Where this uv-layers was installed from, and how a Dockerfile gets the same one."""
+"""Find where this uv-layers was installed from, so that a Dockerfile gets the same one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def direct_url() -> dict[str, Any]:
-    """Return what the installer recorded of the folder, file or URL that uv-layers came from; empty for an index."""
+    """Return the recorded folder, file or URL of this uv-layers (PEP 610); empty if it came from an index."""
     try:
         text = metadata.distribution("uv-layers").read_text("direct_url.json")
     except metadata.PackageNotFoundError:

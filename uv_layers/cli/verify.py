@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from uv_layers.lock.layer_lock import LayerLock
     from uv_layers.tree.folder import LayersFolder
-    from uv_layers.tree.record import Record
 
 
 @command(example="uv-layers verify heavy", without=("platform", "verbose", "warn_size"))
@@ -44,7 +43,7 @@ def verify(
 def verify_layers(
     options: Options, named: Sequence[str], *, layers_dir: Path | None = None
 ) -> list[tuple[str, str | None, list[Problem]]]:
-    """Check the trees of the named layers, or of all layers if none is named, against their locks.
+    """Check the trees of the named layers, by default all, against their locks.
 
     Returns the name, the digest (None if there is no tree) and the problems of each.
     """
@@ -62,12 +61,8 @@ def _verified(
 ) -> tuple[str, str | None, list[Problem]]:
     tree, record, made = folder.tree(lock.layer), recorded(folder, lock.layer), None
     if not tree.is_dir():
-        return lock.layer, None, [Problem(lock.layer, "no-tree", "", f"{tree} is not there")]
+        return lock.layer, None, [Problem(lock.layer, "no-tree", "", f"{tree} does not exist")]
     if record:
-        made, latest = _made(record), record.latest
+        made, latest = Made(record.made, frozenset(record.executable), tuple(record.exclude_files)), record.latest
     entries = list(hashed(tree))
     return lock.layer, digest(entries), problems(tree, lock, made, latest, python, entries)
-
-
-def _made(record: Record) -> Made:
-    return Made(record.made, frozenset(record.executable), tuple(record.exclude_files))

@@ -1,4 +1,4 @@
-"""Which layers to have: none too large, and unknown sizes apart. Pure: no process, no file, no clock."""
+"""Choose layers within a size limit, with packages of unknown size apart. Pure: no process, no file, no clock."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from uv_layers.history.model import Update
 
-# The updates from which the figures of a proposal mean something, and with which `--keep` moves packages.
+# The updates that figures need to mean something, and that `--keep` needs to move packages.
 ENOUGH = 5
 
-# The largest layer by default. One gzip stream takes about a minute for it, and registries refuse a few times as much.
+# The largest layer by default. gzip takes about a minute for it, and registries refuse layers a few times as large.
 MAX_SIZE = 1_000_000_000
 
-# The layers that packages of unknown sizes get at most.
+# The most layers for packages of unknown sizes.
 _UNKNOWN_LAYERS = 3
 
 
@@ -28,7 +28,7 @@ _UNKNOWN_LAYERS = 3
 class Backtest:
     """What the later updates of a history would have pulled on average, in bytes.
 
-    `layers` are those chosen from the first `learned` updates; all three are replayed over the other `replayed` ones.
+    `layers` were chosen from the first `learned` updates. All figures are of the `replayed` updates after them.
     """
 
     learned: int
@@ -43,7 +43,7 @@ def layers_for(
 ) -> list[tuple[str, ...]]:
     """Return the layers of an image, bottom to top: at most `budget`, more only if one would be larger than `max_size`.
 
-    Packages whose sizes are not known have layers of their own, if `budget` has room for them.
+    Packages of unknown size get layers of their own, if `budget` has room for them.
     """
     fewer = budget
     least = min(budget, len({size is None for size in sizes.values()}))
@@ -70,16 +70,13 @@ def _apart(sizes: Mapping[str, int | None], updates: Sequence[Update], budget: i
 
 
 def with_assumed(sizes: Mapping[str, int | None]) -> dict[str, int]:
-    """Return sizes where an unknown one is that of the largest package: it may be larger than all."""
+    """Return sizes with the largest one for packages of unknown size, which may be as large."""
     largest = max((size for size in sizes.values() if size is not None), default=0) or 1
     return {name: largest if size is None else size for name, size in sizes.items()}
 
 
 def split(layer: Sequence[str], sizes: Mapping[str, int | None], max_size: int | None) -> list[tuple[str, ...]]:
-    """Return a layer as parts of about the same size, none larger than `max_size` unless it is one package.
-
-    The lightest comes last.
-    """
+    """Return a layer as parts of about the same size, lightest last. Only a single package exceeds `max_size`."""
     total = sum(sizes[name] or 0 for name in layer)
     if max_size is None or total <= max_size:
         return [tuple(layer)]
@@ -102,7 +99,7 @@ def split(layer: Sequence[str], sizes: Mapping[str, int | None], max_size: int |
 
 
 def pulled(layers: Iterable[Collection[str]], sizes: Mapping[str, int | None], updates: Sequence[Update]) -> int:
-    """Return the bytes that some updates pull on average: those of each layer in which a package changed."""
+    """Return the bytes that updates pull on average: all bytes of each layer with a changed package."""
     weights = [(frozenset(layer), sum(sizes[name] or 0 for name in layer)) for layer in layers]
     total = sum(size for update in updates for layer, size in weights if not layer.isdisjoint(update.changed))
     return round(total / len(updates))
@@ -117,19 +114,19 @@ def backtest(
 ) -> Backtest | None:
     """Return what layers chosen from the earlier half of the updates would have pulled in the later half.
 
-    None if there are not enough updates. Packages that came in the later half are in the top layer.
+    Return None if there are too few updates. Packages added in the later half are in the top layer.
     """
     seen = [update for update in updates if update.changed]
     half = len(seen) // 2
     if len(seen) < ENOUGH:
         return None
     later = seen[half:]
-    came = {name for update in later for name in update.added}
-    came -= {name for update in seen[:half] for name in update.changed}
-    there = {name: size for name, size in sizes.items() if name not in came}
-    if not there:
+    added = {name for update in later for name in update.added}
+    added -= {name for update in seen[:half] for name in update.changed}
+    earlier = {name: size for name, size in sizes.items() if name not in added}
+    if not earlier:
         return None
-    *layers, top = layers_for(there, seen[:half], budget, max_size)
-    layers.append((*top, *sorted(came)))
+    *layers, top = layers_for(earlier, seen[:half], budget, max_size)
+    layers.append((*top, *sorted(added)))
     measured = (pulled(each, sizes, later) for each in ([[*sizes]], today, layers))
     return Backtest(half, len(later), *measured)

@@ -1,4 +1,4 @@
-"""A layer while its packages are chosen, and what that costs. Pure: no process, no file, no clock."""
+"""A layer while its packages are chosen, and its cost. Pure: no process, no file, no clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Draft:
-    """A layer while it is put together: bytes, the product of its members' v, expected bytes, and the members."""
+    """A layer in progress: bytes, the product of its members' v, expected bytes, and the members."""
 
     size: float
     escape: list[float]
@@ -22,12 +22,12 @@ class Draft:
 
 
 def cost_of(size: float, escape: Sequence[float]) -> float:
-    """Return the expected bytes of something with this size and these probabilities."""
+    """Return the expected bytes of a part with this size and these probabilities."""
     return size * (1 - sum(escape) / len(escape))
 
 
 def joined(layer: Draft, size: float, escape: Sequence[float]) -> float:
-    """Return the cost of a layer with something more in it."""
+    """Return the cost of a layer with one more part in it."""
     product: float = sum(map(mul, layer.escape, escape))
     return (layer.size + size) * (1 - product / len(escape))
 
@@ -48,7 +48,7 @@ def add(layer: Draft, package: int, sizes: Sequence[float], escapes: Sequence[Se
 def take(layer: Draft, package: int, sizes: Sequence[float], escapes: Sequence[Sequence[float]]) -> None:
     """Take a package out of a layer."""
     layer.members.discard(package)
-    # By division, but where a product has underflowed: it has lost digits, and zero would stay zero.
+    # Divide, unless a product has underflowed: it has lost digits, and zero would stay zero.
     if min(layer.escape) < float_info.min:
         whole = draft(layer.members, sizes, escapes)
         layer.size, layer.escape, layer.cost = whole.size, whole.escape, whole.cost

@@ -34,20 +34,19 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
 
-# The probability that a package does not change when an update comes that is like one in which it did. At 1 the history
-# would not be believed at all, at 0 to the letter. From 0.2 to 0.8 the replay hardly differs.
+# The probability that a package stays the same in an update like one that changed it. At 1 the model ignores the
+# history, at 0 it repeats it. The replay hardly differs between 0.2 and 0.8.
 STAYS = 0.5
 
-
-# The changes that a package is believed to have had before the history began. Without it, packages that never changed
-# would be free to merge with everything, and of the shared histories' packages two in five had not changed by the half
-# of them. Half of one is the usual choice.
+# The changes that a package is assumed to have had before the history began. Without it, merging a package that never
+# changed with any other would cost nothing; two of five packages have not changed by the middle of the shared
+# histories. Half a change is the usual choice.
 PRIOR = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """The packages of the image that changed their version, came or went in one update; `added` are those that came."""
+    """The packages of the image that one update changed, added or removed, and the ones that it added."""
 
     changed: frozenset[str]
     added: frozenset[str] = frozenset()
@@ -55,10 +54,10 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What the history says about each package of the image: see `learned`.
+    """What the history says about each package of the image; see `learned`.
 
     `sizes` are bytes by name, in the order of the names; `escapes` has a package's v, one number for each update seen;
-    `newcomers` is the same v for the packages that are yet to come, which are one package here.
+    `newcomers` is the same v for future packages, which count as one package.
     """
 
     sizes: Mapping[str, int]
@@ -72,9 +71,9 @@ class Model:
 
 
 def updates_of(states: Iterable[Mapping[str, object]], image: Collection[str]) -> list[Update]:
-    """Return what changed from each state of a lock to the next, in the packages of the image alone.
+    """Return the changes of the image's packages from each state of a lock to the next, even if there are none.
 
-    A state has what tells versions apart by name. Updates that change nothing of the image are among them.
+    A state has the version of each package, by name.
     """
     return [
         Update(
@@ -88,8 +87,8 @@ def updates_of(states: Iterable[Mapping[str, object]], image: Collection[str]) -
 def learned(sizes: Mapping[str, int | None], updates: Iterable[Update]) -> Model:
     """Return the model of an image from its packages' download bytes and its updates, oldest first.
 
-    A size that is not known is taken for the median of the others. Updates may name packages that are gone, which
-    count for m_u. Those that change nothing are left out. With none left, every package is as likely to change.
+    An unknown size counts as the median of the others. Removed packages count for m_u. Updates without changes are
+    ignored. Without any update, all packages are equally likely to change.
     """
     seen = [update for update in updates if update.changed]
     known = [size for size in sizes.values() if size is not None]
@@ -121,15 +120,15 @@ def learned(sizes: Mapping[str, int | None], updates: Iterable[Update]) -> Model
 
 
 def probability(model: Model, layer: Iterable[str]) -> float:
-    """Return the probability that an update which changes something in the image changes something in a layer."""
+    """Return the probability that an update which changes the image changes a layer."""
     some = chance(model, model.sizes)
     return chance(model, sorted(layer)) / some if some else 0.0
 
 
 def expected_bytes(model: Model, layers: Iterable[Iterable[str]]) -> float:
-    """Return the bytes that a client is expected to pull after an update that changes something in the image.
+    """Return the bytes that a client is expected to pull after an update which changes the image.
 
-    One layer of everything gives all bytes of the image; one layer for each package the least that there is.
+    It is all bytes for a single layer, and least with one layer per package.
     """
     fixed = [sorted(layer) for layer in layers]
     each = sum(sum(model.sizes[name] for name in layer) * chance(model, layer) for layer in fixed)
@@ -142,7 +141,7 @@ def floor_bytes(model: Model) -> float:
 
 
 def chance(model: Model, names: Iterable[str]) -> float:
-    """Return the probability that one of some packages changes in an update, be it one of packages that are gone."""
+    """Return the probability that an update, even of removed packages only, changes one of these packages."""
     escape = [1.0] * len(model.newcomers)
     for name in names:
         escape = list(map(mul, escape, model.escapes[name]))

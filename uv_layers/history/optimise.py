@@ -1,4 +1,4 @@
-"""Layers of few expected bytes, from a model of the image's updates. Pure: no process, no file, no clock."""
+"""Find layers with few expected bytes, with a model of the image's updates. Pure: no process, no file, no clock."""
 
 from __future__ import annotations
 
@@ -15,35 +15,34 @@ if TYPE_CHECKING:
 
     from uv_layers.history.model import Model, Update
 
-# The bytes of packages yet to come, as a part of the image's. Claimed by no layer, they join the top one and are pulled
-# whenever it changes: reason enough not to have on top what changes daily.
+# The bytes of future packages, as a part of the image. No layer claims them, so they join the top layer, and clients
+# pull them whenever it changes: packages that change daily should not be on top.
 NEWCOMERS = 0.05
 
-# The updates in which moving packages between layers that are there has to earn what the move itself makes clients
-# pull. In the replay 5, 10 and 20 come to the same over 20 updates; more than that loses to leaving things as they are.
+# The updates within which a move between current layers has to save the bytes that it makes clients pull. In the
+# replay, 5, 10 and 20 give the same result over 20 updates; above that, not moving is better.
 PAYBACK = 10
 
-# A move has to save more than this part of the image: sums of the same numbers in another order differ by less.
+# A move has to save more than this part of the image: rounding errors are smaller.
 LEAST_GAIN = 1e-9
 
-# The layers of which every two are compared, which takes time and memory with their square. No project of the replay
-# has as many packages.
+# The most layers that are compared pair by pair, in quadratic time and memory. No project of the replay has as many
+# packages.
 GATHERED = 500
 
-# The members that a pattern is worth writing for, and how much oftener than one of them all of them may have moved.
+# The fewest members of a pattern, and the limit on updates of any member, relative to the updates of one.
 FAMILY, TOGETHER = 3, 2
 
 
 def proposed(model: Model, budget: int) -> list[tuple[str, ...]]:
-    """Return at most `budget` layers of few expected bytes: disjoint, together the image, the names in each sorted.
+    """Return at most `budget` disjoint layers of the image with few expected bytes, the names in each sorted.
 
-    Layers that change more often come later. The last is the one in which packages yet to come cost least, as they
-    will be put there: one that is light and changes now and then, rather than at every update. The same model gives the
-    same layers.
+    Layers that change more often come later. The last is the one in which future packages cost least: a light one that
+    changes now and then. The same model gives the same layers.
 
-    Each package starts as a layer; the two whose merging costs least are merged until `budget` are left; then single
-    packages are moved as long as that saves something, without and then with the packages yet to come. Of more than
-    `GATHERED` packages, at first only those are merged whose histories are next to each other.
+    Each package starts as a layer. The cheapest pairs are merged until `budget` layers are left. Then single packages
+    are moved while that saves bytes, first without and then with the future packages. Of more than `GATHERED` packages,
+    only neighbours in the order of histories are merged at first.
     """
     if budget < 1:
         raise ValueError(f"layers must be one or more, not {budget}")
@@ -71,13 +70,12 @@ def proposed(model: Model, budget: int) -> list[tuple[str, ...]]:
 def kept(
     model: Model, layers: Sequence[Iterable[str]], budget: int, *, moves: bool = True
 ) -> list[tuple[int | None, tuple[str, ...]]]:
-    """Return the layers that are there, changed where that pays, and at most as many more as `budget` has room for.
+    """Return the current layers, changed where that pays, and new layers up to `budget`.
 
-    Each comes with its place in `layers`, None for a new one. They stay in their order, and new ones come below the top
-    one. Changing the members of a layer makes every client pull it once more; it pays where it saves more than that
-    within `PAYBACK` updates of the image. Before anything else, layers in excess of `budget` are merged into others,
-    those whose merging costs least. Of more than `GATHERED` packages, those of a layer that have neighbouring histories
-    are moved together. Without `moves`, layers are only merged.
+    Each comes with its index in `layers`, None for a new one. Layers keep their order, and new ones come below the top.
+    A changed layer makes every client pull it once more; it pays if it saves more than that within `PAYBACK` updates of
+    the image. First, layers above `budget` are merged into others, the cheapest first. Of more than `GATHERED`
+    packages, those of a layer with neighbouring histories move together. Without `moves`, layers are only merged.
     """
     if budget < 1:
         raise ValueError(f"layers must be one or more, not {budget}")
@@ -86,7 +84,7 @@ def kept(
     sizes = [*model.sizes.values(), NEWCOMERS * model.total]
     escapes = [*(model.escapes[name] for name in names), model.newcomers]
     least = LEAST_GAIN * model.total
-    # Packages yet to come are in the top layer and stay there.
+    # Future packages are in the top layer and stay there.
     members = [{number[name] for name in layer} for layer in layers]
     members[-1].add(len(names))
     state = [draft(layer, sizes, escapes) for layer in members]
@@ -109,7 +107,7 @@ def kept(
     worth = PAYBACK / (chance(model, names) or 1.0)
 
     def price(layer: Draft) -> float:
-        """Return what clients pull once for the first change of a layer, in bytes."""
+        """Return the bytes that clients pull once for the first change of a layer."""
         return layer.size - sizes[-1] * (newcomers in layer.members) if layer.members in before else 0.0
 
     tried: dict[tuple[frozenset[int], frozenset[int]], tuple[float, list[Draft]]] = {}
@@ -148,20 +146,19 @@ def _named(
 def _parts(
     layers: Sequence[Draft], newcomers: int, sizes: Sequence[float], escapes: Sequence[Sequence[float]]
 ) -> list[Draft]:
-    """Return what is moved between layers, in the order of the first of each: packages, or, of many, some at once."""
-    found = []
+    """Return the parts that move between layers: single packages, or groups of them if there are many."""
+    parts = []
     for layer in layers:
         single = [draft([package], sizes, escapes) for package in layer.members - {newcomers}]
-        found += _gathered(single, max(len(single) * GATHERED // newcomers, 1) if newcomers > GATHERED else len(single))
-    return sorted(found, key=lambda part: min(part.members))
+        parts += _gathered(single, max(len(single) * GATHERED // newcomers, 1) if newcomers > GATHERED else len(single))
+    return sorted(parts, key=lambda part: min(part.members))
 
 
 def patterns(layer: Collection[str], others: Collection[str], seen: Sequence[Update]) -> list[str]:
-    """Return what stands for the packages of a layer in its `packages`, sorted: families by a pattern, others by name.
+    """Return the `packages` of a layer, sorted: a pattern per family, and the names of the other packages.
 
-    A family are `FAMILY` packages or more that share the words that their names start with, none of which is among
-    `others`, the packages of other layers; and which moved together: updates that changed one of them are at most
-    `TOGETHER` times those that changed a member on average.
+    A family has at least `FAMILY` packages whose names start with the same words, and no package of `others`, the other
+    layers. It changes together: updates that changed any member are at most `TOGETHER` times those of an average one.
     """
     families: dict[tuple[str, ...], set[str]] = {}
     for name in layer:
@@ -169,28 +166,26 @@ def patterns(layer: Collection[str], others: Collection[str], seen: Sequence[Upd
             families.setdefault(start, set()).add(name)
     taken = {start for name in others for start in _starts(name)}
     left = set(layer)
-    written = []
+    patterns = []
     for start in sorted(families.keys() - taken):
         family = families[start] & left
         if len(family) < FAMILY:
             continue
         changes = [len(family & update.changed) for update in seen]
         if sum(map(bool, changes)) * len(family) <= TOGETHER * sum(changes):
-            written.append(f"{'-'.join(start)}-*")
+            patterns.append(f"{'-'.join(start)}-*")
             left -= family
-    return sorted([*written, *left])
+    return sorted([*patterns, *left])
 
 
 def _starts(name: str) -> list[tuple[str, ...]]:
-    """Return the words that a name starts with: one, two and so on, but not all."""
+    """Return the first word of a name, the first two, and so on, but not all."""
     words = name.split("-")
     return [tuple(words[:n]) for n in range(1, len(words))]
 
 
 def _gathered(single: Sequence[Draft], most: int) -> list[Draft]:
-    """Return at most `most` layers: neighbours in the order of their histories and sizes are merged, those whose
-    merging costs least first.
-    """
+    """Return at most `most` layers: neighbours in the order of histories and sizes are merged, cheapest first."""
     if len(single) <= most:
         return list(single)
     layers = dict(enumerate(sorted(single, key=lambda layer: (layer.escape, layer.size, min(layer.members)))))
@@ -212,9 +207,9 @@ def _gathered(single: Sequence[Draft], most: int) -> list[Draft]:
 
 
 def _merged(parts: Sequence[Draft], budget: int) -> list[Draft]:
-    """Return `budget` layers, or fewer parts: the two whose merging costs least are merged, until they are so few.
+    """Merge the cheapest two layers until at most `budget` are left, and return them.
 
-    The heap keeps pairs of which one is merged already; skipping those is cheaper than finding them.
+    The heap keeps pairs with merged layers: skipping them is cheaper than finding them.
     """
     layers = dict(enumerate(parts))
     pairs = [(growth(layers[i], layers[j]), i, j) for j in layers for i in range(j)]
@@ -240,9 +235,9 @@ def _improve(
     *,
     fixed: bool = False,
 ) -> None:
-    """Move single packages to where they save most, if more than `least` bytes, until none does.
+    """Move single packages to the layer where they save most, while that is more than `least` bytes.
 
-    No layer is left without a package; `newcomers` moves as one, unless it is `fixed`, but is none of the image.
+    No layer loses its last package. `newcomers` is not a package of the image; it moves like one, unless `fixed`.
     """
     where = {p: layer for layer in layers for p in layer.members if p != newcomers or not fixed}
     moved = True

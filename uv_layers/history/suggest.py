@@ -1,4 +1,4 @@
-"""From a plan and the history of its lock to the layers to have."""
+"""Suggest layers, from a plan and the history of its lock."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SuggestedLayer:
-    """A layer that is proposed: how it would be configured, its packages, largest first, their bytes, the number of
-    those whose size is not known, and the updates in the history that changed one of them.
+    """A suggested layer: its configuration, its packages, largest first, their bytes, the number of packages of unknown
+    size, and the updates in the history that changed a package.
     """
 
     spec: LayerSpec
@@ -41,7 +41,7 @@ class SuggestedLayer:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A package that a proposal takes from one layer to another."""
+    """A package that moves from one layer to another."""
 
     package: str
     old: str
@@ -50,13 +50,13 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """Layers that are proposed, bottom to top, and what they were learned from: the revisions of the lock that git has,
-    how many of them are no lock, and the updates among them that changed the image.
+    """Suggested layers, bottom to top, and the history behind them: the revisions of the lock in git, the unreadable
+    ones among them, and the updates that changed the image.
 
-    The rest are bytes that a client is expected to pull at an update of the image: with one layer of everything, with
-    the layers of today, with those proposed, and if only what changed were pulled; and, in `once`, what it pulls a
-    single time when the layers become those proposed. `moves` are those from layers that are kept. The sizes of
-    packages in `unknown` are in none of the figures, those in `estimated` are estimates.
+    A client is expected to pull these bytes per update of the image: `one_layer` with a single layer, `today` with the
+    current layers, `expected` with the suggested ones, and `floor` with one layer per package. Switching to the
+    suggested layers costs `once` bytes. `moves` are the packages that leave a kept layer. No figure includes the
+    packages in `unknown`; the sizes of those in `estimated` are estimates.
     """
 
     layers: tuple[SuggestedLayer, ...]
@@ -75,7 +75,7 @@ class Suggestion:
     estimated: tuple[str, ...] = ()
 
 
-# The layer that has what no other layer claims.
+# The name of the layer that gets the packages which no layer claims.
 _REST = "rest"
 
 # The longest name that a layer can have.
@@ -84,8 +84,8 @@ _LONGEST = 63
 
 @dataclass(frozen=True)
 class History:
-    """The states that a lock had, oldest first, as versions by package; `revisions` counts those that git has of it,
-    `unreadable` those that are no lock, and `lacks` says what is missing of it, if anything is.
+    """The states of a lock, oldest first, as versions by package; the number of its `revisions` in git, and of
+    `unreadable` ones; and in `lacks`, why a part of the history is missing, if it is.
     """
 
     states: Sequence[Mapping[str, object]] = ()
@@ -102,7 +102,7 @@ def read_history(
     limit: int | None = None,
     report: Callable[[str], object] = str,
 ) -> History:
-    """Return the history of a lock, its last `limit` revisions; `report` is called with how far it is read."""
+    """Return the history of the last `limit` revisions of a lock; `report` gets the progress."""
     try:
         repository = Repository(lock.parent, environ)
         revisions = repository.revisions(lock, since=since, limit=limit)
@@ -131,17 +131,17 @@ def suggest_layers(
     budget: int,
     *,
     keep: bool = False,
-    asked: Collection[Claim] = (),
+    claims: Collection[Claim] = (),
     max_size: int | None = None,
     estimates: Mapping[str, int] | None = None,
     reserved: Collection[str] = (),
 ) -> Suggestion:
-    """Return the layers to have, at most `budget`, for the image that has `layers`, bottom to top.
+    """Suggest at most `budget` layers for the image that has `layers`, bottom to top.
 
-    `specs` is how those are configured, nothing where they are not. With `keep`, the layers are those that are there,
-    changed where that pays; if the history is too short to tell, they are only merged to fit `budget`. The groups and
-    extras in `asked` are in the image because an option names them. No new layer is larger than `max_size`, and
-    `estimates` has sizes that the packages lack. Other layers of the image have the names in `reserved`.
+    `specs` is the configuration of the current layers, if there is one. With `keep`, current layers change only where
+    that pays; if the history is too short, they are only merged to fit `budget`. `claims` are the groups and extras
+    that options add to the image. No new layer is larger than `max_size`. `estimates` has sizes that packages lack.
+    Other layers of the image have the names in `reserved`.
     """
     image = {m.package.name: m.package for layer in layers for m in layer.members}
     where = {m.package.name: layer.name for layer in layers for m in layer.members}
@@ -159,7 +159,7 @@ def suggest_layers(
     else:
         chosen = layers_for(sizes, seen, budget, max_size)
         old = [None] * len(chosen)
-    written = _with_claims(_specs(chosen, old, specs, image, seen, before, reserved), specs, asked)
+    written = _with_claims(_specs(chosen, old, specs, image, seen, before, reserved), specs, claims)
     suggested = [_suggested(spec, names, image, seen) for spec, names in zip(written, chosen, strict=True)]
     moves = [Move(name, where[name], layer.spec.name) for layer in suggested for name in layer.packages]
     unknown = tuple(sorted(name for name, size in sizes.items() if size is None))
@@ -205,9 +205,10 @@ def _specs(
     before: Collection[tuple[str, ...]],
     reserved: Collection[str],
 ) -> list[LayerSpec]:
-    """Return how each layer is configured: as it was where it stays as it is, else by its packages.
+    """Return the configuration of each layer: the current one if its packages stay, else one that lists its packages.
 
-    The top one of new layers lists none, as it has what the others do not. Each layer that builds has what builds need.
+    The top one of new layers lists none: it gets the rest. A layer with a package to build gets the system packages,
+    arguments and variables of the current layers.
     """
     taken = {*reserved, *(spec.name for spec in old if spec)}
     rest = _free((_REST,), taken)
@@ -216,10 +217,10 @@ def _specs(
     args = tuple(dict.fromkeys(name for spec in specs for name in spec.args))
     env = tuple({name: value for spec in specs for name, value in spec.env}.items())
     builder = next((spec.image for spec in specs if spec.image), None)
-    made = []
+    result = []
     for names, spec in zip(chosen, old, strict=True):
         if spec is not None and names in before and not _claims_more(spec, set(names), image):
-            made.append(spec)
+            result.append(spec)
             continue
         claims = tuple(optimise.patterns(names, image.keys() - set(names), seen))
         if spec is None:
@@ -228,37 +229,37 @@ def _specs(
             taken.add(spec.name)
         if any(image[name].built for name in names):
             spec = replace(spec, image=builder, system_packages=system, args=args, env=env)  # noqa: PLW2901
-        made.append(replace(spec, packages=claims))
-    return made if any(old) else [*made[:-1], replace(made[-1], packages=())]
+        result.append(replace(spec, packages=claims))
+    return result if any(old) else [*result[:-1], replace(result[-1], packages=())]
 
 
-def _with_claims(made: Sequence[LayerSpec], specs: Sequence[LayerSpec], asked: Collection[Claim]) -> list[LayerSpec]:
-    """Return the layers with all groups and extras that `specs` and options name: the top one has those of no other.
+def _with_claims(new: Sequence[LayerSpec], specs: Sequence[LayerSpec], claims: Collection[Claim]) -> list[LayerSpec]:
+    """Return the layers; the top one also claims the groups and extras of `specs` and options that no layer claims.
 
-    A group or an extra that no layer names would not be in the image.
+    Without a claim, a group or an extra would not be in the image.
     """
-    named = {claim for spec in made for claim in spec.claims}
-    wanted = dict.fromkeys([*(claim for spec in specs for claim in spec.claims), *asked])
+    named = {claim for spec in new for claim in spec.claims}
+    wanted = dict.fromkeys([*(claim for spec in specs for claim in spec.claims), *claims])
     lost = [claim for claim in wanted if claim not in named]
     groups, extras = ([claim.name for claim in lost if claim.kind == kind] for kind in ("group", "extra"))
-    top = made[-1]
-    return [*made[:-1], replace(top, groups=(*top.groups, *groups), extras=(*top.extras, *extras))]
+    top = new[-1]
+    return [*new[:-1], replace(top, groups=(*top.groups, *groups), extras=(*top.extras, *extras))]
 
 
 def _claims_more(spec: LayerSpec, names: set[str], image: Collection[str]) -> bool:
-    """Tell whether a pattern of a layer also fits packages that other layers are to have."""
+    """Return whether a pattern of a layer also matches packages of other layers."""
     return any(not names.issuperset(assign.matching(pattern, image)) for pattern in spec.packages)
 
 
 def _titles(names: Sequence[str], claims: Sequence[str], image: Mapping[str, Package]) -> list[str]:
-    """Return names for a layer, the best one first: after its largest package, or the family of that."""
+    """Return names for a layer, the best first: those of its largest package's family and of its packages."""
     largest = _largest_first(names, image)
     families = [pattern.removesuffix("-*") for pattern in claims if assign.matching(pattern, largest[:1])]
     return [*families, *largest]
 
 
 def _free(names: Sequence[str], taken: Collection[str]) -> str:
-    """Return the first of some package names that can name a layer and is not taken."""
+    """Return the first package name that can name a layer and is not taken."""
     numbered = (f"{names[0][: _LONGEST - 4]}-{number}" for number in count(2))
     candidates = (name[:_LONGEST].rstrip("-") for name in names)
     return next(name for name in chain(candidates, numbered) if name not in taken)

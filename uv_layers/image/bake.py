@@ -1,4 +1,4 @@
-"""A file for `docker buildx bake`."""
+"""Write a file for `docker buildx bake`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def bake_file(recipe: Recipe, name: str, dockerfile: str) -> str:
         image["secret"] = [
             "type=file,id=netrc,src=${NETRC}" if name == NETRC else f"type=env,id={name}" for name in secrets(recipe)
         ]
-    # Without a value, a variable of the environment's that is not set leaves the argument out.
+    # A null default: bake leaves out the argument if the environment lacks the variable.
     args = dict.fromkeys(arg for layer in recipe.layers for arg in layer.args)
     if args:
         image["args"] = {arg: f"${{{arg}}}" for arg in args}
@@ -45,7 +45,7 @@ def bake_file(recipe: Recipe, name: str, dockerfile: str) -> str:
             **{arg: {"default": None} for arg in args},
             "IMAGE": {"default": name},
             "CACHE_FROM": {"default": "${IMAGE}"},
-            # A variable of the environment's is the value of one here; nothing else makes a path of `~`.
+            # bake takes values from the environment, and does not expand `~`.
             **({"HOME": {}, "NETRC": {"default": "${HOME}/.netrc"}} if NETRC in recipe.secrets else {}),
         },
         "group": {_DEFAULT: {"targets": [_IMAGE]}, _LAYERS: {"targets": list(stages)}},

@@ -1,18 +1,18 @@
-"""Base images that have no Python: how to give them one."""
+"""Add Python to base images that have none."""
 
 from __future__ import annotations
 
 import re
 
-# By the last name of an image: how its system installs Python.
+# The command that installs Python, by the last part of an image name.
 _APT = "apt-get update && apt-get install --yes --no-install-recommends python3"
 _INSTALL = {"debian": _APT, "ubuntu": _APT, "cuda": _APT, "alpine": "apk add --no-cache python3"}
 
 
 def lines_for_python(image: str) -> tuple[str, ...]:
-    """Return the lines of a stage that adds Python to an image whose name says that it has none; else nothing."""
+    """Return the lines of a stage that adds Python to an image which is known to have none."""
     name = re.split(r"[:@]", image.rpartition("/")[2])[0]
-    # Images of CUDA are for other systems, too.
+    # CUDA images exist for other systems, too.
     if name not in _INSTALL or (name == "cuda" and "ubuntu" not in image) or "python" in image:
         return ()
     return f"FROM {image} AS base", f"RUN {_INSTALL[name]}"

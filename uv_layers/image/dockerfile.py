@@ -1,4 +1,4 @@
-"""A recipe as a Dockerfile. Pure: text from data."""
+"""Write a recipe as a Dockerfile. Pure: text from data."""
 
 from __future__ import annotations
 
@@ -19,43 +19,24 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-# The layers that an image can have, and how many of them the base image is taken to have; official ones have four.
+# The most layers of an image, and those reserved for the base image; official ones have four.
 MOST_LAYERS, BASE_LAYERS = 127, 16
-
-
 _TOOL, _PLAN = "uv-layers", "plan"
-
-
 WORK = "/build"
-
-
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
-
-# The Python that the packages of an image are for: the first one on PATH, else the one that uv manages.
+# The Python of an image: the first one on PATH, or the one that uv manages.
 _PYTHON = "$(command -v python3 || uv python find)"
 # The secret that is a file and no variable.
 NETRC = "netrc"
 
-
-# Where uv is published, and how to recognise a mirror of it.
+# The image of uv, and a pattern for its mirrors.
 _UV = "ghcr.io/astral-sh/uv"
-
-
 _UV_IMAGE = re.compile(r"(^|/)uv([:@]|$)")
-
-
 _RELEASE = re.compile(r"\d+(\.\d+)*")
-
-
 _PIP = re.compile(rf"pip(?::({_RELEASE.pattern}))?")
-
-
 _VARIABLE = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*(?::[-+][\w./:@-]*)?\})", re.ASCII)
-
-
 _PATH = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
-
 
 _IMAGE_NAME = re.compile(
     rf"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d+)?/)?{_PATH}(?:/{_PATH})*"
@@ -103,12 +84,12 @@ def builder_stage(recipe: Recipe, name: str) -> str:
 
 
 def stages(recipe: Recipe) -> str:
-    """Return the stages of a recipe: the builder, unless another image has the same, the plan, and each layer."""
+    """Return the stages of a recipe: the builder, unless it is shared, the plan, and each layer."""
     tool, plan_stage, *layer_stages = stage_names(recipe)
     # Podman 4 wants absolute targets.
     files = [_mount("bind", source=path, target=posixpath.normpath(f"{WORK}/{place}")) for path, place in recipe.files]
     mounts = [_mount("bind", source=path, target=f"{WORK}/{path}") for path in recipe.inputs]
-    # With --frozen, uv exports a lock without a look at the files that it names.
+    # With --frozen, uv does not need the files to export the lock.
     mounts += [] if "--frozen" in recipe.export else files
     command = shlex.join(["uv-layers", "export", *recipe.export])
     cache = [_mount("cache", target="/root/.cache")]
@@ -126,7 +107,7 @@ def stages(recipe: Recipe) -> str:
         lines = [f"FROM {tool} AS {stage}"] if layer.image is None else _builder(recipe, layer.image, stage)
         lines += install_system_packages(layer.system_packages)
         lines += set_variables(layer.args, dict(layer.env), recipe.escape)
-        # An environment is made of what the builder has.
+        # A virtual environment needs no download.
         downloads = not (layer.layer == ENVIRONMENT and is_environment(recipe.prefix))
         mounts = []
         if layer.project is None:
@@ -134,9 +115,9 @@ def stages(recipe: Recipe) -> str:
             command = f"uv-layers install {layer.layer}"
             mounts = files if downloads else []
         else:
-            # A copy and no mount: setuptools writes beside the sources, and Podman has no writable mount everywhere.
+            # Not a mount: setuptools writes next to the sources, and not every Podman has writable mounts.
             lines.append(f"COPY . {recipe.editable or f'{WORK}/{PROJECT}'}")
-            # The Python of the image: the project's .python-version may name another one.
+            # The Python of the image, as the project's .python-version may request another one.
             python = f'--python "{_PYTHON}"'
             command = f"{shlex.join(['uv-layers', 'install', layer.layer, *layer.project])} {python}"
         blocks.append([*lines, _run([*cache, *mounts, *(access if downloads else ()), command])])
@@ -149,10 +130,10 @@ def _text(stages: Sequence[Sequence[str]], recipe: Recipe) -> str:
 
 
 def _secret_words(recipe: Recipe) -> list[str]:
-    """Return the mounts of the secrets, then the variables that get their values."""
+    """Return the mounts of the secrets, then the variables with their values."""
     mounts, variables = [], []
     for name in secrets(recipe):
-        # From a file and not `env=`, which Docker knows since 27 only; and never an argument.
+        # From a file: `env=` needs Docker 27, and an argument would be in the image.
         target = {"target": "/root/.netrc"} if name == NETRC else {}
         mounts.append(_mount("secret", id=name, **target) + ",required=true")
         variables += [] if target else [f'{name}="$(cat /run/secrets/{name})"']
@@ -160,9 +141,9 @@ def _secret_words(recipe: Recipe) -> list[str]:
 
 
 def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:
-    """Return the lines of a stage that has uv-layers and uv, and whose site-packages are those of its image.
+    """Return the lines of a stage with uv-layers and uv, which leaves the site-packages of its image alone.
 
-    The base may have a user of its own and a HOME for it: the caches and secrets of the other stages are root's.
+    It sets the user and HOME, because caches and secrets of the other stages are in root's home.
     """
     lines = [f"FROM {_image(image)} AS {stage}", "USER root", "ENV HOME=/root"]
     tool, mounts = shlex.quote(f"uv-layers=={recipe.tool}"), []
@@ -182,10 +163,10 @@ def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:
             source = f"{_UV}:{uv}" if _RELEASE.fullmatch(uv) else _image(uv, variables=False)
             lines.append(f"COPY --from={source} /uv /uvx /usr/local/bin/")
         steps = [
-            # All that the tool needs but uv, which is there: another one would be 17 MB more to load.
+            # Without the `uv` dependency, 17 MB: the stage already has uv.
             "echo uv | UV_TOOL_DIR=/opt UV_TOOL_BIN_DIR=/usr/local/bin",
             "uv tool install --no-cache --no-python-downloads --excludes -",
-            # The packages are for the Python that uv-layers runs on. uv would prefer one that it manages.
+            # uv would prefer a Python that it manages to the one of the image.
             f'--python "{_PYTHON}" {tool} &&',
         ]
     return [*lines, _run([*mounts, *steps, "uv-layers precompile"]), f"WORKDIR {WORK}"]
@@ -194,7 +175,7 @@ def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:
 def copies(recipe: Recipe) -> str:
     """Return the `COPY` lines of the final stage, and the variables of a virtual environment."""
     _check_layers(len(recipe.layers))
-    # A flat tree (prefix "/") is copied to where the interpreter of the official images looks.
+    # The interpreter of official images looks for packages in /usr/local.
     place = "/usr/local/" if recipe.prefix == "/" else "/"
     pairs = zip(recipe.layers, stage_names(recipe)[2:], strict=True)
     lines = [f"{_copy(recipe)} --from={stage} {WORK}/layers/{layer.layer}/ {place}" for layer, stage in pairs]
@@ -217,11 +198,11 @@ def _check_layers(count: int) -> None:
 
 
 def stage_names(recipe: Recipe) -> list[str]:
-    """Return the names of the builder's stage, of the plan's, and of each layer's: as they are, where they can be.
+    """Return the names of the stages: the builder, the plan and each layer.
 
-    Those of one of several images begin with its name.
+    With several images in the Dockerfile, they start with the name of the image.
     """
-    # A stage that has the name of an image shadows it in every later FROM.
+    # A stage with the name of an image would hide it in every later FROM.
     images = {recipe.image, recipe.builder, recipe.uv, *(layer.image for layer in recipe.layers)}
     taken = {"scratch", *images, *recipe.taken}
     _, _, *layers = everything = wanted_names(recipe)
@@ -236,7 +217,7 @@ def stage_names(recipe: Recipe) -> list[str]:
 
 
 def wanted_names(recipe: Recipe) -> list[str]:
-    """Return the names that the stages of a recipe get if nothing else in the Dockerfile has them."""
+    """Return the preferred names of the stages, which other parts of the Dockerfile may have."""
     names = (_TOOL, _PLAN, *(layer.layer for layer in recipe.layers))
     return [f"{recipe.name}-{name}" if recipe.name else name for name in names]
 
@@ -250,7 +231,7 @@ def secrets(recipe: Recipe) -> Sequence[str]:
 
 
 def _image(name: str, *, variables: bool = True) -> str:
-    """Return the name of an image; one in FROM may have variables of ARG in it."""
+    """Return the name of an image, which may contain variables in FROM."""
     if not _IMAGE_NAME.fullmatch(_VARIABLE.sub("0", name) if variables else name):
         raise errors.UsageError(f"{name!r} is not a valid image name; pass one, e.g. registry/name:tag")
     return name
@@ -258,7 +239,7 @@ def _image(name: str, *, variables: bool = True) -> str:
 
 def _mount(kind: str, **options: str) -> str:
     for path in options.values():
-        # The value of --mount is read as words and then as CSV, with no quoting that survives both.
+        # No quoting works in --mount: Docker splits the value into words and then reads it as CSV.
         if re.search(r"""[\s,"'`$\\[]|^!""", path):
             raise errors.UsageError(f"{path!r} cannot be mounted in a Dockerfile; rename it")
     return "--mount=" + ",".join([f"type={kind}", *(f"{key}={value}" for key, value in options.items())])
@@ -266,16 +247,16 @@ def _mount(kind: str, **options: str) -> str:
 
 def _run(words: Sequence[str]) -> str:
     for word in words:
-        # The shell's quotes hold no line break of a Dockerfile: what follows would be an instruction.
+        # Quotes do not protect a line break in a Dockerfile: an instruction could follow it.
         if not word.isprintable():
             raise errors.UsageError(f"{word!r} has a control character, which a Dockerfile cannot have; remove it")
     return "RUN " + " \\\n    ".join(words)
 
 
 def _operands(source: str, place: str | None = None) -> str:
-    """Return the arguments of a COPY that puts a path of the build context at `place`, by default at the same path.
+    """Return the arguments of a COPY from the build context to `place`, by default to the same path.
 
-    A `*` stands for any part of a name, and what matches goes to the same folder.
+    A `*` matches any part of a name; the matches go to the same folder.
     """
     if place is None:
         place = f"./{source}" if "*" not in source else f"./{source.rpartition('/')[0]}/".replace(".//", "./")
@@ -283,7 +264,7 @@ def _operands(source: str, place: str | None = None) -> str:
         return f"{source} {place}"
     if not source.isprintable():
         raise errors.UsageError(f"{source!r} cannot be copied in a Dockerfile; rename it")
-    # Even in the JSON form BuildKit expands variables and removes quotes and backslashes. Then it reads a source as a
-    # pattern, in up to three places that agree only about an escaped character in brackets, and trims it.
+    # Even in JSON form, BuildKit expands variables, removes quotes and backslashes, and reads a source as a pattern, in
+    # up to three places. They agree only on escaped characters in brackets.
     pattern = re.sub(r"[?[\\]|^[! ]| $", r"[\\\g<0>]", source)
     return json.dumps([re.sub(r"""[\\'"$]""", r"\\\g<0>", path) for path in (f"./{pattern}", place)])

@@ -1,4 +1,4 @@
-"""Which files of a build context `.dockerignore` keeps from a build. Pure: text and paths in, answers out.
+"""Find the files of a build context that `.dockerignore` excludes. Pure: text and paths in, answers out.
 
 The rules are BuildKit's, including the odd ones. tests/docker/test_dockerignore.py compares both.
 """
@@ -16,23 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 
-# Nobody writes a longer file by hand, and the time to match a path grows with the length of the file.
+# Longer than any real file: matching time grows with the length.
 LARGEST = 50_000
-
 
 # What Go's strings.TrimSpace removes. Python's str.strip removes four more.
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-
-
 _SPECIAL = re.compile(r"[*?\[\]]|\\.", re.DOTALL)
-
 
 # Go's filepath.Match checks a pattern up to the first part that does not match.
 _ITEM = r"(?:\\.|[^\\\]\-])"
 _CHECKED = re.compile(rf"\**(?!\*)(?:[^\\\[*]|\\.|\[(?:\^|(?!\^))(?:{_ITEM}(?:-{_ITEM})?)+\])*(?:\*.*)?", re.DOTALL)
 
-
-# BuildKit makes a regular expression of a pattern, piece by piece, without regard to brackets.
+# BuildKit turns a pattern into a regular expression piece by piece, and ignores brackets.
 _PIECE = re.compile(r"\*\*/?|\\.|.", re.DOTALL)
 _PIECES = {"*": "[^/]*", "?": "[^/]", "\\": "\\\\$"} | {c: f"\\{c}" for c in ".+()|{}$"}
 _FOLDERS, _ANYTHING = "(.*/)?", ".*"
@@ -42,12 +37,12 @@ _ESCAPE = re.compile(r"\\(?:[AaBbDdfnrtvWw]|(?![A-Za-z0-9])[\x00-\x7f])")
 
 
 class IgnorePatternError(ValueError):
-    """A line that makes BuildKit stop the build."""
+    """A line that BuildKit does not accept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line with a pattern. An `exception`, with a `!`, brings back what a line above it excludes."""
+    """A line with a pattern. An `exception` starts with `!` and includes files again that a line above excludes."""
 
     number: int
     pattern: str
@@ -61,16 +56,16 @@ class IgnoreFile:
     def __init__(self, text: str) -> None:
         self.lines = tuple(_lines(text))
         exceptions = [line.pattern.removesuffix("/**").removesuffix("/*") for line in self.lines if line.exception]
-        # BuildKit looks into an excluded folder only where an exception could match, if it can tell.
+        # BuildKit enters an excluded folder only if an exception might match in it.
         self._kept = None if any(re.search(r"[*\[\]?^\\]", p) for p in exceptions) else [f"{p}/" for p in exceptions]
         self._states: dict[str, tuple[bool, tuple[bool, ...]]] = {"": (False, (False,) * len(self.lines))}
 
     def excludes(self, path: str) -> bool:
-        """Tell whether the build lacks a file: its path is relative to the build context."""
+        """Return whether the build lacks a file; the path is relative to the build context."""
         return self._state(path)[0] or self._is_sent_empty(path)
 
     def last_match(self, path: str) -> Line | None:
-        """Return the last line that excludes a path or a folder that it is in; an exception belongs below this line."""
+        """Return the last line that excludes a path or a parent folder; an exception belongs below it."""
         lines = (line for line in reversed(self.lines) if not line.exception)
         return next((line for line in lines if any(map(line.matches, _with_folders(path)))), None)
 
@@ -89,7 +84,7 @@ class IgnoreFile:
             return True, inherited
         excluded, matches = False, []
         for line, match in zip(self.lines, inherited, strict=True):
-            # A line that would change nothing is not tried, and then does not count below this folder either.
+            # BuildKit skips a line that would change nothing, also below this folder.
             matches.append(match or (line.exception == excluded and line.matches(path)))
             if matches[-1]:
                 excluded = not line.exception
@@ -99,7 +94,7 @@ class IgnoreFile:
         return self._kept is not None and not any(kept.startswith(f"{folder}/") for kept in self._kept)
 
     def _is_sent_empty(self, path: str) -> bool:
-        """Tell whether BuildKit finds a file but sends it empty: to open it, it decides again by another rule."""
+        """Return whether BuildKit sends a file empty: it checks again by another rule before it opens the file."""
         excluded = False
         for line in self.lines:
             if line.exception == excluded and any(map(line.matches, _with_folders(path))):
@@ -140,7 +135,7 @@ def _clean(path: str) -> str:
 
 
 def _matcher(pattern: str, problem: str) -> Callable[[str], bool]:
-    """Return the function that matches a pattern; it raises IgnorePatternError where BuildKit does not compile it."""
+    """Return the function that matches a pattern, or raises IgnorePatternError if BuildKit cannot compile it."""
     if not _SPECIAL.search(pattern):
         return pattern.__eq__
     if pattern.startswith("**") and not _SPECIAL.search(end := pattern[2:]):
@@ -161,7 +156,7 @@ def _matcher(pattern: str, problem: str) -> Callable[[str], bool]:
 
 
 def _step(match: re.Match[str]) -> tuple[str, re.Pattern[str] | None]:
-    """Return what a step of a regular expression does, and the pattern of the one character that it takes, if any."""
+    """Return the kind of a step of a regular expression, and the pattern of its character, if it has one."""
     atom = match[1]
     if atom is None:
         return match[0], None
@@ -178,9 +173,9 @@ def _refuse(problem: str, _: str) -> bool:
 
 
 def _matches(steps: Sequence[tuple[str, re.Pattern[str] | None]], path: str) -> bool:
-    """Tell whether the steps match a whole path.
+    """Return whether the steps match a whole path.
 
-    Python's `re` could take exponential time for a pattern of a stranger: this follows all places at once.
+    It follows all positions at once: `re` could take exponential time for an untrusted pattern.
     """
     places = {0}
     for kind, atom in steps:

@@ -1,4 +1,4 @@
-"""A Dockerfile that is kept: new text for its marked blocks, and a place for the blocks of another image. Pure."""
+"""Update the marked blocks of a Dockerfile, or add the blocks of another image. Pure: text from data."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
 
 def with_image(text: str, recipe: Recipe, path: str) -> str:
-    """Return the text of the Dockerfile `path` with the named image of a recipe, which it gets if it lacks it.
+    """Return the text of the Dockerfile `path`, with the named image of a recipe added if it lacks it.
 
-    The image goes below the first stages, which have the builder: what `docker build` builds without `--target`, the
-    last stage, stays the same.
+    The image goes below the first stages, so that the last stage, the default of `docker build`, stays the same.
     """
     end = marks.stages_end(text)
     if not recipe.name or recipe.name in marks.remembered(text) or end is None:
@@ -31,24 +30,24 @@ def with_image(text: str, recipe: Recipe, path: str) -> str:
 
 
 def avoiding_names(recipe: Recipe, text: str) -> Recipe:
-    """Return the recipe for the blocks of a Dockerfile that has this text outside of them, and blocks of other images.
+    """Return the recipe for a Dockerfile with this text, which may have blocks of other images.
 
-    Of the blocks above its own, a recipe uses the builder stage if it is the same as the one that it needs.
+    The recipe shares the builder stage of a block above its own if it is the same.
     """
     recipe = replace(recipe, escape=marks.escape(text))
     tool, plan, *_ = wanted_names(recipe)
     above = marks.above(text, marks.STAGES, recipe.name)
     defined = re.findall(r"^FROM \S+ AS (\S+)$", above, re.MULTILINE)
-    # A stage of a layer with an image of its own begins like a builder, and goes on.
+    # The stage of a layer with its own image starts like a builder.
     shared = next((name for name in defined if f"{builder_stage(recipe, name)}\n" in above), "")
     taken = {*marks.names(text, (tool, plan), WORK), *defined}
     return replace(recipe, taken=(*recipe.taken, *sorted(taken)), shared=shared)
 
 
 def updated_dockerfile(text: str, recipe: Recipe, path: str) -> str:
-    """Return the text of the Dockerfile `path` with new blocks for a recipe, and all else as it is.
+    """Return the text of the Dockerfile `path` with the blocks of a recipe replaced.
 
-    Raises MarksError unless each mark is there once.
+    Raises MarksError unless it has each block exactly once.
     """
     recipe = avoiding_names(recipe, text)
     stage = marks.final_image(marks.above(text, marks.COPIES, recipe.name))

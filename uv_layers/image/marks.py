@@ -1,4 +1,4 @@
-"""A Dockerfile with marked blocks: the images that the blocks are for, and the names that the rest of it uses."""
+"""Read and update the marked blocks of a Dockerfile, and find the names in the rest of it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,12 @@ if TYPE_CHECKING:
 
 STAGES, COPIES = "stages", "copies"
 _WITH = " with: "
-
-
 _FLAGS = re.DOTALL | re.MULTILINE
-
-
 _STAGES_MARK = re.compile(rf"^# >>> uv-layers {STAGES}\b(?: for ([a-z][a-z0-9_-]*))?[^\n]*$", re.MULTILINE)
 
 
 def marked(name: str, text: str, remembered: str = "", image: str = "") -> str:
-    """Return the block of a name with the marks around its text; the first mark has the options to remember.
+    """Return a block: its text between marks, the first of which has the options of the command.
 
     `image` is the name of one of several images.
     """
@@ -32,25 +28,25 @@ def marked(name: str, text: str, remembered: str = "", image: str = "") -> str:
 
 
 def remembered(text: str) -> dict[str, str]:
-    """Return the images of a Dockerfile, in the order of their stages, with the options that they were written with."""
+    """Return the options of each image of a Dockerfile, in the order of their stages."""
     return {match[1] or "": match[0].rstrip("\r").partition(_WITH)[2] for match in _STAGES_MARK.finditer(text)}
 
 
 def stages_end(text: str) -> int | None:
-    """Return where the first block of stages ends, or None if there is no block."""
+    """Return the end of the first block of stages, or None."""
     first = next(iter(remembered(text)), None)
     match = None if first is None else _block(STAGES, first).search(text)
     return match and match.end()
 
 
 def above(text: str, name: str, image: str) -> str:
-    """Return the text above the block of an image, with line ends of Linux; all of it if there is no such block."""
+    """Return the text above the block of an image, or the whole text, with Linux line ends."""
     match = _block(name, image).search(text)
     return (text if match is None else text[: match.start()]).replace("\r\n", "\n")
 
 
 def final_image(text: str) -> str | None:
-    """Return the base image of the last stage of a Dockerfile, through the names of its stages, or None."""
+    """Return the base image of the last stage of a Dockerfile, or None; stages may start from others."""
     stages: dict[str, str] = {}
     image = None
     for name, arguments in _instructions(text, escape(text)):
@@ -84,10 +80,9 @@ def escape(text: str) -> str:
 
 
 def names(text: str, ours: tuple[str, ...], folder: str) -> set[str]:
-    """Return the names of stages and images that the text uses outside of the blocks, in lower case as BuildKit does.
+    """Return the names of stages and images outside of the blocks, in lower case as in BuildKit.
 
-    A name that stands for a stage of a block is not one of them: one of `ours` that the block has, or whatever stage
-    `folder` is copied from.
+    They exclude the stages of a block: names in `ours` that the block defines, and stages that `folder` is copied from.
     """
     own = re.sub(
         rf"^# >>> uv-layers ({STAGES}|{COPIES})\b.*?^# <<< uv-layers \1\b[^\n]*(?:\n|\Z)", "", text, flags=_FLAGS
@@ -104,7 +99,7 @@ def names(text: str, ours: tuple[str, ...], folder: str) -> set[str]:
 
 
 def _used(name: str, arguments: str, folder: str) -> Iterator[str]:
-    """Yield the stages and images that an instruction uses, other than those that it takes `folder` from."""
+    """Yield the stages and images that an instruction uses, except the sources of `folder`."""
     values: list[str] = []
     if name == "FROM":
         values = re.findall(r"^(?:--\S+\s+)*(\S+)", arguments)

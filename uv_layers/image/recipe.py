@@ -1,4 +1,4 @@
-"""What a Dockerfile is written from."""
+"""Collect the data for a Dockerfile."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def recipe_of(
     context: Path,
     remembered: Sequence[str] = (),
 ) -> Recipe:
-    """Return what the Dockerfile of the project says; `settings` are those of `[tool.uv-layers.dockerfile]`.
+    """Return the data for the project's Dockerfile; `settings` are those of `[tool.uv-layers.dockerfile]`.
 
-    `context` is the folder that the image is built from. Raises UsageError for a file outside of it.
+    `context` is the build context. Raises UsageError for a file outside it.
     """
     name = settings.get("image", "")
     if name and not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
@@ -83,7 +83,7 @@ def recipe_of(
 
 
 def _stage(spec: LayerSpec, *, git: bool = False) -> Stage:
-    """Return the stage of a layer, with git among the packages of its system if the layer needs it."""
+    """Return the stage of a layer, with git among the system packages if the layer needs it."""
     stage = Stage(spec.name, spec.image, spec.system_packages, args=spec.args, env=spec.env)
     if git and not stage.has_git:
         stage = replace(stage, system_packages=(*stage.system_packages, "git"))
@@ -91,7 +91,7 @@ def _stage(spec: LayerSpec, *, git: bool = False) -> Stage:
 
 
 def in_context(path: Path, context: Path) -> str:
-    """Return a path as the build context has it; raises UsageError for a path outside of the context."""
+    """Return a path relative to the build context; raises UsageError for a path outside it."""
     place, top = str(resolved(path)), os.path.join(resolved(context), "")  # noqa: PTH118
     if not f"{place}/".startswith(top):
         above = os.path.commonpath([place, top])
@@ -100,7 +100,7 @@ def in_context(path: Path, context: Path) -> str:
 
 
 def _export_arguments(options: Options, current: Project, context: Path) -> list[str]:
-    """Return the arguments that make `uv-layers export` in the builder choose what is chosen here."""
+    """Return the arguments with which `uv-layers export` in the builder makes the same selection."""
     words = _chosen(options, context, ".")
     words += ["--frozen"] if options.frozen or current.unchecked else []
     packages = _packages(options, current)
@@ -111,7 +111,7 @@ def _export_arguments(options: Options, current: Project, context: Path) -> list
 
 
 def _inputs(current: Project, export: Sequence[str]) -> list[Path]:
-    """Return what `uv-layers export` reads; with --frozen, that is no `pyproject.toml` of what is only depended on."""
+    """Return the files that `uv-layers export` reads; --frozen needs no `pyproject.toml` of mere dependencies."""
     if "--frozen" not in export:
         return list(current.inputs)
     folders = {current.lock_root, current.start, current.directory, *(part.directory for part in current.parts)}
@@ -119,7 +119,7 @@ def _inputs(current: Project, export: Sequence[str]) -> list[Path]:
 
 
 def _install_arguments(options: Options, current: Project, context: Path, editable: str) -> list[str]:
-    """Return the arguments that make `uv-layers install` install the project, whose sources are in a folder there."""
+    """Return the arguments with which `uv-layers install` in a stage installs the project from its sources."""
     packages = _packages(options, current)
     where = in_context(current.start if packages else current.directory, context)
     root = editable or PROJECT
@@ -129,7 +129,7 @@ def _install_arguments(options: Options, current: Project, context: Path, editab
 
 
 def _packages(options: Options, current: Project) -> list[str]:
-    """Return the `--package` options, unless they name the one project that is in the folder anyway."""
+    """Return the `--package` options, unless they name only the project in the folder."""
     if options.all_packages:
         return ["--all-packages"]
     one = len(options.packages) == 1 and current.source.name in options.packages
@@ -157,7 +157,7 @@ def _chosen(options: Options, context: Path, root: str) -> list[str]:
 
 
 def _folder(current: Project, context: Path) -> str | None:
-    """Return the folder whose content the final image gets: that of the projects that are not installed, if any."""
+    """Return the folder to copy into the final image, which has the projects that are not installed, or None."""
     installed = current.local.get(DEPENDENCIES, frozenset())
     folders = [part.directory for part in current.parts if part.name not in installed]
     if not folders:
@@ -165,21 +165,19 @@ def _folder(current: Project, context: Path) -> str | None:
     return in_context(folders[0] if len(folders) == 1 else current.lock_root, context)
 
 
-# No `..`, and nothing that a shell or an instruction reads as more than itself. The builder works in /build.
+# Without `..` and special characters of shells and Dockerfiles. The builder uses /build.
 _FOLDER = re.compile(r"(?!/build(?:/|$))(?:/(?!\.\.?(?:/|$))[\w.-]+)+", re.ASCII)
 
-
-# Where the stage of the project itself has the build context, below the working folder.
+# The folder with the build context in the stage of the project, below the working folder.
 PROJECT = "project"
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The stage that makes a layer.
+    """The stage that builds a layer.
 
-    It may have an image of its own instead of the builder's, packages of the image's system to build with, build
-    arguments, and variables with their values. One that installs the project itself has the arguments of `uv-layers
-    install` for that, and the sources of the project.
+    It may have its own image instead of the builder's, system packages, build arguments, and variables with their
+    values. In the stage of the project, `project` are the arguments of `uv-layers install`.
     """
 
     layer: str
@@ -196,17 +194,18 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a Dockerfile is made from.
+    """The data for a Dockerfile.
 
-    `tool` is a version of uv-layers, or the path of its wheel in the build context; `uv` is a version of uv, an image
-    that has it, `pip`, or `pip:` and a version; `inputs` are the files of the build context that decide the plan, and
-    `files` those that are installed; `export` are the arguments of `uv-layers export`, and `why` says what is to be
-    known of them; `secrets` are the environment variables, or `netrc`, that an index asks for; without `link` layers
-    are copied in a way that Podman and Buildah know, too; `sources` are what the final image gets of the project
-    itself, and `command` is what it runs; `taken` are the names that the rest of the Dockerfile uses for stages and
-    images, and `escape` is the character that continues a line in it. `name` is that of one of several images in the
-    Dockerfile, and `shared` the builder stage of another one that is the same as its own. `editable` is the folder of
-    the image with the sources that local packages are imported from, which is that of the build context.
+    - `tool` is a version of uv-layers, or the path of its wheel in the build context.
+    - `uv` is a version of uv, an image that has it, `pip`, or `pip:VERSION`.
+    - `inputs` are the files of the build context that decide the plan, `files` those that are installed.
+    - `export` are the arguments of `uv-layers export`, and `why` a comment on them.
+    - `secrets` are the environment variables, or `netrc`, that indexes need.
+    - `link` is false for a COPY that Podman and Buildah support.
+    - `sources` and `folder` are copied into the final image; `command` is its command.
+    - `taken` are names of stages and images in the rest of the Dockerfile, and `escape` its escape character.
+    - `name` is the name of one of several images, and `shared` the builder stage that it shares with another.
+    - `editable` is the folder of the image with the sources of local packages.
     """
 
     layers: tuple[Stage, ...]

@@ -1,4 +1,4 @@
-"""Lines of a Dockerfile that prepare the stage of one layer: packages of its system, build arguments and variables."""
+"""Lines of a Dockerfile that prepare the stage of a layer: system packages, build arguments and variables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SYSTEM_PACKAGE = re.compile(r"[A-Za-z0-9][\w+.:=~<>@-]*", re.ASCII)
 
 
 def install_system_packages(packages: Sequence[str]) -> list[str]:
-    """Return the instruction that installs packages with the package manager of the image, whichever it has."""
+    """Return the instruction that installs packages with the image's package manager."""
     for package in packages:
         if not _SYSTEM_PACKAGE.fullmatch(package):
             raise errors.UsageError(f"{package!r} is not a valid system package name; correct it in system-packages")
@@ -40,6 +40,6 @@ def set_variables(args: Sequence[str], env: Mapping[str, str], escape: str) -> l
 
 
 def quoted(value: str, escape: str) -> str:
-    """Return a value in double quotes, in which an instruction reads three characters as more than themselves."""
+    """Return a value in double quotes, with its three special characters escaped."""
     special = re.compile(rf'["${re.escape(escape)}]')
     return '"' + special.sub(lambda found: escape + found[0], value) + '"'

@@ -1,4 +1,4 @@
-"""What building the packages of a layer needs: uv's settings, and packages at the versions that `uv.lock` has."""
+"""What the builds of a layer need: uv's settings, and other packages at their versions in `uv.lock`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from uv_layers import errors
 from uv_layers.lock import hashing
+from uv_layers.lock.packages import files_of
 from uv_layers.system.names import normalised
 from uv_layers.system.paths import with_absolute_indexes
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from uv_layers.lock.packages import Layer, Package
 
 
-# Settings of a layer that builds.
+# A layer with a package to build has these settings.
 SETTINGS = (
     "build-constraint-dependencies",
     "config-settings",
@@ -34,20 +35,16 @@ SETTINGS = (
     "no-sources",
 )
 
-
-# Settings for packages by name: a layer has those of the packages that it builds.
+# Settings by package: a layer has those of the packages that it builds.
 SETTINGS_BY_PACKAGE = ("config-settings-package", "extra-build-dependencies", "extra-build-variables")
-
-
 _NO_ISOLATION_PACKAGES = "no-build-isolation-package"
 
-
-# Names of packages. uv heeds all but the last for what a build requires, too, so a layer that builds has all names.
+# Lists of packages. All but the last also apply to build requirements, so a layer that builds has the whole list.
 LISTS_OF_PACKAGES = ("no-binary-package", "no-build-package", "no-sources-package", _NO_ISOLATION_PACKAGES)
 
 
 def package_names(key: str, settings: Mapping[str, Any], built: Collection[str]) -> list[str]:
-    """Return the names in a list of packages that a layer needs, which builds some packages."""
+    """Return the names of a list of packages that a layer needs to build the packages `built`."""
     names = set(map(normalised, settings.get(key, ()))) if built else set()
     return sorted(names.intersection(built) if key == _NO_ISOLATION_PACKAGES else names)
 
@@ -56,14 +53,14 @@ _EXTRA = "extra-build-dependencies"
 
 
 def without_isolation(names: Iterable[str], settings: Mapping[str, Any]) -> set[str]:
-    """Return which of some built packages uv builds without isolation."""
+    """Return the packages among `names` that uv builds without isolation."""
     if settings.get("no-build-isolation"):
         return set(names)
     return set(names) & set(map(normalised, settings.get(_NO_ISOLATION_PACKAGES, ())))
 
 
 def check_match_runtime(image: Collection[str], settings: Mapping[str, Any], source: str) -> None:
-    """Raise ConfigError if a build is to have a package as the image has it, and the image does not have it."""
+    """Raise ConfigError for a package with `match-runtime = true` that the image does not have."""
     check_requirements(settings, source)
     for package, requirement in _matched(settings, source):
         if package in image and (name := normalised(requirement.name)) not in image:
@@ -72,30 +69,31 @@ def check_match_runtime(image: Collection[str], settings: Mapping[str, Any], sou
 
 
 def with_sources(settings: Mapping[str, Any], sources: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """Return the settings with each extra build dependency from where `tool.uv.sources` says that it is.
+    """Return the settings with the URLs and paths of `tool.uv.sources` in the extra build dependencies.
 
-    One that matches the runtime is where the lock has it. A file has its path in an entry of its own. Sources of other
-    kinds stay as they are, for `check_sources`.
+    Those that match the runtime come from the lock. A file becomes an entry with a path. `check_sources` refuses other
+    kinds of sources.
     """
     if not sources or _EXTRA not in settings:
         return dict(settings)
-    places = {normalised(name): _place(found) for name, found in sources.items()}
+    locations = {normalised(name): _location(table) for name, table in sources.items()}
 
     def lowered(package: str, entry: Any) -> object:
         text = entry["requirement"] if isinstance(entry, dict) else entry
         requirement = _requirement(text, source, package)
-        place = places.get(normalised(requirement.name))
-        if place is None or _matches_runtime(entry):
+        location = locations.get(normalised(requirement.name))
+        if location is None or _matches_runtime(entry):
             return entry
-        return {"requirement": text, "path": place[0]} if place[1] else _at(requirement, place[0])
+        address, is_path = location
+        return {"requirement": text, "path": address} if is_path else _with_url(requirement, address)
 
     extra = {package: [lowered(package, entry) for entry in entries] for package, entries in settings[_EXTRA].items()}
     return {**settings, _EXTRA: extra}
 
 
 def check_sources(built: Collection[str], settings: Mapping[str, Any], sources: Mapping[str, Any], source: str) -> None:
-    """Raise ConfigError if a build needs a package from a source that a layer lock cannot have."""
-    unknown = {normalised(name) for name, found in sources.items() if _place(found) is None}
+    """Raise ConfigError if a build needs a package from a kind of source that a layer lock cannot have."""
+    unknown = {normalised(name) for name, table in sources.items() if _location(table) is None}
     for package, entry in _entries(settings):
         name = normalised(_requirement(entry["requirement"] if isinstance(entry, dict) else entry, "", "").name)
         if normalised(package) in built and name in unknown and not _matches_runtime(entry):
@@ -106,8 +104,8 @@ def check_sources(built: Collection[str], settings: Mapping[str, Any], sources: 
             raise errors.ConfigError(source, f"{_EXTRA}.{package}", problem)
 
 
-def _place(source: Any) -> tuple[str, bool] | None:
-    """Return the URL, or the path of the file, of a source without a marker, and whether it is a path."""
+def _location(source: Any) -> tuple[str, bool] | None:
+    """Return the URL or the path of a source without a marker, and whether it is a path."""
     if not isinstance(source, dict) or source.keys() & {"marker", "extra", "group"}:
         return None
     folder = f"#subdirectory={source['subdirectory']}" if "subdirectory" in source else ""
@@ -120,15 +118,15 @@ def _place(source: Any) -> tuple[str, bool] | None:
     return (path, True) if path.endswith((".whl", ".tar.gz", ".zip")) else None
 
 
-def _at(requirement: Requirement, url: str) -> str:
-    """Return a requirement that is at a URL."""
+def _with_url(requirement: Requirement, url: str) -> str:
+    """Return the text of a requirement with a URL instead of versions."""
     extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
     marker = f" ; {requirement.marker}" if requirement.marker else ""
     return f"{requirement.name}{extras} @ {url}{marker}"
 
 
 def check_requirements(settings: Mapping[str, Any], source: str) -> None:
-    """Raise ConfigError for an extra build dependency that uv does not take."""
+    """Raise ConfigError for an extra build dependency that uv does not accept."""
     for _ in (*_extra(settings, source), *_matched(settings, source)):
         pass
 
@@ -136,10 +134,10 @@ def check_requirements(settings: Mapping[str, Any], source: str) -> None:
 def build_packages(
     layer: Layer, image: Sequence[Package], settings: Mapping[str, Any], closure: Callable[[Collection[str]], set[str]]
 ) -> list[Package]:
-    """Return the packages of other layers that builds of this layer need, as the image has them.
+    """Return the packages of the image's other layers that the builds of this layer need.
 
-    Those are the packages of `match-runtime = true`, and for a build without isolation what `extra-build-dependencies`
-    names, with the closure of it; all that uv installs before that build if nothing is named.
+    These are the packages with `match-runtime = true`. A build without isolation also needs its
+    `extra-build-dependencies` and their closure, or, without any, all packages that uv installs before it.
     """
     built = {member.package.name for member in layer.members if member.package.built}
     matched = {normalised(r.name) for package, r in _matched(settings, "") if package in built}
@@ -151,15 +149,15 @@ def build_packages(
         everything |= not named
     own = {member.package.name for member in layer.members}
     late = without_isolation((package.name for package in image if package.built), settings)
-    found = [p for p in image if p.name not in own | late and (everything or p.name in wanted)]
-    for package in found:
-        if package.name in matched and (folder := package.table.get("directory")):
-            raise errors.LocalFolderError(package.name, folder["path"])
-    return [package for package in found if "directory" not in package.table]
+    packages = [p for p in image if p.name not in own | late and (everything or p.name in wanted)]
+    for package in packages:
+        if package.name in matched and package.folder:
+            raise errors.LocalFolderError(package.name, package.folder["path"])
+    return [package for package in packages if not package.folder]
 
 
 def unnamed(layer: Layer, settings: Mapping[str, Any]) -> list[str]:
-    """Return the packages of a layer that are built without isolation, and with all packages of the image."""
+    """Return the packages of a layer that uv builds without isolation, with all packages of the image."""
     built = {member.package.name for member in layer.members if member.package.built}
     return sorted(name for name in without_isolation(built, settings) if not _named(name, settings))
 
@@ -170,14 +168,14 @@ def _named(package: str, settings: Mapping[str, Any]) -> set[str]:
 
 
 def _extra(settings: Mapping[str, Any], source: str) -> Iterator[tuple[str, Requirement]]:
-    """Yield each package with an extra build dependency, and that requirement."""
+    """Yield each package with each of its extra build dependencies."""
     for package, entry in _entries(settings):
         text = entry["requirement"] if isinstance(entry, dict) else entry
         yield normalised(package), _requirement(text, source, package)
 
 
 def _matched(settings: Mapping[str, Any], source: str) -> Iterator[tuple[str, Requirement]]:
-    """Yield each package with an extra build dependency that matches the runtime, and that requirement."""
+    """Yield each package with each of its extra build dependencies that match the runtime."""
     for package, entry in _entries(settings):
         if _matches_runtime(entry):
             requirement = _requirement(entry["requirement"], source, package)
@@ -206,18 +204,12 @@ def _requirement(text: str, source: str, package: str) -> Requirement:
 
 
 def described(package: Mapping[str, Any]) -> str:
-    """Return the version of a build package and the start of its hash or commit: it changes with what is installed."""
+    """Return the version of a build package and the start of its hash or commit."""
     return f"{package.get('version', '')} {_digest(package)[-64:][:12]}".strip()
 
 
 def _digest(package: Mapping[str, Any]) -> str:
-    return str(package["vcs"]["commit-id"]) if "vcs" in package else _hash(_file(package))[1]
-
-
-def _file(package: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the one file that a narrowed package has."""
-    files = (*package.get("wheels", ()), package.get("sdist"), package.get("archive"))
-    return next(file for file in files if file is not None)
+    return str(package["vcs"]["commit-id"]) if "vcs" in package else _hash(files_of(package)[0])[1]
 
 
 def _hash(file: Mapping[str, Any]) -> tuple[str, str]:
@@ -230,14 +222,14 @@ def settings_to_install(
 ) -> dict[str, Any]:
     """Return the settings for `uv pip install`, which knows only the packages that it installs.
 
-    `packages` are the tables of the layer and of its build packages; paths start from `root`. What shall match the
-    runtime becomes the one file of the lock. What uv builds without isolation gets a variable with the hash of the
-    packages: otherwise uv would take from its cache what it built with others.
+    `packages` are the tables of the layer and of its build packages; paths start from `root`. A requirement that
+    matches the runtime gets the URL of the locked file. A package that uv builds without isolation gets a variable with
+    a hash of the build packages, so that uv does not reuse a build with other packages from its cache.
     """
-    told = dict(settings)
+    result = dict(settings)
     tables = {normalised(table["name"]): table for table in packages}
     if _EXTRA in settings:
-        told[_EXTRA] = {
+        result[_EXTRA] = {
             package: [_pinned(entry, tables, root) for entry in entries]
             for package, entries in settings[_EXTRA].items()
             if normalised(package) not in unisolated  # uv ignores them
@@ -247,31 +239,31 @@ def settings_to_install(
         digest = hashlib.sha256(json.dumps(contents).encode()).hexdigest()
         variables = {normalised(name): values for name, values in settings.get("extra-build-variables", {}).items()}
         variables |= {name: {**variables.get(name, {}), "UV_LAYERS_BUILD_PACKAGES": digest} for name in unisolated}
-        told["extra-build-variables"] = variables
-    return with_absolute_indexes(told, root)
+        result["extra-build-variables"] = variables
+    return with_absolute_indexes(result, root)
 
 
 def _pinned(entry: Any, tables: Mapping[str, Mapping[str, Any]], root: Path) -> object:
-    """Return an extra build dependency: a file by its URL, and one that matches the runtime by that in the lock."""
+    """Return an extra build dependency with the URL of its file, or of the locked file if it matches the runtime."""
     if isinstance(entry, dict) and "path" in entry:
-        return _at(_requirement(entry["requirement"], "", ""), _file_url(entry["path"], root))
+        return _with_url(_requirement(entry["requirement"], "", ""), _file_url(entry["path"], root))
     if not _matches_runtime(entry):
         return entry
     requirement = _requirement(entry["requirement"], "", "")
     table = tables.get(normalised(requirement.name))
-    return entry if table is None else _at(requirement, _url(table, root))
+    return entry if table is None else _with_url(requirement, _url(table, root))
 
 
 def _url(table: Mapping[str, Any], root: Path) -> str:
     if vcs := table.get("vcs"):
         folder = f"#subdirectory={vcs['subdirectory']}" if "subdirectory" in vcs else ""
         return f"git+{vcs.get('url') or _file_url(vcs['path'], root)}@{vcs['commit-id']}{folder}"
-    file = _file(table)
+    file = files_of(table)[0]
     algorithm, digest = _hash(file)
     parts = [f"{algorithm}={digest}"] if algorithm.startswith("sha") else []
     parts += [f"subdirectory={file['subdirectory']}"] if "subdirectory" in file else []
-    place = file.get("url", "").partition("#")[0] or _file_url(file["path"], root)
-    return f"{place}#{'&'.join(parts)}" if parts else place
+    address = file.get("url", "").partition("#")[0] or _file_url(file["path"], root)
+    return f"{address}#{'&'.join(parts)}" if parts else address
 
 
 def _file_url(path: str, root: Path) -> str:

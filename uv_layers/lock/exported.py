@@ -1,4 +1,4 @@
-"""What `uv export` prints for an image (PEP 751) and for a layer's claims (requirements.txt), narrowed to a target."""
+"""Read what `uv export` prints for an image (PEP 751) and for claims (requirements.txt), and narrow it to a target."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from uv_layers.system.interpreter import Target
 
 
-# A tag of a wheel that needs a glibc, for a machine that `--platform` knows.
+# The tag of a wheel that needs a glibc, for the machines of `--platform`.
 _MANYLINUX = re.compile(r"([^-]+-[^-]+)-manylinux_2_(\d+)_(x86_64|aarch64|riscv64)")
-# More tags than the name of any wheel stands for. They are a product: a short name could stand for millions.
+# No real wheel has more tags. They are a product, so a short name could have millions.
 _MOST_TAGS = 100
 
 
 class Export:
-    """What `uv export --format pylock.toml` printed, as it applies to one target."""
+    """The output of `uv export --format pylock.toml` for one target."""
 
     def __init__(self, text: str, target: Target, root: Path) -> None:
         tables: list[dict[str, Any]] = tomli.loads(text).get("packages", [])
-        #: The names of all packages, those included that no marker admits for the target.
+        #: The names of all packages, even if their markers exclude the target.
         self.names = frozenset(table["name"] for table in tables)
         environment = tuple(sorted(target.markers.items()))
         self.tables = [t for t in tables if "marker" not in t or _admits(t["marker"], environment)]
@@ -45,31 +45,31 @@ class Export:
 
     @property
     def local_files(self) -> dict[str, str]:
-        """The names of the packages that are files of the project, by the path of the file."""
+        """The names of packages from local files, by the path of the file."""
         paths = ((table.get("archive", {}).get("path"), table["name"]) for table in self.tables)
         return {posixpath.normpath(path): name for path, name in paths if path is not None}
 
     def packages(self, settings: Mapping[str, Any], absent: Collection[str] = ()) -> list[Package]:
-        """Return the packages without those in `absent`, each narrowed to the one file that the target installs.
+        """Return the packages, without those in `absent`, each with the file that the target installs.
 
-        `settings` are the project's uv settings. Raises NoWheelError and UnsupportedSourceError.
+        Raises NoWheelError and UnsupportedSourceError.
         """
         tables = (table for table in self.tables if table["name"] not in absent)
-        found = {t["name"]: narrowed(t, self._target, settings, self._root) for t in tables}
-        return [found[name] for name in sorted(found)]
+        packages = {t["name"]: narrowed(t, self._target, settings, self._root) for t in tables}
+        return [packages[name] for name in sorted(packages)]
 
 
-# A line of a requirements.txt that uv exports: `name==version`, `name @ URL` or a path, and a marker.
+# A line of an exported requirements.txt: `name==version`, `name @ URL` or a path, then a marker.
 _REQUIREMENT = re.compile(
     r"(?:(?P<name>[A-Za-z0-9][\w.-]*)(?:==| @ )(?P<version>.*?)|(?P<path>.*?))(?: ; (?P<marker>.*))?"
 )
 
 
 def closure_of(text: str, reason: str, target: Target, local_files: Mapping[str, str]) -> Closure:
-    """Return the packages of a requirements.txt that the target installs; a URL stands for the version behind it.
+    """Return the packages of a requirements.txt that the target installs; a URL counts as a version.
 
-    A file has no name in it: `local_files` has those of the image. Folders are left out: they are in no layer of
-    packages. Raises TwoVersionsError.
+    `local_files` has the names of local files, which the text lacks. Folders are left out: only the layer of the
+    project has them. Raises TwoVersionsError.
     """
     environment = tuple(sorted(target.markers.items()))
     versions: dict[str, str | None] = {}
@@ -91,9 +91,9 @@ def _admits(marker: str, environment: tuple[tuple[str, str], ...]) -> bool:
 
 
 def narrowed(table: Mapping[str, Any], target: Target, settings: Mapping[str, Any], root: Path) -> Package:
-    """Return a package of a lock with the one file that the target installs.
+    """Return a package of a lock with only the file that the target installs with uv's `settings`.
 
-    `settings` are the project's uv settings. Raises NoWheelError and UnsupportedSourceError.
+    Raises NoWheelError and UnsupportedSourceError.
     """
     name, version, index = table["name"], table.get("version"), table.get("index")
     kept: dict[str, Any] = {"name": name}
@@ -106,7 +106,7 @@ def narrowed(table: Mapping[str, Any], target: Target, settings: Mapping[str, An
     if vcs := table.get("vcs"):
         if forbidden:
             raise errors.NoWheelError(name, version, str(target), build_forbidden=True)
-        # What was asked for (a branch, a tag) moves while the commit stands.
+        # A branch or a tag moves; the commit does not.
         kept["vcs"] = credentials.removed({k: v for k, v in vcs.items() if k != "requested-revision"})
         return Package(name, version, None, built=True, table=kept)
     if archive := table.get("archive"):
@@ -142,12 +142,12 @@ def base_name(file: Mapping[str, Any]) -> str:
 
 
 def has_too_many_tags(name: str) -> bool:
-    """Tell whether the name of a wheel stands for more tags than that of any wheel."""
+    """Return whether the name of a wheel has more tags than a real wheel."""
     return prod(part.count(".") + 1 for part in name.removesuffix(".whl").rsplit("-", 3)[1:]) > _MOST_TAGS
 
 
 def _rank(wheel: Mapping[str, Any], target: Target) -> tuple[int, int, list[int], str] | None:
-    """Return how well a wheel suits the target, the least being the best, or None when it does not."""
+    """Return the rank of a wheel for the target, lowest is best, or None if it does not fit."""
     name = base_name(wheel)
     if has_too_many_tags(name):
         return None
@@ -167,9 +167,9 @@ def _tags(name: str) -> Iterator[str]:
 
 
 def _newer_glibc(wheels: Iterable[Mapping[str, Any]], target: Target) -> tuple[int, int, str] | None:
-    """Return what a wheel lacks that only needs a newer glibc than the target's: both minor versions, and the machine.
+    """Return the glibc of the target, the one that a wheel needs (minor versions), and the machine, or None.
 
-    Of several wheels it is the one for the oldest glibc.
+    It looks for wheels that fit but for the glibc, and returns the oldest glibc among them.
     """
     names = (name for wheel in wheels if not has_too_many_tags(name := base_name(wheel)))
     needed = [match.groups() for name in names for tag in _tags(name) if (match := _MANYLINUX.fullmatch(tag))]
@@ -182,7 +182,7 @@ def _newer_glibc(wheels: Iterable[Mapping[str, Any]], target: Target) -> tuple[i
 
 @cache
 def _uri(folder: Path) -> str:
-    # Not Path.as_uri: that of Python 3.14 loads urllib.request.
+    # Path.as_uri loads urllib.request on Python 3.14.
     return f"file://{quote_from_bytes(os.fsencode(folder))}/"
 
 
@@ -191,7 +191,7 @@ def _file(name: str, file: Mapping[str, Any], root: Path) -> dict[str, Any]:
     if hashes is None:
         raise errors.UnsupportedSourceError(name, base_name(file))
     kept = {key: file[key] for key in ("name", "upload-time", "url", "path", "size", "subdirectory") if key in file}
-    # A file of the project has one name wherever the project is.
+    # A relative path keeps the lock the same wherever the project is.
     below = _uri(root)
     if kept.get("url", "").startswith(below):
         kept["path"] = unquote(kept.pop("url")[len(below) :])

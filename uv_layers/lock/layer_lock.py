@@ -15,7 +15,7 @@ import tomli
 from uv_layers import credentials
 from uv_layers.lock import builds
 from uv_layers.lock.exported import base_name
-from uv_layers.lock.packages import Layer, Member, Package
+from uv_layers.lock.packages import Layer, Member, Package, files_of
 from uv_layers.system.names import normalised
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LayerLock:
-    """The lock of one layer: what it installs, where, and the text that is its identity.
+    """The lock of one layer. Its text identifies it.
 
-    `versions` has every package, `wheels` the hash of each package that is one wheel (the others are built), and
-    `times` the upload time of the package's file, in seconds since 1970, where the lock gives it. The lock of the
-    project itself is in no file; `folders` are what it installs, `editable` those that `uv sync` installs editable.
-    `build_packages` are the tables of packages that are not in the layer, and that its builds need. `exclude_files` are
-    the patterns of files that its tree does not have. `path` is the file that the lock was read from.
+    `versions` has every package, `wheels` the hash of each package that is a wheel (uv builds the others), and `times`
+    the upload time of the package's file in seconds since 1970, if the lock has it. The lock of the project itself is
+    not in a file: it installs `folders`, of which `uv sync` installs `editable` as editable. `build_packages` are the
+    tables of packages outside the layer that its builds need. `exclude_files` are patterns of files that its tree goes
+    without. `path` is the file that the lock was read from.
     """
 
     layer: str
@@ -53,16 +53,13 @@ class LayerLock:
 
 _FILE_NAME = re.compile(r"pylock\.([^.]+)\.toml")
 
-
-# Where a build's requirements come from; and, for packages of a named index, which credentials are theirs.
+# The indexes of build requirements. Packages of a named index also need it, for its credentials.
 _INDEX_SETTINGS = ("extra-index-url", "find-links", "index", "index-strategy", "index-url", "no-index")
-
-
 SETTINGS = {*builds.SETTINGS, *builds.SETTINGS_BY_PACKAGE, *builds.LISTS_OF_PACKAGES, *_INDEX_SETTINGS}
 
 
 def file_name(layer: str) -> str:
-    """Return the name of a layer's lock, as PEP 751 has it."""
+    """Return the file name of a layer's lock (PEP 751)."""
     return f"pylock.{layer}.toml"
 
 
@@ -73,7 +70,7 @@ def layers_in(directory: Path) -> list[str]:
 
 
 def _build_settings(layer: Layer, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of the project's uv settings that change what this layer installs."""
+    """Return the project's uv settings that affect what this layer installs."""
     built = {m.package.name for m in layer.members if m.package.built}
     kept = _index_settings(layer, settings, everything=bool(built))
     if built:
@@ -88,23 +85,24 @@ def _build_settings(layer: Layer, settings: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _index_settings(layer: Layer, settings: Mapping[str, Any], *, everything: bool) -> dict[str, Any]:
-    """Return the project's index settings, without credentials: all, or the named indexes that the layer is from."""
+    """Return the project's index settings without credentials: all, or only the named indexes of the layer."""
     kept = {key: settings[key] for key in _INDEX_SETTINGS if key in settings and (everything or key == "index")}
-    used = {_place(m.package.index) for m in layer.members if m.package.index}
+    used = {_without_credentials(m.package.index) for m in layer.members if m.package.index}
     indexes = [
         credentials.removed_from_settings(index)
         for index in kept.pop("index", ())
-        if everything or (credentials.is_url(index["url"]) and "name" in index and _place(index["url"]) in used)
+        if everything
+        or (credentials.is_url(index["url"]) and "name" in index and _without_credentials(index["url"]) in used)
     ]
     return {**credentials.removed_from_settings(kept), **({"index": indexes} if indexes else {})}
 
 
-def _place(url: str) -> str:
+def _without_credentials(url: str) -> str:
     return str(credentials.removed_from_settings(url)).rstrip("/")
 
 
 def _sorted(table: dict[str, Any]) -> dict[str, Any]:
-    """Return the table in the order of its keys, all the way down: the order in which they are written says nothing."""
+    """Return the table sorted by key, with its tables: the order in a file has no meaning."""
     return {key: _sorted(value) if isinstance(value, dict) else value for key, value in sorted(table.items())}
 
 
@@ -116,7 +114,7 @@ def layer_lock(
     build_packages: Iterable[Package] = (),
     exclude_files: tuple[str, ...] = (),
 ) -> LayerLock:
-    """Return the lock of a layer; its text is the same for the same pins, and says nothing else."""
+    """Return the lock of a layer. The same pins give the same text."""
     import tomli_w  # noqa: PLC0415
 
     kept = _build_settings(layer, settings)
@@ -151,16 +149,16 @@ def layer_lock(
 def lock_of(
     layer: str, prefix: str, text: str, tables: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]
 ) -> LayerLock:
-    """Return the lock of a layer with this text, which has these tables and uv settings."""
+    """Return the lock of a layer with this text, these package tables and uv settings."""
     versions = {normalised(table["name"]): table.get("version") for table in tables}
-    wheels = {normalised(table["name"]): found for table in tables if (found := _wheel_hash(table))}
+    wheels = {normalised(table["name"]): digest for table in tables if (digest := _wheel_hash(table))}
     times = {normalised(table["name"]): seconds for table in tables if (seconds := _upload_time(table)) is not None}
     return LayerLock(layer, prefix, text, versions, wheels, settings, times=times)
 
 
 def _upload_time(table: Mapping[str, Any]) -> int | None:
-    """Return when the one file of a package was uploaded, in seconds since 1970, or None if the lock does not say."""
-    files = [*table.get("wheels", ()), *(table[key] for key in ("archive", "sdist") if key in table)]
+    """Return the upload time of a package's only file in seconds since 1970, or None if the lock lacks it."""
+    files = files_of(table)
     uploaded = files[0].get("upload-time") if len(files) == 1 else None
     if uploaded is None:
         return None
@@ -169,7 +167,7 @@ def _upload_time(table: Mapping[str, Any]) -> int | None:
 
 
 def _wheel_hash(table: Mapping[str, Any]) -> str | None:
-    """Return the hash of the one wheel that a package can only be installed from, such as `sha256:…`, or None."""
+    """Return the hash of a package's only file, e.g. `sha256:…`, if it is a wheel."""
     archive = table.get("archive", {})
     files = [archive] if archive and base_name(archive).endswith(".whl") else table.get("wheels", [])
     if len(files) != 1 or "sdist" in table:
@@ -179,35 +177,32 @@ def _wheel_hash(table: Mapping[str, Any]) -> str | None:
 
 
 def placed(lock: LayerLock, root: Path, names: Collection[str] | None = None) -> str:
-    """Return the text of a lock to install from anywhere: its paths are from `root`.
+    """Return the text of a lock with paths made absolute below `root`.
 
-    With `names`, it has the packages of these names instead, which may be build packages.
+    With `names`, it has only these packages, which may be build packages.
     """
     if names is None and "path" not in lock.text:
         return lock.text
     import tomli_w  # noqa: PLC0415
 
     document = tomli.loads(lock.text)
-    own = document.get("packages", [])
-    packages = (
-        own
-        if names is None
-        else [t for t in (*own, *map(deepcopy, lock.build_packages)) if normalised(t["name"]) in names]
-    )
+    packages = document.get("packages", [])
+    if names is not None:
+        tables = (*packages, *map(deepcopy, lock.build_packages))
+        packages = [table for table in tables if normalised(table["name"]) in names]
     for table in packages:
-        for file in (table.get("archive"), table.get("sdist"), *table.get("wheels", ())):
-            if file and "path" in file:
+        for file in files_of(table):
+            if "path" in file:
                 file["path"] = str(root / file["path"])
     return tomli_w.dumps(document | {"packages": packages})
 
 
 def layer_of(lock: LayerLock) -> Layer:
-    """Return the layer that a lock is of, without the reasons, which a lock does not have."""
+    """Return the layer of a lock; a lock has no reasons for its packages."""
     document = tomli.loads(lock.text)
     members = []
     for table in document.get("packages", ()):
-        archive, sdist = table.get("archive"), table.get("sdist")
-        file = next(iter(table.get("wheels", ())), archive or sdist or {})
+        file: Mapping[str, Any] = next(iter(files_of(table)), {})
         package = Package(normalised(table["name"]), table.get("version"), file.get("size"), table=table)
         members.append(Member(package, ""))
     settings = {"prefix": lock.prefix, "python": document.get("requires-python", "")}

@@ -1,4 +1,4 @@
-"""Reading layer locks, which anybody may have written, and narrowing them to a target."""
+"""Read untrusted layer locks, and narrow them to a target."""
 
 from __future__ import annotations
 
@@ -27,12 +27,10 @@ if TYPE_CHECKING:
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}")
 
-
-# What uv downloads from, and where it looks for packages.
+# uv's schemes for downloads and indexes.
 _SCHEMES = {"file", "http", "https"}
 
-
-# uv takes no other, and leaves it to git to refuse a host that would be an option of ssh.
+# uv accepts no others. It does not check for a host that ssh would read as an option.
 _GIT_SCHEMES = {"file", "http", "https", "ssh"}
 
 
@@ -70,10 +68,10 @@ def read_layer_lock(path: Path, layer: str) -> LayerLock:
 
 
 def narrow_to_target(lock: LayerLock, path: Path, target: Target) -> LayerLock:
-    """Return the layer lock at `path` with the packages that its markers admit, and one file and one hash of each.
+    """Return the layer lock at `path` with only the packages, files and hashes for the target.
 
-    One that uv-layers wrote is such already. Raises LayerLockError, NoWheelError, and PythonMismatchError for a lock
-    or a package of another platform or Python.
+    Locks from uv-layers need no change. Raises LayerLockError, NoWheelError, and PythonMismatchError for a lock or a
+    package of another platform or Python.
     """
     import tomli_w  # noqa: PLC0415
     from packaging.markers import Marker  # noqa: PLC0415
@@ -102,7 +100,7 @@ def narrow_to_target(lock: LayerLock, path: Path, target: Target) -> LayerLock:
         ]
         unsupported = [table for table in tables if not supports(table)]
     except (ValueError, KeyError) as error:
-        # A valid marker may compare what cannot be compared, or ask for what no environment has.
+        # A valid marker may compare values that cannot be compared, or use an unknown variable.
         raise errors.LayerLockError(path, error) from None
     if not fits:
         wanted = " or ".join(environments) or "any platform"
@@ -130,16 +128,16 @@ def narrow_to_target(lock: LayerLock, path: Path, target: Target) -> LayerLock:
 
 
 def _exclude_files(own: Mapping[str, Any]) -> tuple[str, ...]:
-    found = own.get("exclude-files", [])
-    if not isinstance(found, list) or not all(isinstance(pattern, str) for pattern in found):
-        raise ValueError(f"tool.uv-layers.exclude-files must be a list of strings, not {errors.shown(found)}")
-    if problem := patterns.problem(found):
+    value = own.get("exclude-files", [])
+    if not isinstance(value, list) or not all(isinstance(pattern, str) for pattern in value):
+        raise ValueError(f"tool.uv-layers.exclude-files must be a list of strings, not {errors.shown(value)}")
+    if problem := patterns.problem(value):
         raise ValueError(f"tool.uv-layers.exclude-files {problem}")
-    return tuple(found)
+    return tuple(value)
 
 
 def check_wheels(locks: Iterable[LayerLock], target: Target) -> None:
-    """Raise NoWheelError where a package can only be built, which is not done for another platform."""
+    """Raise NoWheelError for a package without a wheel: uv cannot build for another platform."""
     for lock in locks:
         for table in tomli.loads(lock.text).get("packages", ()):
             archive = table.get("archive")
@@ -148,7 +146,7 @@ def check_wheels(locks: Iterable[LayerLock], target: Target) -> None:
 
 
 def _files(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the files of a document that need not be valid."""
+    """Yield the files of a document, which may be invalid."""
     for table in _tables(document.get("packages")):
         yield from _tables([*_tables(table.get("wheels")), table.get("sdist"), table.get("archive")])
 
@@ -158,14 +156,14 @@ def _tables(values: object) -> list[dict[str, Any]]:
 
 
 def _check_name(file: Mapping[str, Any]) -> None:
-    """Raise ValueError for a name that would take the library that reads it too long."""
+    """Raise ValueError for a name that `packaging` would take too long to parse."""
     for name in (exported.base_name({key: str(file[key])}) for key in ("name", "path", "url") if key in file):
         if exported.has_too_many_tags(name):
             raise ValueError(f"{errors.shown(name)} is not the name of a wheel")
 
 
 def _check(document: Mapping[str, Any], lock: Pylock) -> None:
-    """Raise ValueError for what a valid lock may have, and uv refuses or does not verify."""
+    """Raise ValueError if a valid lock has something that uv refuses or does not verify."""
     for table, package in zip(document.get("packages", ()), lock.packages, strict=True):
         name = package.name
         if package.directory is not None:
@@ -196,10 +194,10 @@ def _check_source(name: str, vcs: Mapping[str, Any]) -> None:
         raise ValueError(f"{name} comes from {errors.shown(vcs['type'])}, but uv supports only git")
     if not _COMMIT.fullmatch(vcs["commit-id"]):
         raise ValueError(f"{name} comes from {errors.shown(vcs['commit-id'])}, which is not a commit")
-    place = vcs.get("url", "file:///")
-    address = urlsplit(place)
-    if address.scheme not in _GIT_SCHEMES or address.netloc.startswith("-") or "::" in place.split("/")[0]:
-        raise ValueError(f"{name} comes from {errors.shown(place)}, which uv does not accept as a git URL")
+    url = vcs.get("url", "file:///")
+    parts = urlsplit(url)
+    if parts.scheme not in _GIT_SCHEMES or parts.netloc.startswith("-") or "::" in url.split("/")[0]:
+        raise ValueError(f"{name} comes from {errors.shown(url)}, which uv does not accept as a git URL")
     if not all(str(vcs.get(key, "")).isprintable() for key in ("path", "url", "subdirectory")):
         raise ValueError(f"the address of {name} has a control character")
 
@@ -208,13 +206,13 @@ def _check_wheel(file: str, name: str, version: str | None) -> None:
     from packaging.utils import parse_wheel_filename  # noqa: PLC0415
     from packaging.version import Version  # noqa: PLC0415
 
-    found, release, _, _ = parse_wheel_filename(file)
-    if found != name or (version is not None and release != Version(version)):
+    project, release, _, _ = parse_wheel_filename(file)
+    if project != name or (version is not None and release != Version(version)):
         raise ValueError(f"{file} is not a wheel of {name} {version or ''}".rstrip())
 
 
 def _indexes(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the URLs and paths where uv looks for packages, by its settings."""
+    """Yield the URLs and paths of the indexes in uv's settings."""
     more = settings.get("extra-index-url", ())
     yield from (index["url"] for index in settings.get("index", ()))
     yield from (*settings.get("find-links", ()), *([more] if isinstance(more, str) else more))
@@ -222,7 +220,7 @@ def _indexes(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _own(document: Mapping[str, Any], layer: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the table of uv-layers, and uv's settings in it."""
+    """Return the table `tool.uv-layers`, and uv's settings in it."""
     own = document.get("tool", {}).get("uv-layers", {})
     if not isinstance(own, dict):
         raise ValueError("tool.uv-layers must be a table")  # noqa: TRY004 - the document is wrong, not the program
@@ -231,9 +229,9 @@ def _own(document: Mapping[str, Any], layer: str) -> tuple[dict[str, Any], dict[
         raise ValueError(f"tool.uv-layers.uv must be a table of {', '.join(sorted(layer_lock.SETTINGS))}")
     if wrong := documents.misshapen(settings):
         raise ValueError(f"tool.uv-layers.uv.{wrong[0]} must be {wrong[1]}")
-    for place in _indexes(settings):
-        if credentials.is_url(place) and urlsplit(place).scheme not in _SCHEMES:
-            raise ValueError(f"{errors.shown(place)} is not a URL that uv accepts for an index")
+    for index in _indexes(settings):
+        if credentials.is_url(index) and urlsplit(index).scheme not in _SCHEMES:
+            raise ValueError(f"{errors.shown(index)} is not a URL that uv accepts for an index")
     if own.get("layer", layer) != layer:
         raise ValueError(f"it is the lock of layer {errors.shown(own['layer'])}, not of {layer!r}")
     return own, settings

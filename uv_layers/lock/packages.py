@@ -1,4 +1,4 @@
-"""Packages as a lock pins them, and the layers that they are put into."""
+"""Packages as a lock pins them, and layers of packages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+def files_of(table: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the tables of the files of a package (PEP 751)."""
+    return [*table.get("wheels", ()), *(table[key] for key in ("sdist", "archive") if key in table)]
+
+
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package as the target installs it; `size` is the download in bytes, where the lock says it.
+    """A package as the target installs it; `size` is its download in bytes, if the lock has it.
 
-    `table` is its PEP 751 table, narrowed to the one file that is installed; `built` says that this is no wheel;
-    `index` is the URL of the index that it is from.
+    `table` is its PEP 751 table, narrowed to the one file to install. `built` is true without a wheel. `index` is the
+    URL of its index.
     """
 
     name: str
@@ -25,16 +30,26 @@ class Package:
     table: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def folder(self) -> Mapping[str, Any] | None:
+        """The PEP 751 table of the local folder that the package is in, if it is in one."""
+        return self.table.get("directory")
+
+    @property
+    def files(self) -> list[dict[str, Any]]:
+        """The PEP 751 tables of its files."""
+        return files_of(self.table)
+
+    @property
     def built_from(self) -> str | None:
         """What the package is built from, `source`, `git` or `folder`; None for a wheel."""
         if not self.built:
             return None
-        return "git" if "vcs" in self.table else "folder" if "directory" in self.table else "source"
+        return "git" if "vcs" in self.table else "folder" if self.folder is not None else "source"
 
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """The packages that one group, extra or the project's dependencies need, by name and version."""
+    """The packages that a group, an extra or the project's dependencies need: versions by name."""
 
     reason: str
     versions: Mapping[str, str | None]
@@ -42,7 +57,7 @@ class Closure:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A package in its layer: why it is there, and what else asks for it."""
+    """A package in its layer: the claim that put it there, and `also` the other claims that need it."""
 
     package: Package
     reason: str
@@ -51,10 +66,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer; `settings` has what its lock says beside the packages: the prefix, the Python, and how it builds.
+    """A layer; `settings` has the prefix, the Python and the build settings of its lock.
 
-    Its `kind` is `packages`, `environment` (a virtual environment without its packages) or `project` (what is installed
-    from the project's own folders). One that is `on_top` was asked for by name, and is not part of the image.
+    Its `kind` is `packages`, `environment` (a virtual environment without packages) or `project` (packages from the
+    project's own folders). A layer `on_top` is not part of the image: the user named its group.
     """
 
     name: str
@@ -65,12 +80,12 @@ class Layer:
 
     @property
     def size(self) -> int:
-        """Bytes to download, of the packages whose size the lock says."""
+        """Bytes to download, without packages of unknown size."""
         return sum(m.package.size or 0 for m in self.members)
 
     @property
     def unsized(self) -> int:
-        """The number of packages whose size the lock does not say."""
+        """The number of packages of unknown size."""
         return sum(m.package.size is None for m in self.members)
 
     @property

@@ -1,4 +1,4 @@
-"""`uv.lock`: what it says beside the packages that `uv export` prints."""
+"""Read from `uv.lock` what `uv export` does not print."""
 
 from __future__ import annotations
 
@@ -15,42 +15,39 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_SEPARATOR = "\n[[package]]\n"
 _HEAD = re.compile(r'name = "([^"\n]+)"\n(?:version = "([^"\n]*)"\n)?(?:source = \{ ([^\n]*) \}\n)?')
 
 
 def locked_versions(text: str) -> dict[str, tuple[str, ...]] | None:
-    """Return the versions of each package in the text of a `uv.lock`, or None when it is none.
+    """Return the versions of each package in the text of a `uv.lock`, or None if the text is not a lock.
 
-    Of a git source the version has the commit. Only the heads of the tables are read, as uv writes them: a history
-    has hundreds of locks, and a TOML parser takes a tenth of a second for each.
+    The version of a git source has the commit. Only the first lines of each table are read: a history has hundreds of
+    locks, and a TOML parser takes 0.1 s per lock.
     """
-    found: dict[str, list[str]] = {}
-    for table in text.split("\n[[package]]\n")[1:]:
+    versions: dict[str, list[str]] = {}
+    for table in text.split(_SEPARATOR)[1:]:
         match = _HEAD.match(table)
         if match is None:
             return None
         name, version, source = match.groups()
         commit = source.partition("#")[2].split('"')[0] if source and source.startswith("git") else ""
-        found.setdefault(name, []).append(f"{version or ''}+{commit}" if commit else version or "")
-    return {name: tuple(sorted(values)) for name, values in found.items()} or None
-
-
-_SEPARATOR = "\n[[package]]\n"
+        versions.setdefault(name, []).append(f"{version or ''}+{commit}" if commit else version or "")
+    return {name: tuple(sorted(values)) for name, values in versions.items()} or None
 
 
 _LOCAL = ("editable", "directory", "virtual")
 _NAME = re.compile(r'name = "([^"\n]+)"\n')
 
-
-# What uv writes instead of a time where the lock has a span, e.g. P1W.
+# uv writes this time if the lock has a span, e.g. P1W.
 _NO_TIME = "0001-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True)
 class UvLock:
-    """The head of a `uv.lock`, and the text of each package's tables by its name: one for each version.
+    """The head of a `uv.lock`, and the text of each package's tables by name, one table per version.
 
-    Only the tables that are asked for are parsed: a lock has thousands, and a TOML parser takes a tenth of a second.
+    Tables are parsed on demand: a lock has thousands, and a TOML parser takes 0.1 s for all.
     """
 
     head: Mapping[str, Any] = field(default_factory=dict)
@@ -65,19 +62,19 @@ class UvLock:
 
     @cached_property
     def environments(self) -> tuple[str, ...]:
-        """The markers of `tool.uv.environments`; the lock has no packages for other targets."""
+        """The markers of `tool.uv.environments`: the lock supports no other targets."""
         return _strings(self.head.get("supported-markers"))
 
     @cached_property
     def members(self) -> frozenset[str]:
-        """The names of the packages of the workspace; none if the project is the only one."""
+        """The names of the workspace members; empty if the project is the only one."""
         return frozenset(_strings(_table(self.head.get("manifest")).get("members")))
 
     @cached_property
     def upload_limits(self) -> dict[str, Any]:
-        """The settings `exclude-newer` and `exclude-newer-package` that the lock was made with.
+        """The settings `exclude-newer` and `exclude-newer-package` of the lock.
 
-        A date is here the time in UTC that it was on the machine that locked; a span such as "1 week" stays one.
+        uv writes a date as a time in UTC; a span, e.g. "1 week", stays a span.
         """
         options = _table(self.head.get("options"))
         limit = _limit(options.get("exclude-newer"), options.get("exclude-newer-span"))
@@ -96,30 +93,30 @@ class UvLock:
         )
 
     def closure(self, requirements: Iterable[Requirement]) -> set[str]:
-        """Return the names of the packages that requirements lead to, on whatever platform."""
+        """Return the names of the packages that requirements need, directly or not, on any platform."""
         seen: set[Requirement] = set()
-        waiting = list(requirements)
-        while waiting:
-            requirement = waiting.pop()
+        queue = list(requirements)
+        while queue:
+            requirement = queue.pop()
             if requirement not in seen:
                 seen.add(requirement)
-                waiting += self.requirements(requirement.name, requirement.extras)
+                queue += self.requirements(requirement.name, requirement.extras)
         return {requirement.name for requirement in seen}
 
     def requirements(
         self, name: str, extras: Iterable[str] = (), groups: Iterable[str] = (), *, dependencies: bool = True
     ) -> list[Requirement]:
-        """Return what a package depends on, with some of its extras and dependency groups."""
-        found: list[Requirement] = []
+        """Return the requirements of a package, including those of some extras and dependency groups."""
+        requirements: list[Requirement] = []
         for table in self._parsed(name):
-            chosen = [table.get("dependencies")] if dependencies else []
+            lists = [table.get("dependencies")] if dependencies else []
             for key, names in (("optional-dependencies", extras), ("dev-dependencies", groups)):
-                chosen += [_table(table.get(key)).get(n) for n in names]
-            found += [requirement for entries in chosen for requirement in _requirements(entries)]
-        return found
+                lists += [_table(table.get(key)).get(n) for n in names]
+            requirements += [requirement for entries in lists for requirement in _requirements(entries)]
+        return requirements
 
     def root_requirements(self, groups: Iterable[str]) -> list[Requirement]:
-        """Return what dependency groups of a workspace root without a `[project]` table depend on."""
+        """Return the requirements of dependency groups of a workspace root without a `[project]` table."""
         manifest = _table(_table(self.head.get("manifest")).get("dependency-groups"))
         return [requirement for group in groups for requirement in _requirements(manifest.get(group))]
 
@@ -130,7 +127,7 @@ class UvLock:
         return self._cache[name]
 
     def package(self, name: str) -> LockedPackage:
-        """Return what the lock says about a package that uv read from sources; nothing for an unknown name."""
+        """Return the groups, extras and source of a package that uv read from sources; empty for an unknown name."""
         if name not in self.tables:
             return LockedPackage()
         table = self._parsed(name)[0]
@@ -142,37 +139,37 @@ class UvLock:
         return LockedPackage(tuple(groups), tuple(extras), bool(table.get("dependencies")), local)
 
     def local_packages(self, names: Collection[str], kind: str, name: str = "") -> set[str]:
-        """Return the packages in local folders that uv installs for a claim of some packages of the workspace.
+        """Return the packages in local folders that uv installs for a claim of some workspace members.
 
-        The `kind` of the claim is `dependencies`, `group` or `extra`. A package that is not built is not installed.
+        The `kind` of the claim is `dependencies`, `group` or `extra`. uv does not install virtual packages.
         """
-        asked = {kind: [name]}
-        waiting = [
+        claimed = {kind: [name]}
+        queue = [
             requirement
             for package in names
             if self.package(package).local
             for requirement in self.requirements(
-                package, asked.get("extra", ()), asked.get("group", ()), dependencies=kind == "dependencies"
+                package, claimed.get("extra", ()), claimed.get("group", ()), dependencies=kind == "dependencies"
             )
         ]
         if kind == "dependencies":
-            waiting += map(Requirement, names)
+            queue += map(Requirement, names)
         seen: set[Requirement] = set()
         installed: set[str] = set()
-        while waiting:
-            requirement = waiting.pop()
+        while queue:
+            requirement = queue.pop()
             local = self.package(requirement.name).local
             if not local or requirement in seen:
                 continue
             seen.add(requirement)
             installed |= {requirement.name} if local != "virtual" else set()
-            waiting += self.requirements(requirement.name, requirement.extras)
+            queue += self.requirements(requirement.name, requirement.extras)
         return installed
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """A package that another one depends on, and the extras that it asks for."""
+    """A dependency of a package: a name, and its extras."""
 
     name: str
     extras: tuple[str, ...] = ()
@@ -180,7 +177,7 @@ class Requirement:
 
 @dataclass(frozen=True)
 class LockedPackage:
-    """The groups and extras of a package, and whether it depends on anything.
+    """The groups and extras of a package, and whether it has dependencies.
 
     `local` is `editable`, `directory` or `virtual` for a package in a local folder.
     """
@@ -192,13 +189,13 @@ class LockedPackage:
 
 
 def check_size(path: Path) -> None:
-    """Raise UnreadableFileError for a lock that is larger than any that uv writes."""
+    """Raise UnreadableFileError for a lock that is larger than any real one."""
     if path.stat().st_size > documents.LARGEST_LOCK:
-        raise errors.UnreadableFileError(path, f"it has more than {documents.LARGEST_LOCK} bytes")
+        raise errors.UnreadableFileError(path, f"it is larger than {documents.LARGEST_LOCK} bytes")
 
 
 def read_uv_lock(path: Path) -> UvLock:
-    """Return the lock at `path`; one that is not valid says nothing, and uv reports why it is not.
+    """Return the lock at `path`; an invalid one is empty, because uv reports the error.
 
     Raises UnreadableFileError for a file that is too large, and OSError.
     """
@@ -209,7 +206,7 @@ def read_uv_lock(path: Path) -> UvLock:
     if names and len(names) == text.count("[[package]]"):
         document = _parsed(head)
     else:
-        # A formatter has indented or sorted the lock: its tables are not where uv puts them.
+        # A formatter changed the layout of the lock.
         document, names, tables = _reformatted(text)
     named: dict[str, list[str]] = {}
     for name, table in zip(names, tables, strict=True):
@@ -218,7 +215,7 @@ def read_uv_lock(path: Path) -> UvLock:
 
 
 def _reformatted(text: str) -> tuple[dict[str, Any], list[str], list[str]]:
-    """Return the head of a lock, the names of its packages and their tables as uv writes them."""
+    """Return the head of a lock, the names of its packages, and their tables in uv's layout."""
     import tomli_w  # noqa: PLC0415
 
     document = _parsed(text)
@@ -231,13 +228,13 @@ def _reformatted(text: str) -> tuple[dict[str, Any], list[str], list[str]]:
 
 
 def _requirements(entries: object) -> list[Requirement]:
-    """Return the requirements of a list as `uv.lock` has it: tables with a name and, for some, extras."""
+    """Return the requirements in a list of `uv.lock`: tables with a name, some with extras."""
     tables = [_table(entry) for entry in entries] if isinstance(entries, list) else []
     return [Requirement(table["name"], _strings(table.get("extra"))) for table in tables if _is_text(table.get("name"))]
 
 
 def _limit(time: object, span: object) -> str | None:
-    """Return the time until which a package is taken, or the span before now; None if the lock has neither."""
+    """Return the latest upload time, or the span before now, or None."""
     if isinstance(time, str) and time != _NO_TIME:
         return time
     return span if isinstance(span, str) else None

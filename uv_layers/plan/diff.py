@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ class Change:
     """What changed for a package in a layer.
 
     `kind` is `added`, `removed`, `updated`, `rebuilt` (the same version from another file), `retimed` (the same file
-    with another upload time) or `moved` (from the layer `other`, or to it if the package is `away`). A change of the
-    kind `setting` is one of a setting of the layer, which `package` names.
+    with another upload time), `moved` (from the layer `other`, or to it if `away`) or `setting` (`package` is then the
+    name of a setting of the layer).
     """
 
     package: str
@@ -30,12 +30,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class LayerChange:
-    """What an update does to a layer, whose `status` is `same`, `changed`, `added`, `removed` or `unknown`.
+    """What an update does to a layer. Its `status` is `same`, `changed`, `added`, `removed` or `unknown`.
 
-    A layer of the project is `unknown` if nothing but its sources, which are not compared, can have changed.
+    The layer of the project is `unknown` if only its sources can have changed: they are not compared.
 
-    `size` is what a client pulls of it in bytes, `kept` how much of that is packages that did not change, and
-    `unsized` the number of its packages whose size is not known.
+    `size` is the bytes that a client pulls, `kept` the bytes of unchanged packages among them, and `unsized` the
+    number of packages with unknown size.
     """
 
     layer: str
@@ -47,34 +47,35 @@ class LayerChange:
 
 
 def compare(old: Sequence[Layer], new: Sequence[Layer]) -> tuple[LayerChange, ...]:
-    """Return what becomes of each layer, those of `new` from bottom to top and then those that are gone.
+    """Return the change of each layer: the layers of `new` from bottom to top, then the removed ones.
 
-    A layer is the same when it installs the same content, wherever that is downloaded from.
+    A layer is the same if it installs the same content, even from another URL.
     """
     before = {m.package.name: (layer.name, m.package) for layer in old for m in layer.members}
     after = {m.package.name: (layer.name, m.package) for layer in new for m in layer.members}
-    names = {layer.name: layer.settings for layer in old}
-    changes = []
+    old_settings = {layer.name: layer.settings for layer in old}
+    layer_changes = []
     for layer in new:
-        found = [c for m in layer.members if (c := _arrived(layer.name, m.package, before.get(m.package.name)))]
-        found += _left(layer.name, before, after)
-        # An empty tree is the same however it is made; an environment has files all the same.
+        changes = [c for m in layer.members if (c := _arrived(layer.name, m.package, before.get(m.package.name)))]
+        changes += _left(layer.name, before, after)
+        # Settings do not change an empty tree; an environment has files without packages.
         if layer.members or layer.kind == "environment":
-            found += _settings(names.get(layer.name, layer.settings), layer.settings)
-        if layer.name in names and not found:
-            changes.append(LayerChange(layer.name, "unknown" if layer.kind == "project" and layer.members else "same"))
+            changes += _settings(old_settings.get(layer.name, layer.settings), layer.settings)
+        if layer.name in old_settings and not changes:
+            status = "unknown" if layer.kind == "project" and layer.members else "same"
+            layer_changes.append(LayerChange(layer.name, status))
             continue
         kept = sum(m.package.size or 0 for m in layer.members if _is_same(m.package, before.get(m.package.name)))
-        status = "changed" if layer.name in names else "added"
-        ordered = tuple(sorted(found, key=lambda change: change.package))
-        changes.append(LayerChange(layer.name, status, ordered, layer.size, kept, layer.unsized))
-    there = {layer.name for layer in new}
-    gone = [layer.name for layer in old if layer.name not in there]
-    return (*changes, *(LayerChange(name, "removed", tuple(_left(name, before, after))) for name in gone))
+        status = "changed" if layer.name in old_settings else "added"
+        ordered = tuple(sorted(changes, key=lambda change: change.package))
+        layer_changes.append(LayerChange(layer.name, status, ordered, layer.size, kept, layer.unsized))
+    names = {layer.name for layer in new}
+    gone = [layer.name for layer in old if layer.name not in names]
+    return (*layer_changes, *(LayerChange(name, "removed", tuple(_left(name, before, after))) for name in gone))
 
 
 def _arrived(layer: str, package: Package, before: tuple[str, Package] | None) -> Change | None:
-    """Return how a package of a layer is not as it was, or None where it is."""
+    """Return how a package of a layer changed, or None."""
     if before is None:
         return Change(package.name, "added", new=package.version)
     where, old = before
@@ -103,29 +104,24 @@ def _is_same(package: Package, before: tuple[str, Package] | None) -> bool:
 def _left(
     layer: str, before: Mapping[str, tuple[str, Package]], after: Mapping[str, tuple[str, Package]]
 ) -> list[Change]:
-    """Return the packages that the layer had and has no more."""
-    found = []
-    for name, (was_in, package) in sorted(before.items()):
-        if was_in != layer or (name in after and after[name][0] == layer):
+    """Return the packages that the layer no longer has."""
+    changes = []
+    for name, (old_layer, package) in sorted(before.items()):
+        if old_layer != layer or (name in after and after[name][0] == layer):
             continue
         if name in after:
-            where, moved = after[name]
-            found.append(Change(name, "moved", package.version, moved.version, where, away=True))
+            new_layer, moved = after[name]
+            changes.append(Change(name, "moved", package.version, moved.version, new_layer, away=True))
         else:
-            found.append(Change(name, "removed", old=package.version))
-    return found
+            changes.append(Change(name, "removed", old=package.version))
+    return changes
 
 
 def content(package: Package) -> object:
-    """Return what decides the content of an installed package: its version and its files' hashes, or its commit."""
+    """Return what identifies the content of an installed package: its version, and its files' hashes or its commit."""
     commit = package.table.get("vcs", {}).get("commit-id")
-    return package.version, commit, sorted(item for file in _files(package) for item in file["hashes"].items())
+    return package.version, commit, sorted(item for file in package.files for item in file["hashes"].items())
 
 
 def _times(package: Package) -> list[object]:
-    return [file.get("upload-time") for file in _files(package)]
-
-
-def _files(package: Package) -> list[Mapping[str, Any]]:
-    table = package.table
-    return [*table.get("wheels", ()), *(table[key] for key in ("sdist", "archive") if key in table)]
+    return [file.get("upload-time") for file in package.files]

@@ -1,4 +1,4 @@
-"""Which layers a project has for given options. Pure: no process, no file, no clock."""
+"""The layers that a project has for given options. Pure: no process, no file, no clock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from uv_layers.system.interpreter import Target
 
 
-# The layer of the project's own dependencies, where no table names one.
+# The default names of the layers of the project's dependencies and of the project itself.
 _DEPENDENCIES, _PROJECT = "dependencies", "project"
 
 
@@ -29,9 +29,9 @@ _DEPENDENCIES, _PROJECT = "dependencies", "project"
 class LayerSet:
     """The layers that a project has for given options.
 
-    `layers` are those that claim packages, bottom to top, `on_top` those of groups that only the command line names.
-    `own` is that of the project itself. `names` are the names of all layers of the image, bottom to top; `wanted` are
-    those that the command line names, or all of them if it names none.
+    `layers` claim packages, bottom to top. `on_top` are the layers of groups that only the command line names. `own` is
+    the layer of the project itself. `names` are all layers of the image, bottom to top; `wanted` are the ones that the
+    command line names, or all of them.
     """
 
     prefix: str
@@ -43,7 +43,7 @@ class LayerSet:
 
     @classmethod
     def of(cls, project: Project, selection: Selection, prefix: str, named: Sequence[str] = ()) -> LayerSet:
-        """Return the layers of a project; `named` are layers or groups, as the user has written them."""
+        """Return the layers of a project; `named` are layers or groups as the user typed them."""
         own = own_layer(project, selection)
         layers = layer_specs(project, selection, named)
         below = (ENVIRONMENT,) if is_environment(prefix) else ()
@@ -52,12 +52,12 @@ class LayerSet:
         return cls(prefix, layers, named_specs(wanted, names, project.groups), own, names, wanted or names)
 
     def groups(self, project: Project, selection: Selection) -> list[str]:
-        """Return the dependency groups that the image, or a layer on top of it, has packages of."""
+        """Return the dependency groups of the image and of the layers on top of it."""
         return [*image_groups(project, selection, self.layers), *(spec.name for spec in self.on_top)]
 
 
 def own_layer(project: Project, selection: Selection) -> LayerSpec | None:
-    """Return the layer of the project itself: the configured one, else one if `uv sync` would install local folders."""
+    """Return the layer of the project: the configured one, or one if `uv sync` would install local folders."""
     if project.config.layers or project.config.project:
         return project.config.project
     installed = local_packages(project, selection)
@@ -85,11 +85,11 @@ def unlayered_hints(project: Project, selection: Selection, layers: LayerSet) ->
 
 
 def layer_specs(project: Project, selection: Selection, named: Sequence[str] = ()) -> tuple[LayerSpec, ...]:
-    """Return the layers of a project, bottom to top, without those that only `named` brings.
+    """Return the layers of a project that claim packages, bottom to top.
 
-    They are the configured ones, else one for each default dependency group less `dev` and each selected
-    group, in the order of their declaration, then one for the project's own dependencies.
-    Raises NoLayersError, UnknownGroupError and UnknownExtraError.
+    Without configured layers, there is one for each default group except `dev` and each selected group, in the order of
+    `pyproject.toml`, then one for the project's dependencies. Raises NoLayersError, UnknownGroupError and
+    UnknownExtraError.
     """
     config = project.config
     for setting, names in (("--group", selection.groups), ("--no-group", selection.no_groups)):
@@ -99,22 +99,22 @@ def layer_specs(project: Project, selection: Selection, named: Sequence[str] = (
         for spec in config.layers:
             _check_groups(f"{config.source}: layer {spec.name!r}", spec.groups, project)
             _check_extras(f"{config.source}: layer {spec.name!r}", spec.extras, project)
-        # As with uv, --no-group wins over whatever names the group.
-        shut = selection.no_groups
-        return tuple(replace(spec, groups=tuple(g for g in spec.groups if g not in shut)) for spec in config.layers)
+        # As in uv, --no-group wins.
+        no_groups = selection.no_groups
+        return tuple(replace(s, groups=tuple(g for g in s.groups if g not in no_groups)) for s in config.layers)
     own = own_layer(project, selection)
-    found = [_of_group(group) for group in image_groups(project, selection)]
+    specs = [_of_group(group) for group in image_groups(project, selection)]
     if project.has_dependencies or selection.extras or selection.all_extras:
         extras = project.extras if selection.all_extras else selection.extras
         taken = {*project.groups, *(() if own is None else (own.name,))}
-        found.append(LayerSpec(_free_name(_DEPENDENCIES, taken), extras=extras, dependencies=True))
-    if not found and not named and own is None:
+        specs.append(LayerSpec(_free_name(_DEPENDENCIES, taken), extras=extras, dependencies=True))
+    if not specs and not named and own is None:
         raise errors.NoLayersError(project.directory / "pyproject.toml")
-    return tuple(found)
+    return tuple(specs)
 
 
 def image_groups(project: Project, selection: Selection, layers: Iterable[LayerSpec] = ()) -> list[str]:
-    """Return the dependency groups of the image, in the order of their declaration: also those that layers claim."""
+    """Return the dependency groups of the image and of `layers`, in the order of `pyproject.toml`."""
     default = () if selection.no_default_groups else (g for g in project.default_groups if g != "dev")
     chosen = project.groups if selection.all_groups else selection.groups
     wanted = {*default, *chosen, *(group for spec in layers for group in spec.groups)}
@@ -144,7 +144,7 @@ def known_config(project: Project) -> Config:
     return replace(project.config, layers=tuple(layers))
 
 
-def asked_for(project: Project, selection: Selection) -> list[Claim]:
+def claims_of(project: Project, selection: Selection) -> list[Claim]:
     """Return the groups and extras that are in the image because an option names them."""
     groups = image_groups(replace(project, default_groups=()), selection)
     extras = project.extras if selection.all_extras else selection.extras
@@ -152,7 +152,7 @@ def asked_for(project: Project, selection: Selection) -> list[Claim]:
 
 
 def left_out(project: Project, selection: Selection, names: Collection[str]) -> set[str]:
-    """Return which of some packages the image goes without, as `uv sync --no-install-package` does."""
+    """Return the packages among `names` that the image does not get, as with `uv sync --no-install-package`."""
     patterns = (*project.config.exclude, *selection.no_install_packages)
     found = {name for pattern in patterns for name in matching(pattern, names)}
     if selection.no_install_project:
@@ -163,20 +163,20 @@ def left_out(project: Project, selection: Selection, names: Collection[str]) -> 
 
 
 def _free_name(name: str, taken: Collection[str]) -> str:
-    """Return the name, or the name with a number, that is not taken: a group may have any name."""
+    """Return the name, with a number if it is taken: a group may have any name."""
     names = (name, *(f"{name}-{number}" for number in range(2, len(taken) + 3)))
     return next(free for free in names if free not in taken)
 
 
 def python_limits(project: Project, groups: Iterable[str]) -> list[tuple[str, str]]:
-    """Return what demands which versions of Python: the project, and those of its groups that are wanted."""
+    """Return the versions of Python that the project and these groups need, each with what needs them."""
     limits = [("the project", project.requires_python)] if project.requires_python else []
     named = ((f"group {g!r}", limit) for g in dict.fromkeys(groups) for limit in project.group_python.get(g, ()))
     return [*limits, *named]
 
 
 def check_python(limits: Iterable[tuple[str, str]], target: Target) -> None:
-    """Raise PythonMismatchError unless the target's Python is one that all limits admit."""
+    """Raise PythonMismatchError unless the target's Python is within all limits."""
     from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - tens of ms
 
     for source, limit in limits:
@@ -190,7 +190,7 @@ def check_python(limits: Iterable[tuple[str, str]], target: Target) -> None:
 
 
 def check_environments(markers: Sequence[str], *targets: Target) -> None:
-    """Raise UnsupportedTargetError unless one of the targets is one of the environments that the lock was made for."""
+    """Raise UnsupportedTargetError unless the lock supports one of the targets; without markers it supports all."""
     if not markers:
         return
     from packaging.markers import Marker  # noqa: PLC0415 - 60 ms
@@ -201,23 +201,19 @@ def check_environments(markers: Sequence[str], *targets: Target) -> None:
 
 
 def spelled(named: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
-    """Return names from the command line as the layers and groups have them; others as they are."""
-    spelled = {normalised(name): name for name in reversed(known)}
-    return tuple(dict.fromkeys(n if n in known else spelled.get(normalised(n), n) for n in named))
+    """Return names from the command line, spelled like the layers and groups that they mean."""
+    spellings = {normalised(name): name for name in reversed(known)}
+    return tuple(dict.fromkeys(n if n in known else spellings.get(normalised(n), n) for n in named))
 
 
 def named_specs(names: Iterable[str], known: Sequence[str], groups: Sequence[str]) -> tuple[LayerSpec, ...]:
-    """Return a spec for each name that is a dependency group and no known layer; raises UnknownLayerError."""
-    taken = frozenset(known)
-    others = [group for group in groups if group not in taken]
-    extra: dict[str, LayerSpec] = {}
-    for name in names:
-        if name in known:
-            continue
+    """Return a spec for each name that is only a dependency group, not a layer; raises UnknownLayerError."""
+    others = [group for group in groups if group not in known]
+    added = [name for name in dict.fromkeys(names) if name not in known]
+    for name in added:
         if name not in others:
             raise errors.UnknownLayerError(name, known, others)
-        extra[name] = _of_group(name)
-    return tuple(extra.values())
+    return tuple(map(_of_group, added))
 
 
 def _of_group(group: str) -> LayerSpec:

@@ -1,4 +1,4 @@
-"""From options to a project, a target and a plan, by asking uv."""
+"""Find the project and the target that options name, and plan the layers with uv."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
     from uv_layers.system.interpreter import Target
 
 
-# The platforms that an image is usually for: which of them, its build decides.
+# The usual platforms of images. The build chooses one.
 _PLATFORMS = ("linux/amd64", "linux/arm64")
 
 
 def find_project(options: Options) -> Project:
-    """Return the project, or the members of a workspace, that the options name, or that is around this folder.
+    """Return the project of the options, by default the one around the working folder.
 
-    Raises ProjectNotFoundError, UsageError for a member that is not there, and LockNotFoundError.
+    Raises ProjectNotFoundError, LockNotFoundError, and UsageError for an unknown workspace member.
     """
     start = (options.directory or Path.cwd()).absolute()
     directory = discovery.find_folder(start) if start.is_dir() else None
@@ -68,14 +68,14 @@ def find_project(options: Options) -> Project:
 
 
 def prefix_of(options: Options, configured: str) -> str:
-    """Return the prefix of the image: what is said on the command line wins over what is configured."""
-    return (
-        configured if options.prefix is None else config.checked_prefix(options.prefix, "the command line", "--prefix")
-    )
+    """Return the prefix of the image: `--prefix`, or the configured one."""
+    if options.prefix is None:
+        return configured
+    return config.checked_prefix(options.prefix, "the command line", "--prefix")
 
 
 def target_elsewhere(uv: Uv, name: str, python: str) -> Target:
-    """Return the target of a platform by its name; a minor version of Python is its newest patch, as in base images."""
+    """Return the target of a platform; a minor version of Python means its newest patch, as in base images."""
     target = interpreter.of_platform(name, python)
     return target if python.count(".") > 1 else interpreter.of_platform(name, uv.newest_python(target.python))
 
@@ -83,22 +83,18 @@ def target_elsewhere(uv: Uv, name: str, python: str) -> Target:
 def _target(uv: Uv, current: Project, options: Options) -> Target:
     if options.platform is None:
         return _interpreter(uv, options, current)
-    return target_elsewhere(
-        uv, options.platform, options.python or current.python_request or interpreter.running_version()
-    )
+    python = options.python or current.python_request or interpreter.running_version()
+    return target_elsewhere(uv, options.platform, python)
 
 
 def _interpreter(uv: Uv, options: Options, current: Project) -> Target:
     try:
+        request, requires = current.python_request, current.requires_python
         return interpreter.find_interpreter(
-            uv,
-            current.directory,
-            chosen=options.python,
-            requested=current.python_request,
-            requires=current.requires_python,
+            uv, current.directory, chosen=options.python, requested=request, requires=requires
         )
     except errors.TargetError:
-        # A Python that the project does not support is not worth installing.
+        # Do not suggest to install a Python that the project does not support.
         _check_version(options.python or "", current.requires_python or "")
         raise
 
@@ -115,7 +111,7 @@ def _check_version(python: str, requires_python: str) -> None:
 
 
 def image_python(options: Options, current: Project) -> str:
-    """Return the minor version of Python that the image has by default: that of the target."""
+    """Return the minor version of Python of the target, which the base image has by default."""
     match = re.fullmatch(r"(?:cpython@?)?(3\.\d+)(?:\.\d+)?", options.python or current.python_request or "")
     if match is not None:
         return match[1]
@@ -123,9 +119,9 @@ def image_python(options: Options, current: Project) -> str:
 
 
 def check_image(options: Options, current: Project, groups: Iterable[str], python: str) -> None:
-    """Raise unless an image with this minor version of Python can have what is chosen, on one of the usual platforms.
+    """Raise unless an image with this minor version of Python can have these groups on one of the usual platforms.
 
-    The build decides about the platform, and its base image about the patch, which is the newest in all likelihood.
+    The build chooses the platform, and the base image the patch, which is most likely the newest.
     """
     limits = python_limits(current, groups)
 
@@ -141,14 +137,14 @@ def check_image(options: Options, current: Project, groups: Iterable[str], pytho
 
 
 def with_interpreter(uv: Uv, target: Target, directory: Path) -> Target:
-    """Return the target with an interpreter to install and compile with: for another platform, one like it here."""
+    """Return the target with an interpreter that installs and compiles: for another platform, a local one."""
     if target.executable is not None:
         return target
     return interpreter.with_host_interpreter(target, interpreter.find_interpreter(uv, directory, chosen=target.python))
 
 
 def layers_of(options: Options, current: Project, named: Sequence[str]) -> LayerSet:
-    """Return the layers that the project has for the options, and for the layers or groups that are named."""
+    """Return the layers that the project has for the options and for the named layers or groups."""
     return LayerSet.of(current, options.selection, prefix_of(options, current.config.prefix), named)
 
 
@@ -157,41 +153,37 @@ def make_plan(
 ) -> Plan:
     """Return the plan of the project, with a layer on top for each of `named` that is only a group.
 
-    With `lenient`, a layer may have only patterns that match nothing.
-
-    Raises a LayersError: what uv says, what the configuration asks for and cannot have, two versions of one package.
+    With `lenient`, all patterns of a layer may match nothing. Raises a LayersError.
     """
     layers = layers_of(options, current, named)
     uv = uv or Uv.find(options.environ, offline=options.offline)
-    target, closures, image, on_top = _ask(uv, options, current, layers)
-    settings = current.uv_settings
-    names = frozenset().union(image.names, *(export.names for export in on_top))
+    target, closures, export, on_top = _ask(uv, options, current, layers)
+    settings, source = current.uv_settings, _settings_source(current)
+    names = export.names.union(*(each.names for each in on_top))
     absent = left_out(current, options.selection, names)
     unmatched = [pattern for pattern in current.config.exclude if not assign.matching(pattern, names)]
-    everything = image.packages(settings, absent)
-    builds.check_match_runtime({package.name for package in everything}, settings, _settings_source(current))
-    built = {package.name for package in everything if package.built}
-    builds.check_sources(built, settings, current.uv_sources, _settings_source(current))
-    tops = [(spec, export.packages(settings, absent)) for spec, export in zip(layers.on_top, on_top, strict=True)]
-    local = [package for package in everything if "directory" in package.table]
-    # The layer of the project has the folders that the image needs, and what a group on top needs is not of the image.
+    image = export.packages(settings, absent)
+    builds.check_match_runtime({package.name for package in image}, settings, source)
+    builds.check_sources({p.name for p in image if p.built}, settings, current.uv_sources, source)
+    tops = [(spec, each.packages(settings, absent)) for spec, each in zip(layers.on_top, on_top, strict=True)]
+    local = [package for package in image if package.folder]
+    # The project's layer installs the local folders of the image, not those of groups on top.
     installed = {package.name for package in local if layers.own is not None}
     installed |= {*current.members, *current.locked_members, *current.packages}
     for package in (*local, *(package for _, packages in tops for package in packages)):
-        if "directory" in package.table:
-            folder = package.table["directory"]["path"]
-            check_source_name(current.lock_root / folder, package.name)
+        if package.folder:
+            check_source_name(current.lock_root / package.folder["path"], package.name)
             if package.name not in installed:
-                raise errors.LocalFolderError(package.name, folder)
+                raise errors.LocalFolderError(package.name, package.folder["path"])
     plan = assign.assign(
-        image=[package for package in everything if "directory" not in package.table],
-        known=image.names - {package.name for package in local},
+        image=[package for package in image if not package.folder],
+        known=export.names - {package.name for package in local},
         layers=layers.layers,
         closures=closures,
         prefix=layers.prefix,
         target=target,
         source=current.config.source,
-        on_top=[(spec, [package for package in more if "directory" not in package.table]) for spec, more in tops],
+        on_top=[(spec, [package for package in more if not package.folder]) for spec, more in tops],
         own=None if layers.own is None else (layers.own, local),
         lenient=lenient,
     )
@@ -208,7 +200,7 @@ def make_plan(
 
 
 def check_folders(options: Options, current: Project, named: Sequence[str]) -> None:
-    """Raise LocalFolderError, as a plan does, for a folder that no layer installs on either of the usual platforms."""
+    """Raise LocalFolderError if no layer installs a local folder on any of the usual platforms."""
     layers = layers_of(options, current, named)
     if not any(current.local.values()) or (layers.own is not None and not layers.on_top):
         return
@@ -233,7 +225,7 @@ def _settings_source(current: Project) -> str:
 
 
 def _unnamed(layers: Sequence[Layer], settings: Mapping[str, Any]) -> Iterable[str]:
-    """Yield a hint for each layer of packages that is built again with any update of the image."""
+    """Yield a hint for each layer with packages that any update of the image builds again."""
     shared = sum(bool(layer.members) and not layer.on_top for layer in layers) > 1
     for layer in layers:
         if shared and layer.kind == "packages" and (names := builds.unnamed(layer, settings)):
@@ -247,9 +239,9 @@ def _unnamed(layers: Sequence[Layer], settings: Mapping[str, Any]) -> Iterable[s
 def _ask(
     uv: Uv, options: Options, current: Project, layers: LayerSet
 ) -> tuple[Target, dict[str, list[Closure]], exported.Export, list[exported.Export]]:
-    """Return the target, the closures of each layer, and what uv exports for the image and for each layer on top of it.
+    """Return the target, the closures of each layer, and uv's exports of the image and of each layer on top.
 
-    uv is asked for all of it at once.
+    uv runs for all of them at once.
     """
     selection, root, packages = options.selection, current.lock_root, current.packages
     claims = dict.fromkeys(claim for spec in layers.layers for claim in spec.claims)
@@ -268,7 +260,7 @@ def _ask(
         target = _target(uv, current, options)
         check_python(limits, target)
         if not options.frozen:
-            # uv needs an interpreter of this machine, whatever the platform of the image.
+            # uv needs a local interpreter, even for an image of another platform.
             local = target
             if target.executable is None:
                 local = interpreter.find_interpreter(uv, root, requires=current.requires_python)
@@ -278,7 +270,7 @@ def _ask(
         try:
             export = exported.Export(whole.result(), target, root)
         except errors.RefusedError:
-            # uv refuses what is in conflict by its name; the package that it is about says more.
+            # uv names the groups in conflict; TwoVersionsError also names the package.
             closures = _closures(layers.layers, texts, target, {})
             assign.check_versions({f"layer {name!r}": needs for name, needs in closures.items()})
             raise
@@ -287,7 +279,7 @@ def _ask(
 
 
 def _argv(claim: Claim, root: Path, packages: Sequence[str]) -> list[str]:
-    """Return the arguments that export what a claim needs; an extra comes with the project's dependencies."""
+    """Return the arguments that export a claim; uv exports an extra only with the project's dependencies."""
     if claim.kind == "group":
         return group_argv(root, packages, claim.name)
     return dependencies_argv(root, packages, claim.name or None)
@@ -296,10 +288,7 @@ def _argv(claim: Claim, root: Path, packages: Sequence[str]) -> list[str]:
 def _closures(
     layers: Sequence[LayerSpec], texts: Mapping[Claim, str], target: Target, local_files: Mapping[str, str]
 ) -> dict[str, list[Closure]]:
-    """Return what each claim of each layer needs.
-
-    uv exports no extra without the project's dependencies: an extra needs what it adds to them.
-    """
+    """Return the closures of the claims of each layer; that of an extra has what it adds to the dependencies."""
     closures = {claim: exported.closure_of(text, str(claim), target, local_files) for claim, text in texts.items()}
     base = closures[DEPENDENCIES].versions if DEPENDENCIES in closures else {}
     for claim, closure in closures.items():
@@ -310,24 +299,16 @@ def _closures(
 
 
 def layer_locks(plan: Plan, current: Project, wanted: Iterable[str]) -> list[LayerLock]:
-    """Return the locks of the layers that are wanted, of all when none is."""
+    """Return the locks of the wanted layers, by default of all layers."""
     layers = {layer.name: layer for layer in plan.layers}
-    names = dict.fromkeys(wanted) or layers
-    settings = current.uv_settings
     image = [member.package for layer in plan.layers if not layer.on_top for member in layer.members]
-    closure = partial(_closure, current)
-    locks = [
-        layer_lock.layer_lock(
-            layers[n],
-            plan.prefix,
-            plan.target,
-            settings,
-            builds.build_packages(layers[n], image, settings, closure),
-            current.config.exclude_files,
-        )
-        for n in names
-    ]
-    return [_with_folders(lock, layers[lock.layer], current) for lock in locks]
+    settings, exclude_files = current.uv_settings, current.config.exclude_files
+    locks = []
+    for layer in (layers[name] for name in dict.fromkeys(wanted) or layers):
+        packages = builds.build_packages(layer, image, settings, partial(_closure, current))
+        lock = layer_lock.layer_lock(layer, plan.prefix, plan.target, settings, packages, exclude_files)
+        locks.append(_with_folders(lock, layer, current.lock_root))
+    return locks
 
 
 def _closure(current: Project, names: Collection[str]) -> set[str]:
@@ -335,7 +316,7 @@ def _closure(current: Project, names: Collection[str]) -> set[str]:
     return uv_lock.read_uv_lock(current.lock).closure(map(uv_lock.Requirement, names)) if names else set()
 
 
-def _with_folders(lock: LayerLock, layer: Layer, current: Project) -> LayerLock:
-    tables = [m.package.table["directory"] for m in layer.members if "directory" in m.package.table]
-    editable = frozenset(current.lock_root / table["path"] for table in tables if table.get("editable"))
-    return replace(lock, folders=tuple(current.lock_root / table["path"] for table in tables), editable=editable)
+def _with_folders(lock: LayerLock, layer: Layer, root: Path) -> LayerLock:
+    folders = [member.package.folder for member in layer.members if member.package.folder]
+    editable = frozenset(root / folder["path"] for folder in folders if folder.get("editable"))
+    return replace(lock, folders=tuple(root / folder["path"] for folder in folders), editable=editable)

@@ -1,4 +1,4 @@
-"""Which packages of a workspace an image is of, and the groups and extras that they have."""
+"""The packages of a workspace that an image has, and their groups and extras."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def select_packages(current: Project, names: Sequence[str], lock: UvLock, config_file: Path | None = None) -> Project:
-    """Return the project whose image has what `uv sync` installs in the folder of `current` with `--package` names.
+    """Return the project whose image has what `uv sync --package NAME …` installs in the folder of `current`.
 
-    The lock knows what a `pyproject.toml` leaves to its build backend. Raises UsageError for a name that is in neither,
+    The lock has the extras and groups that a `pyproject.toml` declares dynamic. Raises UsageError for an unknown name,
     and UnknownGroupError for a default group that is not defined.
     """
     for name in names:
@@ -30,7 +30,7 @@ def select_packages(current: Project, names: Sequence[str], lock: UvLock, config
     start, root, members = current.source, current.root, current.members
     if not names and start.name is not None and start.directory != root.directory:
         names = (start.name,)
-    # `uv sync --frozen` takes any package of the lock, which is then in the image itself.
+    # `uv sync --frozen --package` accepts any package of the lock, and installs that package, too.
     other = Source(root.directory, default_groups=(), has_dependencies=True)
     chosen = [members.get(name) or replace(other, name=name) for name in names]
     if not names:
@@ -39,30 +39,30 @@ def select_packages(current: Project, names: Sequence[str], lock: UvLock, config
     parts = chosen if one is not None or root.name is not None else [root, *chosen]
     locked = [lock.package(part.name or "") for part in parts]
     known: list[Source | LockedPackage] = [*parts, *locked]
-    groups = dict.fromkeys(group for found in known for group in found.groups)
+    groups = dict.fromkeys(group for package in known for group in package.groups)
     declared = (one or start).default_groups
     default = [g for g in groups if declared is None or g in declared]
     _check_default_groups(one or start)
     sources = parts
     if one is not None:
-        # uv takes a group that only the root of the workspace has when it is named, but not by default.
+        # uv installs a group that only the workspace root defines if an option names it, but not by default.
         inherited = {g: limits for g, limits in root.groups.items() if g not in groups}
         sources = [*parts, replace(root, groups=inherited)]
         groups |= dict.fromkeys(inherited)
     home = (one or root).directory
     if home != current.directory:
         current = load_project(home, config_file, current.lock_root)
-    extras = tuple(dict.fromkeys(extra for found in known for extra in found.extras))
+    extras = tuple(dict.fromkeys(extra for package in known for extra in package.extras))
     return replace(
         current,
         start=start.directory,
-        # `uv export` takes a package that is not a member only where it is asked for several.
+        # `uv export` accepts a package that is not a member only if `--package` is there twice.
         packages=tuple(names) * (2 if one is not None and one.name not in {*members, None} else 1),
         parts=tuple(chosen),
         requires_python=",".join(filter(None, dict.fromkeys([current.requires_python, lock.requires_python]))),
         group_python={g: tuple(x for s in sources for x in s.groups.get(g, ())) for g in groups},
         local=_local(lock, [part.name for part in parts if part.name], groups, extras),
-        has_dependencies=any(found.has_dependencies for found in known),
+        has_dependencies=any(package.has_dependencies for package in known),
         groups=tuple(groups),
         default_groups=tuple(default),
         extras=extras,

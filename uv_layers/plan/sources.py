@@ -1,4 +1,4 @@
-"""Which layers need git in their stage, as far as `uv.lock` and `pyproject.toml` files tell."""
+"""The layers that need git in their stage, according to `uv.lock` and `pyproject.toml` files."""
 
 from __future__ import annotations
 
@@ -44,27 +44,27 @@ def asks_git(project: Project) -> bool:
 def git_layers(project: Project, lock: UvLock, layers: Sequence[LayerSpec]) -> set[str]:
     """Return the names of the layers that need git in their stage.
 
-    A pattern claims a package for one layer. Of the others, the lock does not tell on which platforms a layer needs
-    it, so every layer that may have the package is one, and the top layer if there is no other.
+    A pattern claims a package for one layer. Without a pattern, markers decide on which platform a layer needs the
+    package: every layer that may have it counts, or the top layer if no other one does.
     """
-    waiting = set(lock.git_packages)
-    found: set[str] = set()
+    packages = set(lock.git_packages)
+    names: set[str] = set()
     for spec in layers:
-        claimed = {name for pattern in spec.packages for name in matching(pattern, waiting)}
-        found |= {spec.name} if claimed else set()
-        waiting -= claimed
-    if not waiting:
-        return found
-    claims = {spec.name: waiting & lock.closure(_requirements(project, lock, spec)) for spec in layers}
-    found |= {name for name, claimed in claims.items() if claimed}
-    if layers and waiting - {package for claimed in claims.values() for package in claimed}:
-        found.add(layers[-1].name)
-    return found
+        claimed = {name for pattern in spec.packages for name in matching(pattern, packages)}
+        names |= {spec.name} if claimed else set()
+        packages -= claimed
+    if not packages:
+        return names
+    claims = {spec.name: packages & lock.closure(_requirements(project, lock, spec)) for spec in layers}
+    names |= {name for name, claimed in claims.items() if claimed}
+    if layers and packages.difference(*claims.values()):
+        names.add(layers[-1].name)
+    return names
 
 
 def _requirements(project: Project, lock: UvLock, spec: LayerSpec) -> list[Requirement]:
-    """Return what the groups, extras and dependencies that a layer claims ask for."""
-    found = lock.root_requirements(spec.groups)
+    """Return the requirements of the groups, extras and dependencies that a layer claims."""
+    requirements = lock.root_requirements(spec.groups)
     for name in {part.name for part in (*project.parts, project.root) if part.name}:
-        found += lock.requirements(name, spec.extras, spec.groups, dependencies=spec.dependencies)
-    return found
+        requirements += lock.requirements(name, spec.extras, spec.groups, dependencies=spec.dependencies)
+    return requirements

@@ -1,4 +1,4 @@
-"""`[tool.uv-layers]` and uv-layers.toml: the layers as they are configured."""
+"""Read the layers that `[tool.uv-layers]` or uv-layers.toml configures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import errors
-from uv_layers.project.fields import LONGEST_NAME, LONGEST_PATH, get_strings, get_table, get_text, read_toml
+from uv_layers.project.fields import LONGEST_NAME, LONGEST_PATH, get_flag, get_strings, get_table, get_text, read_toml
 from uv_layers.system import patterns
 from uv_layers.system.names import normalised
 from uv_layers.system.paths import DEFAULT_PREFIX
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a layer asks for: the `dependencies` of the project, or a `group` or `extra` by its name."""
+    """What a layer claims: the `dependencies` of the project, or a `group` or `extra` by name."""
 
     kind: str
     name: str = ""
@@ -33,8 +33,8 @@ DEPENDENCIES = Claim("dependencies")
 
 @dataclass(frozen=True, slots=True)
 class LayerSpec:
-    """A layer as it is configured: its name and what it claims, or that it is the project itself; and for its stage the
-    image, the system's packages, the build arguments, and the variables with their values.
+    """The configuration of a layer: its name, and its claims, or that it is the layer of the project; and for its stage
+    the image, system packages, build arguments, and variables with their values.
     """
 
     name: str
@@ -50,7 +50,7 @@ class LayerSpec:
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        """What the layer asks uv for, in the order in which it claims packages."""
+        """What the layer claims through uv, in the order of precedence."""
         groups = (Claim("group", name) for name in self.groups)
         extras = (Claim("extra", name) for name in self.extras)
         return (*groups, *[DEPENDENCIES] * self.dependencies, *extras)
@@ -58,11 +58,11 @@ class LayerSpec:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """`[tool.uv-layers]`, or the same from a file of its own; `source` says which.
+    """The configuration from `[tool.uv-layers]` or from a file; `source` says which.
 
-    `layers` are those of packages, `project` is the one of the project itself; the image goes without the packages that
-    match `exclude`, and every tree without the files that match `exclude_files`; `dockerfile` has what `uv-layers
-    dockerfile` is told where no option says it. `table` has the keys of `[tool.uv-layers]`, whether they count or not.
+    `layers` claim packages, and `project` is the layer of the project. The image has no packages that match `exclude`,
+    and no files that match `exclude_files`. `dockerfile` has defaults for the options of `uv-layers dockerfile`.
+    `table` has the keys of `[tool.uv-layers]`, even if a file wins.
     """
 
     source: str
@@ -76,7 +76,7 @@ class Config:
 
     @property
     def hints(self) -> tuple[str, ...]:
-        """What to say about the keys of `pyproject.toml` that have no effect."""
+        """Hints about keys of `pyproject.toml` that have no effect."""
         if not self.table or self.source == PYPROJECT:
             return ()
         keys = ", ".join(self.table)
@@ -84,40 +84,26 @@ class Config:
 
 
 PYPROJECT = "pyproject.toml"
-
-
 CONFIG_FILE = "uv-layers.toml"
 
-
-# Folders that are links in base images, mounts in containers, or that have an owner or a mode of their own.
+# Folders that are links in base images or mounts in containers, or have a special owner or mode.
 _USED = (
     *("/bin", "/dev", "/home", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/root", "/run", "/sbin", "/sys"),
     *("/tmp", "/var/local", "/var/lock", "/var/mail", "/var/run", "/var/tmp"),  # noqa: S108 - refused
 )
 
-
 _LAYER_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
-
-
 _CONFIG_KEYS = {"prefix", "layers", "exclude", "exclude-files", "dockerfile"}
-
-
 CLAIMS = ("packages", "groups", "extras")
-
-
 _LAYER_KEYS = {"name", "dependencies", "project", "image", "system-packages", "args", "env", *CLAIMS}
-
-
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-
-
 _DOCKERFILE_STRINGS, _DOCKERFILE_LISTS = {"base", "builder", "cmd", "context", "tool", "uv"}, {"copy", "secrets"}
 
 
 def load_config(directory: Path, document: Mapping[str, Any], config_file: Path | None) -> Config:
-    """Return the configuration in a file, else in uv-layers.toml, else in a `pyproject.toml`; raises ConfigError."""
+    """Return the configuration from a file, uv-layers.toml, or `pyproject.toml`; raises ConfigError."""
     path = config_file or directory / CONFIG_FILE
-    # What is wrong with a table that does not count is no error.
+    # Errors in an ignored table do not matter.
     table = document.get("tool", {}).get("uv-layers", {}) if isinstance(document.get("tool"), dict) else {}
     keys = tuple(sorted(table)) if isinstance(table, dict) else ()
     if config_file is not None or path.is_file():
@@ -155,11 +141,11 @@ def _validated(table: Mapping[str, Any], source: str, where: str) -> Config:
 
 
 def _exclude_files(value: object, source: str, where: str) -> tuple[str, ...]:
-    """Return the patterns sorted: their order says nothing."""
-    found = tuple(sorted(set(get_strings(value, source, where))))
-    if problem := patterns.problem(found):
+    """Return the patterns sorted, as their order has no meaning."""
+    result = tuple(sorted(set(get_strings(value, source, where))))
+    if problem := patterns.problem(result):
         raise errors.ConfigError(source, where, problem)
-    return found
+    return result
 
 
 def _dockerfile(table: object, source: str, where: str) -> dict[str, Any]:
@@ -170,9 +156,8 @@ def _dockerfile(table: object, source: str, where: str) -> dict[str, Any]:
         raise errors.ConfigError(source, f"{where}.{key}", f"unknown setting; known: {', '.join(sorted(known))}")
     strings = {k: get_text(v, source, f"{where}.{k}") for k, v in table.items() if k in _DOCKERFILE_STRINGS}
     lists = {k: tuple(get_strings(v, source, f"{where}.{k}")) for k, v in table.items() if k in _DOCKERFILE_LISTS}
-    if not isinstance(table.get("link", True), bool):
-        raise errors.ConfigError(source, f"{where}.link", f"must be true or false, not {errors.shown(table['link'])}")
-    return {**strings, **lists, **({"link": table["link"]} if "link" in table else {})}
+    flags = {k: get_flag(v, source, f"{where}.{k}") for k, v in table.items() if k == "link"}
+    return {**strings, **lists, **flags}
 
 
 def checked_prefix(value: object, source: str, setting: str) -> str:
@@ -205,11 +190,7 @@ def _layer(table: Mapping[str, Any], source: str, where: str) -> LayerSpec:
     if "name" not in table:
         raise errors.ConfigError(source, where, "has no name; add one")
     lists = {k: _patterns(table.get(k, []), source, f"{where}.{k}") for k in CLAIMS}
-    flags = {key: table.get(key, False) for key in ("dependencies", "project")}
-    for key, value in flags.items():
-        if not isinstance(value, bool):
-            problem = f"must be true or false, not {errors.shown(value)}"
-            raise errors.ConfigError(source, f"{where}.{key}", problem)
+    flags = {key: get_flag(table.get(key, False), source, f"{where}.{key}") for key in ("dependencies", "project")}
     if flags["project"] and (flags["dependencies"] or any(lists.values())):
         problem = "cannot be combined with claims; claim packages in a layer below"
         raise errors.ConfigError(source, f"{where}.project", problem)

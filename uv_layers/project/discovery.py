@@ -1,4 +1,4 @@
-"""Finding the project, and what its `pyproject.toml` files say."""
+"""Find the project, and read its `pyproject.toml` files."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a `pyproject.toml` says; a workspace root without a `[project]` table has no name.
+    """The content of a `pyproject.toml`; a workspace root without a `[project]` table has no name.
 
-    `groups` has the `requires-python` of each dependency group, those that it includes among them. `default_groups` is
-    None for all.
+    `groups` has the `requires-python` of each dependency group and of the groups that it includes. `default_groups` is
+    None for all groups.
     """
 
     directory: Path
@@ -40,16 +40,16 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A uv project: where its files are, and what its `pyproject.toml` and `uv.lock` say.
+    """A uv project: its files, and the content of its `pyproject.toml` and `uv.lock`.
 
-    `inputs` decide its plan; `files` are the wheels and archives in it that it depends on, and folders of such; and
-    `unchecked` says why uv cannot check the lock with `inputs` only, if it cannot. `source` is its own
-    `pyproject.toml`, `root` that of the workspace, and `members` has every package of the workspace.
+    The `inputs` decide its plan. `files` are local wheels, archives and folders of them that it depends on. `unchecked`
+    says why uv cannot check the lock with only the `inputs`, if it cannot. `source` is its own `pyproject.toml`, `root`
+    that of the workspace, and `members` has every package of the workspace.
 
-    The rest is what `project.select` adds: `packages` are the names that uv is given with `--package` in the workspace,
-    `parts` the members whose dependencies are in the image, `group_python` what each group demands of Python,
-    `local` the packages in local folders that each claim has installed, `locked_members` the names of the members that
-    `uv.lock` has: a stage with --frozen lacks the `pyproject.toml` of some of them.
+    `plan.scope` adds the rest: `packages` are the names for uv's `--package`, `parts` the members whose dependencies
+    are in the image, `group_python` the Python versions that each group needs, `local` the packages in local folders
+    that uv installs for each claim, and `locked_members` the members in `uv.lock`: a stage with --frozen does not have
+    the `pyproject.toml` of all of them.
     """
 
     directory: Path
@@ -83,7 +83,7 @@ class Project:
 
 
 def find_folder(start: Path) -> Path | None:
-    """Return the nearest folder with a `pyproject.toml`, from `start` upwards, or None."""
+    """Return the nearest folder with a `pyproject.toml`, `start` or a parent, or None."""
     start = resolved(start)
     return next((d for d in (start, *start.parents) if (d / "pyproject.toml").is_file()), None)
 
@@ -91,8 +91,8 @@ def find_folder(start: Path) -> Path | None:
 def load_project(directory: Path, config_file: Path | None = None, lock_root: Path | None = None) -> Project:
     """Return the project in `directory`, configured by `config_file`, `uv-layers.toml` or `[tool.uv-layers]`.
 
-    `lock_root` is the root of its workspace, which is searched for upwards by default. Raises a LayersError that names
-    the file and the setting when something in them is wrong.
+    `lock_root` is the root of its workspace, by default found in the parents. Raises a LayersError that names the file
+    and the setting.
     """
     pyproject = directory / "pyproject.toml"
     document = read_toml(pyproject)
@@ -109,7 +109,7 @@ def load_project(directory: Path, config_file: Path | None = None, lock_root: Pa
     read |= {path: read_toml(path) for path in inputs if path.name == pyproject.name and path not in read}
     local = _local(read)
     inputs |= dict.fromkeys(path / pyproject.name for path in local if _is_file(path / pyproject.name))
-    # uv reads one of the two and not both: uv.toml wins.
+    # uv reads only one of the two: uv.toml wins.
     chosen = settings if settings.is_file() else lock_root / pyproject.name
     uv_settings = read_toml(chosen) if chosen == settings else get_table(root, "tool.uv")
     if wrong := documents.misshapen(uv_settings):
@@ -141,7 +141,7 @@ def load_project(directory: Path, config_file: Path | None = None, lock_root: Pa
 
 
 def check_source_name(folder: Path, package: str) -> None:
-    """Raise SourceNameError where the project in a folder has another name than the package that is from there."""
+    """Raise SourceNameError if the project in a folder has another name than the package."""
     path = folder / "pyproject.toml"
     name = _project_name(get_table(read_toml(path), "project")) if path.is_file() else None
     if name not in {None, package}:
@@ -149,7 +149,7 @@ def check_source_name(folder: Path, package: str) -> None:
 
 
 def _python_request(directory: Path, lock_root: Path) -> str | None:
-    """Return the first request of the nearest `.python-version`, or None."""
+    """Return the first version in the nearest `.python-version`, or None."""
     for folder in dict.fromkeys((directory, lock_root)):
         path = folder / ".python-version"
         if not path.is_file():  # a link may lead to a device
@@ -183,7 +183,7 @@ def _source(directory: Path, document: Mapping[str, Any]) -> Source:
 
 
 def _groups(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Return the `requires-python` of each dependency group: its own, and those of the groups that it includes."""
+    """Return the `requires-python` of each dependency group and of the groups that it includes."""
     names = _names(document, "dependency-groups")
     tables = dict(zip(names, get_table(document, "dependency-groups").values(), strict=True))
     if "dev-dependencies" in get_table(document, "tool.uv"):
@@ -211,7 +211,7 @@ def _project_name(meta: Mapping[str, Any]) -> str | None:
 
 
 def _names(document: Mapping[str, Any], setting: str) -> tuple[str, ...]:
-    """Return the keys of a table, which are names, as they are normalised."""
+    """Return the keys of a table as normalised names."""
     names = tuple(get_table(document, setting))
     for name in names:
         if not is_name(name):
@@ -220,7 +220,7 @@ def _names(document: Mapping[str, Any], setting: str) -> tuple[str, ...]:
 
 
 def _is_file(path: Path) -> bool:
-    """Tell whether a path is that of a file; one that no system can have is not."""
+    """Return whether a path is a file; unlike Path.is_file, without an error for an invalid path."""
     return os.path.isfile(path)  # noqa: PTH113 - that of Path raises
 
 
@@ -229,20 +229,20 @@ def _is_folder(path: Path) -> bool:
 
 
 def _local(pyprojects: Mapping[Path, Mapping[str, Any]]) -> list[Path]:
-    """Return the files and folders that `tool.uv.sources` name in some `pyproject.toml`, each once."""
-    found: dict[Path, None] = {}
+    """Return the files and folders in the `tool.uv.sources` of some `pyproject.toml`, each once."""
+    paths: dict[Path, None] = {}
     for path, document in pyprojects.items():
         for name, source in get_table(document, "tool.uv.sources").items():
-            for place in source if isinstance(source, list) else [source]:
-                if isinstance(place, dict) and isinstance(place.get("path"), str):
-                    if "\0" in place["path"]:
+            for table in source if isinstance(source, list) else [source]:
+                if isinstance(table, dict) and isinstance(table.get("path"), str):
+                    if "\0" in table["path"]:
                         raise errors.ConfigError(str(path), f"tool.uv.sources.{name}", "its path has a NUL character")
-                    found[Path(os.path.normpath(path.parent / place["path"]))] = None
-    return list(found)
+                    paths[Path(os.path.normpath(path.parent / table["path"]))] = None
+    return list(paths)
 
 
 def _unchecked(pyprojects: Mapping[Path, Mapping[str, Any]], local: Iterable[Path]) -> str:
-    """Return why uv cannot tell from these files alone whether a lock matches them, empty where it can."""
+    """Return why uv cannot check a lock with only these files, or an empty text."""
     everything = {**pyprojects}
     for folder in local:
         file = folder / "pyproject.toml"
@@ -251,7 +251,7 @@ def _unchecked(pyprojects: Mapping[Path, Mapping[str, Any]], local: Iterable[Pat
     for path, document in everything.items():
         meta = get_table(document, "project")
         dynamic = get_strings(meta.get("dynamic", []), str(path), "project.dynamic")
-        # uv asks for no sources where only the version is dynamic, unless the lock is stale.
+        # If only the version is dynamic, uv needs no sources unless the lock is stale.
         for key in ("dependencies", "optional-dependencies"):
             if key in dynamic:
                 return f"the {key} of {meta.get('name') or path.parent.name} are dynamic and only in its sources"

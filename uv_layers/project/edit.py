@@ -1,4 +1,4 @@
-"""Writing layers into uv-layers.toml."""
+"""Write layers into uv-layers.toml."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ _LINE = 90
 
 
 def with_layers(path: Path, layers: Sequence[LayerSpec], config: Config) -> str:
-    """Return the text of the file `path` with these layers in place of its own, below the layer of the project itself.
+    """Return the text of the file `path` with these layers instead of its own, below the layer of the project.
 
-    Everything else in the file stays, with its comments and those of the layers that stay. A new file has everything
-    that `config` has.
+    The rest of the file stays, as do all comments of kept layers. A new file gets all settings of `config`.
     """
     import tomlkit  # noqa: PLC0415 - 50 ms
     from tomlkit.items import Array  # noqa: PLC0415
@@ -51,7 +50,7 @@ def with_layers(path: Path, layers: Sequence[LayerSpec], config: Config) -> str:
 
 
 def _update(array: Any, specs: Sequence[LayerSpec]) -> bool:
-    """Make the layers of an array others, in place; return False where those that stay would change their order."""
+    """Update the layers of an array in place; return False if kept layers would change their order."""
     import tomlkit  # noqa: PLC0415
 
     names = [layer.get("name") if isinstance(layer, dict) else None for layer in array]
@@ -71,14 +70,14 @@ def _update(array: Any, specs: Sequence[LayerSpec]) -> bool:
 
 
 def _array(specs: Sequence[LayerSpec], count: int) -> str:
-    """Return the text of the key `layers`; the last of the first `count` layers has what no layer claims."""
+    """Return the text of the key `layers`; the last of the first `count` layers gets unclaimed packages."""
     lines = [f"  {_entry(spec)}," for spec in specs]
     lines[count - 1] += "  # and whatever no layer claims"
     return "".join(f"{line}\n" for line in ("layers = [                                # bottom to top", *lines, "]"))
 
 
 def _entry(spec: LayerSpec) -> str:
-    """Return a layer as an inline table, without the keys that have their default."""
+    """Return a layer as an inline table, without default values."""
     parts = []
     for field in fields(spec):
         value = getattr(spec, field.name)
@@ -88,13 +87,13 @@ def _entry(spec: LayerSpec) -> str:
 
 
 def _value(value: object) -> str:
-    """Return a value as TOML; a list that is too long for a line has lines of its own."""
+    """Return a value as TOML; a long list is folded."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
         return f"{{ {', '.join(f'{key} = {_value(item)}' for key, item in value.items())} }}"
     if not isinstance(value, tuple):
-        # The one control character that TOML wants escaped, and JSON does not.
+        # TOML requires an escape here, unlike JSON.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     values = [_value(item) for item in value]
     if len(joined := ", ".join(values)) <= _LINE:

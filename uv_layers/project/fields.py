@@ -1,4 +1,4 @@
-"""Values of a TOML document, read with errors that name the setting."""
+"""Read values of a TOML document, with errors that name the setting."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 255
 
-
-# The longest prefix, as trees and their files are below others, and the longest pattern of members.
+# The longest prefix and pattern of members: the paths of trees are longer than the prefix.
 LONGEST_PATH = 1000
 
 
@@ -30,7 +29,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def get_table(document: Mapping[str, Any], setting: str) -> dict[str, Any]:
-    """Return the table at a dotted path of `pyproject.toml`, empty where there is none."""
+    """Return the table at a dotted path of `pyproject.toml`, or an empty one."""
     value: Any = document
     for index, key in enumerate(keys := setting.split(".")):
         value = value.get(key, {})
@@ -40,7 +39,7 @@ def get_table(document: Mapping[str, Any], setting: str) -> dict[str, Any]:
 
 
 def get_text(value: object, source: str, setting: str) -> str:
-    """Return a value that has to be a string; raises ConfigError."""
+    """Return the value if it is a string; raises ConfigError."""
     if not isinstance(value, str):
         raise errors.ConfigError(source, setting, f"must be a string, not {errors.shown(value)}")
     return value
@@ -49,13 +48,18 @@ def get_text(value: object, source: str, setting: str) -> str:
 def get_string(project: Mapping[str, Any], key: str) -> str | None:
     """Return a string of the table `project`, or None if it has no such key; raises ConfigError."""
     value = project.get(key)
-    if value is not None and not isinstance(value, str):
-        raise errors.ConfigError("pyproject.toml", f"project.{key}", f"must be a string, not {errors.shown(value)}")
+    return None if value is None else get_text(value, "pyproject.toml", f"project.{key}")
+
+
+def get_flag(value: object, source: str, setting: str) -> bool:
+    """Return the value if it is true or false; raises ConfigError."""
+    if not isinstance(value, bool):
+        raise errors.ConfigError(source, setting, f"must be true or false, not {errors.shown(value)}")
     return value
 
 
 def get_strings(value: object, source: str, setting: str) -> list[str]:
-    """Return a value that has to be a list of strings; raises ConfigError."""
+    """Return the value if it is a list of strings; raises ConfigError."""
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise errors.ConfigError(source, setting, f"must be a list of strings, not {errors.shown(value)}")
     return value

@@ -1,4 +1,4 @@
-"""What every command is told about the project, the target and uv."""
+"""The options that all commands share: the project, the target and uv."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What every command is told about the project, the target and uv."""
+    """The options that all commands share: the project, the target and uv."""
 
     directory: Path | None = None
     packages: tuple[str, ...] = ()

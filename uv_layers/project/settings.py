@@ -1,4 +1,4 @@
-"""uv's settings of a project, as far as they matter for layers."""
+"""The settings of uv that matter for layers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from uv_layers.project.discovery import Project
 
 
-# uv's settings that say how indexes are reached, and change nothing of what a layer lock has fixed.
+# uv's settings for access to indexes. They do not change what a layer lock pins.
 _ACCESS = (
     "allow-insecure-host",
     "extra-index-url",
@@ -32,12 +32,12 @@ _ACCESS = (
 
 
 def index_access(project: Project) -> dict[str, Any]:
-    """Return those of the project's uv settings that say how indexes are reached; paths in them are absolute."""
+    """Return the project's settings for access to indexes, with absolute paths."""
     settings = {key: project.uv_settings[key] for key in _ACCESS if key in project.uv_settings}
     return with_absolute_indexes(settings, project.lock_root)
 
 
 def local_indexes(uv_settings: Mapping[str, Any]) -> list[str]:
-    """Return the folders and files that the settings name as indexes."""
-    places = [*uv_settings.get("find-links", ()), *(index["url"] for index in uv_settings.get("index", ()))]
-    return [place for place in places if not is_url(place)]
+    """Return the folders and files that the settings use as indexes."""
+    indexes = [*uv_settings.get("find-links", ()), *(index["url"] for index in uv_settings.get("index", ()))]
+    return [index for index in indexes if not is_url(index)]

@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-# What a workspace may have; each is looked for.
+# The most patterns of a workspace: each is a search of the disk.
 _MOST_PATTERNS = 1000
 
 
 def workspace(
     directory: Path, document: Mapping[str, Any], root: Path | None
 ) -> tuple[Path, Mapping[str, Any], list[Path]]:
-    """Return the root of the workspace, what its `pyproject.toml` says, and that of each member, as uv finds them."""
+    """Return the root of the workspace, its `pyproject.toml`, and the paths of the members' ones, as uv finds them."""
     root = root or _root(directory, document)
-    found = document if root == directory else read_toml(root / "pyproject.toml")
-    return root, found, _members(root, get_table(found, "tool.uv"))
+    table = document if root == directory else read_toml(root / "pyproject.toml")
+    return root, table, _members(root, get_table(table, "tool.uv"))
 
 
 def _root(directory: Path, document: Mapping[str, Any]) -> Path:
     if "project" in document and "workspace" not in get_table(document, "tool.uv"):
-        # The first project above is the root, or there is none: uv does not look beyond it.
+        # uv looks no further than the first project above.
         above = next((d for d in directory.parents if (d / "pyproject.toml").is_file()), directory)
         uv = get_table(read_toml(above / "pyproject.toml"), "tool.uv")
         if directory / "pyproject.toml" in _members(above, uv):
@@ -47,7 +47,7 @@ def _members(root: Path, uv: Mapping[str, Any]) -> list[Path]:
         patterns = get_strings(workspace.get(key, []), "pyproject.toml", setting)
         if len(patterns) > _MOST_PATTERNS:
             raise errors.ConfigError("pyproject.toml", setting, f"has more than {_MOST_PATTERNS} entries")
-        # Python before 3.13 fails at a path that no system can have, and later ones find nothing there.
+        # Python before 3.13 fails for a path that is too long.
         if any(len(pattern) > LONGEST_PATH for pattern in patterns):
             raise errors.ConfigError("pyproject.toml", setting, "has a pattern that is too long")
         patterns = [p for p in patterns if posixpath.normpath(p or ".") != "."]

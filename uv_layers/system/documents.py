@@ -1,4 +1,4 @@
-"""Documents that anybody may have written: read within bounds, or refused with the reason."""
+"""Read untrusted TOML within limits."""
 
 from __future__ import annotations
 
@@ -11,47 +11,37 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-# A table of seven bytes takes a thousand in memory, and a key of n parts n² steps and as much memory: with these, no
-# document takes five seconds, or 500 MB. What is in a project's is looked for on the disk, too.
+# A table of seven bytes takes a thousand in memory, and a key of n parts takes n² steps and memory. Within these
+# limits, no document takes five seconds or 500 MB.
 LARGEST = 500_000
-
-
 LARGEST_LAYER_LOCK = 2_000_000
-
 
 # uv parses its own lock.
 LARGEST_LOCK = 32_000_000
-
-
 DOTS = 20_000_000
 
-
-# What is deeper the standard library cannot compare, write or show; nor numbers that are longer than 4,300 digits. This
-# is the largest that TOML promises.
+# The standard library cannot compare, write or print deeper documents, or numbers of more than 4,300 digits. TOML
+# guarantees 64 bits.
 DEEPEST = 100
-
-
 LARGEST_NUMBER = 2**63 - 1
-
-
 _STRINGS = "a list of strings"
 
 
 def read_document(path: Path, largest: int = LARGEST) -> tuple[str, dict[str, Any]]:
-    """Return the text of a TOML document of at most `largest` bytes, and what it says.
+    """Return the text and the content of a TOML document of at most `largest` bytes.
 
-    Raises OSError, and ValueError with the reason why this is none that can be read here.
+    Raises OSError, and ValueError with the reason.
     """
     with path.open("rb") as file:
         data = file.read(largest + 1)
     if len(data) > largest:
-        raise ValueError(f"it has more than {largest} bytes")
+        raise ValueError(f"it is larger than {largest} bytes")
     text = data.decode().replace("\r\n", "\n")
     return text, parsed(text)
 
 
 def parsed(text: str) -> dict[str, Any]:
-    """Return what a TOML document says; raises ValueError with the reason why it cannot be read here."""
+    """Return the content of a TOML document; raises ValueError with the reason."""
     if sum(line.count(".") ** 2 for line in text.split("\n")) > DOTS:
         raise ValueError("it has a key with too many parts")
     try:
@@ -76,7 +66,7 @@ def _check(document: dict[str, Any]) -> None:
 
 
 def misshapen(settings: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return the first of uv's settings that is read here and has another form than uv has for it, and that form."""
+    """Return the first of uv's settings with a wrong type, and the right type, or None."""
     for key, value in settings.items():
         for fits, form in _FORMS.get(key, ()):
             if not fits(value):
@@ -105,7 +95,7 @@ def _has_urls(value: object) -> bool:
 
 
 def _is_place(value: Any) -> bool:
-    """Tell whether what is text in a value could be a path, as far as any text can."""
+    """Return whether no text in a value has a NUL character."""
     if isinstance(value, str):
         return "\0" not in value
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -113,7 +103,7 @@ def _is_place(value: Any) -> bool:
 
 
 def _has_requirements(value: Any) -> bool:
-    """Tell whether a value has lists of requirements by package, each a string or a table with one."""
+    """Return whether a value has lists of requirements by package, each a string or a table with one."""
     return _is_table(value) and all(isinstance(found, list) and all(map(_is_extra, found)) for found in value.values())
 
 
@@ -128,12 +118,9 @@ def _is_extra(entry: Any) -> bool:
 
 
 _STRATEGIES = ("first-index", "unsafe-first-match", "unsafe-best-match")
-
-
 _PLACE = (_is_place, "text without a NUL")
 
-
-# uv's settings that are read here, with the form that uv has for them; of all others uv speaks for itself.
+# The types of uv's settings that uv-layers reads. uv checks the others.
 _FORMS: dict[str, tuple[tuple[Callable[[Any], bool], str], ...]] = {
     **dict.fromkeys(
         ("no-binary-package", "no-build-isolation-package", "no-build-package", "no-sources-package"),

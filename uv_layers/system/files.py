@@ -1,4 +1,4 @@
-"""Reading and writing whole files."""
+"""Read and write whole files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def write_atomically(path: Path, text: str) -> bool:
-    """Write `text` to `path` whole or not at all; return False, and leave it alone, when it holds that already.
+    """Write `text` to `path` completely or not at all; return False if the file already has this text.
 
-    A file that is there keeps its mode, its owner and its other hard links.
+    An existing file keeps its mode, owner and other hard links.
     """
     data = text.encode()
-    # One name for all, so that what a killed process leaves is taken over, or removed, by the next.
+    # A fixed name, so that the next process reuses or removes the file of a killed one.
     temporary = path.with_name(f".{path.name}.uv-layers")
     try:
         old, stat = path.read_bytes(), path.stat()
@@ -52,12 +52,12 @@ def write_atomically(path: Path, text: str) -> bool:
 
 
 def _overwrite(path: Path, old: bytes, new: bytes) -> None:
-    """Write to a file that a new one cannot replace: it has other links, or an owner that the new one would lack."""
+    """Write to a file that must not be replaced, because of its other links or its owner."""
     with path.open("r+b", buffering=0) as file:
         try:
             _fill(file, new)
         except BaseException:
-            # There is room for it: the file was not truncated yet.
+            # There is room: the file was not truncated yet.
             _fill(file, old)
             raise
 
@@ -72,11 +72,11 @@ def _fill(file: FileIO, data: bytes) -> None:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[BinaryIO]:
-    """Open a file, empty, that no other process has opened by this."""
+    """Open an empty file for only one process at a time."""
     while True:
         with open(path, "ab", opener=no_link) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            # Whoever had the lock may have put the file elsewhere.
+            # The previous owner of the lock may have moved the file.
             if _is_at(file, path):
                 file.truncate(0)
                 yield file
@@ -84,7 +84,7 @@ def _alone(path: Path) -> Iterator[BinaryIO]:
 
 
 def no_link(path: str, flags: int) -> int:
-    """Open a file that no link leads away from here: a checkout may bring one."""
+    """Open a file without following a link, which an untrusted checkout may contain."""
     return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
@@ -97,7 +97,7 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Have the error of a write, which does not say where, say that it was here."""
+    """Add the path to errors of writes, which do not have one."""
     try:
         yield
     except OSError as error:

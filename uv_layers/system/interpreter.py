@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What markers and wheel tags are evaluated for.
+    """The Python and platform to evaluate markers and wheel tags for.
 
     `markers` is a marker environment (PEP 508); `tags` maps each supported wheel tag (PEP 425) to its
     rank, best first. An interpreter has an `executable` (the base one), the `cache_tag` and the `magic` number, in
@@ -42,12 +42,12 @@ class Target:
 
     @property
     def python(self) -> str:
-        """The minor version, such as `3.12`."""
+        """The minor version, e.g. `3.12`."""
         return self.markers["python_version"]
 
     @property
     def full_python(self) -> str:
-        """The full version, without the `+` of a Python from between two releases, which no specifier takes."""
+        """The full version, without the `+` of a development version, which specifiers do not accept."""
         return self.markers["python_full_version"].removesuffix("+")
 
     def __str__(self) -> str:
@@ -55,43 +55,43 @@ class Target:
         return f"{name} {self.python} on {self.markers['sys_platform']} {machine}"
 
 
-# What a project may ask for: a version, an implementation, or the name of a program on PATH.
+# A request that is not a path: a version, an implementation, or a program on PATH.
 _NAME = re.compile(r"[\w@<>=!~,*+. -]*[\w*+]", re.ASCII)
 
 
 def find_interpreter(
     uv: Uv, directory: Path, *, chosen: str | None = None, requested: str | None = None, requires: str | None = None
 ) -> Target:
-    """Return the interpreter that runs this program if it is what is asked for, else the one that uv finds.
+    """Return the running interpreter if it fits, or else the one that uv finds.
 
-    The user may have `chosen` any interpreter, with --python or a variable. A project has `requested` one in
-    `.python-version`, and `requires` versions. Raises TargetError if the project names its interpreter by a path: to
-    start it would be to run a file of the project.
+    The user may have `chosen` any interpreter with --python or a variable. A project has `requested` one in
+    `.python-version`, and `requires` versions. Raises TargetError if the project requests a path: that would run a file
+    of the project.
     """
     request = chosen or requested
     if running_satisfies(request, requires):
         return of_running()
     if chosen is None and request is not None and not _NAME.fullmatch(request):
         raise errors.TargetError(
-            f".python-version names the interpreter by a path, {errors.shown(request)}, and a project's files are not "
-            f"started; name one with --python or UV_PYTHON"
+            f".python-version has the path {errors.shown(request)}, and uv-layers runs no interpreter from there; "
+            "pass it with --python or UV_PYTHON"
         )
-    # uv takes the name of a file or folder for its path: there must be none of the project's where it looks.
+    # uv prefers a file or folder with the requested name: run it in a folder without the project's files.
     cwd = None if chosen else Path(os.__file__).parent
     wanted = request or requires or running_version()
     found = uv.find_python(find_python_argv(directory, wanted), cwd)
     if found is None:
-        raise errors.TargetError(f"uv finds no Python {wanted} here; install one, or name another with --python")
+        raise errors.TargetError(f"uv cannot find Python {wanted} here; install one, or choose another with --python")
     return of_interpreter(found, uv.environ)
 
 
 def running_version() -> str:
-    """Return the minor version of the interpreter that runs this, e.g. 3.12."""
+    """Return the minor version of the running interpreter, e.g. 3.12."""
     return f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
-# Runs in the interpreter that is asked, this one or another. The base interpreter is what scripts name in the
-# image, by one name however it was started.
+# Runs in the target interpreter. Scripts in the image start its base interpreter, by a path that does not depend on how
+# it was started here.
 _PROBE = """
 import importlib.util, os, platform, sys, sysconfig
 from packaging.markers import default_environment
@@ -107,30 +107,20 @@ facts = {"executable": next(name for name in names if name and os.path.isfile(na
          "markers": default_environment(), "tags": [str(tag) for tag in sys_tags()]}
 """
 
-
 _ELSEWHERE = "import json, sys\nsys.path.insert(0, sys.argv[1])" + _PROBE + "print(json.dumps(facts))"
-
-
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "riscv64": "riscv64", "ppc64le": "ppc64le", "s390x": "s390x"}
-
-
 _ALIASES = {"linux": "linux/amd64", "riscv64-unknown-linux": "linux/riscv64"}
-
 
 # The least glibc that `--platform linux/…` assumes, as uv's own `--python-platform linux` does.
 _GLIBC = 28
-
-
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-
-
 _TRIPLE = re.compile(r"(x86_64|aarch64|riscv64)-(?:manylinux_2_(\d{1,2})|(manylinux2014)|unknown-linux-(gnu|musl))")
 
 
 def running_satisfies(request: str | None, requires_python: str | None) -> bool:
-    """Tell whether the interpreter that runs this is one that `request` and `requires_python` admit.
+    """Return whether the running interpreter fits `request` and `requires_python`.
 
-    A request is what uv's `--python` and `.python-version` take; of these, only plain versions are known here.
+    A request has the syntax of uv's `--python`. Only plain versions can fit; uv handles the others.
     """
     running = sys.version_info[:3]
     if request is not None:
@@ -149,14 +139,14 @@ def running_satisfies(request: str | None, requires_python: str | None) -> bool:
 
 
 def of_running() -> Target:
-    """Return the target of the interpreter that runs this."""
+    """Return the target of the running interpreter."""
     scope: dict[str, Any] = {}
     exec(_PROBE, scope)  # noqa: S102 - the constant above
     return _from(scope["facts"])
 
 
 def of_interpreter(executable: str, environ: Mapping[str, str]) -> Target:
-    """Return the target of the interpreter `executable`; raises TargetError when it does not answer."""
+    """Return the target of the interpreter `executable`; raises TargetError if it fails."""
     import packaging  # noqa: PLC0415 - only for its place
 
     folder = os.path.dirname(packaging.__path__[0])  # noqa: PTH120
@@ -166,15 +156,15 @@ def of_interpreter(executable: str, environ: Mapping[str, str]) -> Target:
         raise errors.TargetError(f"cannot run the Python interpreter {executable}: {error}") from None
     if done.status:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise errors.TargetError(f"the Python interpreter {executable} failed: {last}; name another with --python")
+        raise errors.TargetError(f"the Python interpreter {executable} failed: {last}; choose another with --python")
     try:
         return _from(json.loads(done.stdout))
     except (ValueError, TypeError, KeyError):
-        raise errors.TargetError(f"{executable} does not answer as a Python interpreter does") from None
+        raise errors.TargetError(f"{executable} is not a working Python interpreter") from None
 
 
 def with_host_interpreter(target: Target, host: Target) -> Target:
-    """Return the target of a platform that is not here with the interpreter here that installs and compiles for it."""
+    """Return the target of another platform with the local interpreter that installs and compiles for it."""
     names = ("executable", "cache_tag", "magic", "abiflags", "build")
     return replace(target, **{name: getattr(host, name) for name in names})
 
@@ -189,15 +179,15 @@ def of_platform(platform: str, python: str) -> Target:
     """Return the target of CPython `python` on `platform`, without an interpreter.
 
     `platform` is a container platform (`linux/arm64`) or one of uv's `--python-platform` names for Linux
-    (`aarch64-unknown-linux-musl`, `x86_64-manylinux_2_36`); `python` is a version such as `3.12`.
+    (`aarch64-unknown-linux-musl`, `x86_64-manylinux_2_36`); `python` is a version, e.g. `3.12`.
     """
     from packaging.tags import compatible_tags, cpython_tags  # noqa: PLC0415 - 40 ms
 
     name, machine, libc = _platform(platform)
-    # The tags of a version are as many as its number is large.
+    # A limit on digits: the number of tags grows with the version.
     match = re.fullmatch(r"(?:cpython@?)?(3)\.(\d{1,2})(?:\.(\d{1,4}(?:(?:a|b|rc)\d{1,3})?))?", python)
     if match is None:
-        raise errors.TargetError(f"--platform needs a Python version such as --python 3.12, not {python!r}")
+        raise errors.TargetError(f"--platform needs a Python version, e.g. --python 3.12, not {python!r}")
     minor, micro = int(match[2]), match[3] or "0"
     platforms = [*libc, f"linux_{machine}"]
     abi = f"cp3{minor}"
@@ -223,7 +213,7 @@ def _platform(platform: str) -> tuple[str, str, list[str]]:
     """Return uv's name of a platform, its machine, and the tags of its C library, best first."""
     platform = _ALIASES.get(platform, platform)
     if platform.startswith("linux/") and (machine := _MACHINES.get(platform.split("/")[1])):
-        # Of this one uv has no name with a version of glibc.
+        # uv has no name with a glibc version for riscv64.
         name = "riscv64-unknown-linux" if machine == "riscv64" else f"{machine}-manylinux_2_{_GLIBC}"
         return name, machine, list(_manylinux(machine, _GLIBC))
     if match := _TRIPLE.fullmatch(platform):

@@ -13,39 +13,37 @@ if TYPE_CHECKING:
 
 DEFAULT_PREFIX = "/usr/local"
 
-
-# The layer that has a virtual environment without its packages.
+# The layer of a virtual environment without packages.
 ENVIRONMENT = "venv"
 
-
-# Where the builder stage of a Dockerfile has uv-layers: a virtual environment of its own.
+# The virtual environment of uv-layers in the builder stage of a Dockerfile.
 TOOL_FOLDER = "/opt/uv-layers"
 
 
 def is_environment(prefix: str) -> bool:
-    """Tell whether a prefix is a virtual environment, by its last name: `.venv`, `venv`, or one that ends so."""
+    """Return whether a prefix is a virtual environment: its last name ends in `venv`."""
     return prefix.rpartition("/")[2].endswith("venv")
 
 
 def resolved(path: Path) -> Path:
-    """Return the path that links lead to; not by Path.resolve, which before Python 3.13 fails for a link to itself."""
+    """Return the path without links. Path.resolve fails for a link to itself before Python 3.13."""
     return Path(os.path.realpath(path))
 
 
 def below(tree: Path, prefix: str) -> Path:
-    """Return the folder of a tree that is the prefix in the image."""
+    """Return the folder of the prefix in a tree."""
     return tree / prefix.lstrip("/")
 
 
 def with_absolute_indexes(settings: Mapping[str, Any], root: Path) -> dict[str, Any]:
-    """Return uv's settings in which indexes that are paths from `root` have absolute paths."""
+    """Return uv's settings with relative paths of indexes made absolute below `root`."""
 
-    def absolute(place: str) -> str:
-        return place if is_url(place) else str(root / place)
+    def absolute(index: str) -> str:
+        return index if is_url(index) else str(root / index)
 
-    found = dict(settings)
-    if "find-links" in found:
-        found["find-links"] = [absolute(place) for place in found["find-links"]]
-    if "index" in found:
-        found["index"] = [{**index, "url": absolute(index["url"])} for index in found["index"]]
-    return found
+    result = dict(settings)
+    if "find-links" in result:
+        result["find-links"] = [absolute(index) for index in result["find-links"]]
+    if "index" in result:
+        result["index"] = [{**index, "url": absolute(index["url"])} for index in result["index"]]
+    return result

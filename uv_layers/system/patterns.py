@@ -9,46 +9,44 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-# More than any project needs. A stranger's lock may have thousands, and each costs time for every file.
+# Projects need fewer. An untrusted lock may have thousands, and each takes time for every file.
 _MOST = 100
-
-
 _LONGEST = 1000
 
 
 def problem(patterns: Sequence[str]) -> str | None:
-    """Return why some patterns are not valid, or None if they are."""
+    """Return why some patterns are not valid, or None."""
     if len(patterns) > _MOST:
-        return f"has {len(patterns)} patterns; the most is {_MOST}"
+        return f"has {len(patterns)} patterns; the limit is {_MOST}"
     for pattern in patterns:
         if len(pattern) > _LONGEST or not pattern.isprintable():
             return "has a pattern that is too long, or has a control character"
         if any(part in {"", ".", ".."} for part in pattern.split("/")):
-            return f'has {pattern!r}, which is not a pattern of relative paths such as "**/tests/**" or "*.pyi"'
+            return f'has {pattern!r}, which is not a pattern of relative paths, e.g. "**/tests/**" or "*.pyi"'
     return None
 
 
 class Patterns:
-    """Some patterns, to match many paths with."""
+    """Patterns to match with many paths."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self._patterns = [_Pattern(pattern) for pattern in patterns]
 
     def match(self, path: str) -> bool:
-        """Tell whether one of the patterns matches a relative path."""
+        """Return whether one of the patterns matches a relative path."""
         return any(pattern.matches(path) for pattern in self._patterns)
 
 
 class _Pattern:
-    """One pattern. A pattern without a slash matches in any folder; one that ends in `**` all below a folder.
+    """One pattern. Without a slash it matches in any folder; with `**` at the end it matches all below a folder.
 
-    The time that a match takes does not grow with the ways in which `**` could match.
+    It follows all positions at once, so several `**` do not multiply the time.
     """
 
     def __init__(self, pattern: str) -> None:
         parts = pattern.split("/")
         self._parts = [*["**"] * (len(parts) == 1), *parts, *["*"] * (parts[-1] == "**")]
-        #: What a path may go on with after a folder: positions in the pattern.
+        #: By folder, the positions in the pattern that can match the next part of a path.
         self._after = {"": self._with_folders({0})}
 
     def matches(self, path: str) -> bool:
@@ -62,19 +60,19 @@ class _Pattern:
         return self._after[folder]
 
     def _step(self, positions: set[int], name: str) -> set[int]:
-        found = set()
+        reached = set()
         for position in positions - {len(self._parts)}:
             part = self._parts[position]
             if part == "**":
-                found.add(position)
+                reached.add(position)
             elif fnmatchcase(name, part):
-                found.add(position + 1)
-        return self._with_folders(found)
+                reached.add(position + 1)
+        return self._with_folders(reached)
 
     def _with_folders(self, positions: set[int]) -> set[int]:
-        """Return the positions, and those behind each `**`, which may stand for no folder."""
-        found = set(positions)
+        """Return the positions, and those after each `**`, which may match no folder."""
+        reached = set(positions)
         for position, part in enumerate(self._parts):
-            if part == "**" and position in found:
-                found.add(position + 1)
-        return found
+            if part == "**" and position in reached:
+                reached.add(position + 1)
+        return reached

@@ -1,6 +1,4 @@
-"""Other programs: starting them, ending them when this one is interrupted, the shell that started this one, and the
-processors for all of them.
-"""
+"""Start other programs, and end them if this one is interrupted."""
 
 from __future__ import annotations
 
@@ -19,22 +17,15 @@ if TYPE_CHECKING:
 
 _running: set[subprocess.Popen[Any]] = set()
 
-
-# Those that `stop` has ended.
+# The programs that `stop` ended.
 _ended: WeakSet[subprocess.Popen[Any]] = WeakSet()
-
-
 _guard = Lock()
-
-
 _stops = 0
-
-
 _unfinished = 0
 
 
 class Stopped(Exception):  # noqa: N818 - a signal between threads, never shown
-    """Raised where a program was ended, or not started, because of `stop`."""
+    """Raised if `stop` ended a program, or prevented its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +44,9 @@ def run(
     timeout: float | None = None,
     files: Sequence[int] = (),
 ) -> Finished:
-    """Run `argv` to its end, with the open `files`; `show` is called with each line of its standard error as it comes.
+    """Run `argv` with the open `files`; `show` gets each line of its standard error as it comes.
 
-    Raises OSError when it cannot be started, subprocess.TimeoutExpired after `timeout` seconds, and Stopped.
+    Raises OSError if it cannot start, subprocess.TimeoutExpired after `timeout` seconds, and Stopped.
     """
     child = _start(
         argv,
@@ -84,7 +75,7 @@ def run(
         child.__exit__(None, None, None)
         with _guard:
             _running.discard(child)
-    _raise_if_stopped(child)  # what it said is not the whole
+    _raise_if_stopped(child)  # its output is incomplete
     return Finished(child.returncode, stdout or "", "".join(lines) or stderr)
 
 
@@ -94,7 +85,7 @@ def cores() -> int:
 
 
 def running_shell(environ: Mapping[str, str]) -> str:
-    """Return the name of the shell that this runs in, else what `$SHELL` says, else nothing."""
+    """Return the name of the running shell, the value of `$SHELL`, or an empty text."""
     import shellingham  # type: ignore[import-untyped]  # noqa: PLC0415
 
     try:
@@ -114,9 +105,9 @@ class Worker(NamedTuple):
 
 @contextmanager
 def worker(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Iterator[Worker]:
-    """Run a program that answers requests until its standard input is closed; it says nothing else.
+    """Run a program that answers requests until its standard input is closed.
 
-    Raises ChildProcessError where it ended before it was asked for all, and Stopped.
+    Raises ChildProcessError if it ends early, and Stopped.
     """
     child = _start(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=dict(env), cwd=cwd
@@ -129,8 +120,8 @@ def worker(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Iterato
     except BrokenPipeError:
         child.kill()
         _raise_if_stopped(child)
-        # Not as it is, which would say that nobody reads what this program prints.
-        raise ChildProcessError(f"{argv[0]} ended before it was asked for all") from None
+        # A BrokenPipeError would mean that the reader of this program's output closed it.
+        raise ChildProcessError(f"{argv[0]} ended early") from None
     except BaseException:
         child.kill()
         _raise_if_stopped(child)
@@ -160,7 +151,7 @@ def _raise_if_stopped(child: subprocess.Popen[Any] | None = None) -> None:
 
 
 def stop() -> None:
-    """End every program that is under way, and start no other."""
+    """End every running program, and start no other."""
     global _stops  # noqa: PLW0603 - one per process, like the children
     with _guard:
         _stops += 1
@@ -171,7 +162,7 @@ def stop() -> None:
 
 @contextmanager
 def stopped() -> Iterator[None]:
-    """End every program that is under way, and start no other inside the `with` block."""
+    """End every running program, and start no other within the `with` block."""
     global _stops  # noqa: PLW0603
     stop()
     try:
@@ -183,7 +174,7 @@ def stopped() -> Iterator[None]:
 
 @contextmanager
 def finishing() -> Iterator[None]:
-    """Say, for as long as the `with` block takes, that there is something to clear away. Raises Stopped."""
+    """Mark the `with` block as one that has something to clean up. Raises Stopped."""
     global _unfinished  # noqa: PLW0603
     with _guard:
         _raise_if_stopped()
@@ -196,5 +187,5 @@ def finishing() -> Iterator[None]:
 
 
 def unfinished() -> bool:
-    """Tell whether something is still to be cleared away."""
+    """Return whether something still has to be cleaned up."""
     return _unfinished > 0

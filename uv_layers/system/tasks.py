@@ -1,4 +1,4 @@
-"""Tasks at once, whose programs end with the first error or signal."""
+"""Run tasks in parallel. The first error or signal ends their programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @contextmanager
 def pool(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """Yield a pool whose programs end with the `with` block, at once when that is left by an error."""
+    """Yield a pool; an error in the `with` block ends its programs."""
     executor = ThreadPoolExecutor(workers)
     try:
         yield executor
@@ -34,7 +34,7 @@ def parallel(tasks: Sequence[Callable[[], T]], workers: int) -> list[T]:
         futures = [executor.submit(task) for task in tasks]
         for done in as_completed(futures):
             error = done.exception()
-            # One that was ended on account of another's error has none of its own.
+            # Stopped means that another task failed.
             if error is not None and not isinstance(error, process.Stopped):
                 raise error
         return [future.result() for future in futures]

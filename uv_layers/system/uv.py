@@ -1,4 +1,4 @@
-"""uv: where it is, what it is asked, and how it is run. No other module starts it."""
+"""Find uv, and run it. No other module starts uv."""
 
 from __future__ import annotations
 
@@ -25,20 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 
-# The oldest uv that refuses a wheel whose script would be written outside of the prefix. A test holds the dependency in
-# pyproject.toml to it.
+# The oldest uv that refuses a wheel with a script outside the prefix. A test checks that pyproject.toml requires it.
 MINIMUM = (0, 11, 15)
-
 
 # The uv that a Dockerfile gets: a constant, so that every machine writes the same text.
 MINOR = "0.13"
 
-
-# What uv says of a layer lock, or of its settings, that it refuses before it looks for any package.
+# uv's errors for a layer lock, or its settings, that uv cannot read.
 _UNREADABLE = ("error: Not a valid `pylock.toml` file", "error: Failed to parse: ")
 
-
-# What uv says of a selection that it does not export: all else that fails is a failure of uv.
+# uv's errors for a selection that it refuses. Any other error is a failure of uv.
 _REFUSALS = (
     *("is not defined in", "are incompatible with the", "Could not find root package"),
     *("Found multiple packages", "needs to be updated"),
@@ -47,9 +43,9 @@ _REFUSALS = (
 
 @contextmanager
 def unnamed_file(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the descriptor of a file that no folder has, and the path of it for a program that inherits it.
+    """Yield the descriptor of an unnamed file, and its path for a program that inherits the descriptor.
 
-    An index may have its password in its address: nobody finds such a file, and none is left when all are killed.
+    The URL of an index may have a password: nobody can find the file, and nothing is left if a process is killed.
     """
     with tempfile.TemporaryFile() as file:
         file.write(text.encode())
@@ -68,50 +64,40 @@ def image_argv(
 ) -> list[str]:
     """Return the arguments that export the image set of some packages of the workspace in `root`.
 
-    The groups are all that the image has: which ones are there by default depends on uv's version.
+    `groups` are all groups of the image: uv's defaults depend on its version.
     """
     argv = [*_export(root, packages), *_FILES, "--no-default-groups", *_repeated("--group", groups)]
     return argv + (["--all-extras"] if all_extras else _repeated("--extra", extras))
 
 
 def group_argv(root: Path, packages: Sequence[str], group: str, *, files: bool = False) -> list[str]:
-    """Return the arguments that export the closure of one dependency group, with the `files` of its packages or not."""
+    """Return the arguments that export the closure of a dependency group, with or without the `files`."""
     return [*_export(root, packages), *(_FILES if files else _NAMES), "--only-group", group]
 
 
 def dependencies_argv(root: Path, packages: Sequence[str], extra: str | None = None) -> list[str]:
-    """Return the arguments that export the closure of the packages' dependencies, with one extra or none."""
+    """Return the arguments that export the closure of the packages' dependencies, with an extra if given."""
     argv = [*_export(root, packages), *_NAMES, "--no-default-groups"]
     return argv if extra is None else [*argv, "--extra", extra]
 
 
 def check_argv(directory: Path, python: str) -> list[str]:
-    """Return the arguments that ask whether uv.lock matches the project.
+    """Return the arguments that check whether uv.lock matches the project.
 
-    uv would otherwise start the interpreter that the project's `.python-version` names.
+    Without `--python`, uv would start the interpreter that the project's `.python-version` names.
     """
     return ["lock", "--check", "--project", str(directory), "--no-python-downloads", "--python", python]
 
 
 def find_python_argv(directory: Path, request: str) -> list[str]:
-    """Return the arguments that find an interpreter by what a user or a file asks for.
+    """Return the arguments that find an interpreter for the request of a user or a file.
 
-    With `--system`, uv does not start the interpreter of a `.venv` in or above the folder. Without a cache, it asks
-    the interpreters themselves: the project's uv.toml may name a folder of its own as the cache.
+    With `--system`, uv does not start the interpreter of a `.venv` in or above the folder. Without the cache, it does
+    not trust one that the project's uv.toml may name.
     """
     argv = ["python", "find", "--system", "--no-cache", "--no-python-downloads", "--project", str(directory)]
-    # What a file asks for is never an option.
+    # `--`, so that a request from a file is never an option.
     return [*argv, "--", request]
-
-
-def newest_python_argv(python: str) -> list[str]:
-    """Return the arguments that list the newest release of a minor version of CPython that uv knows."""
-    return ["python", "list", f"cpython-{python}", "--only-downloads", "--output-format", "json", "--no-config"]
-
-
-def environment_argv(folder: Path, python: str) -> list[str]:
-    """Return the arguments that create a virtual environment for builds without isolation."""
-    return ["venv", "--clear", "--python", python, "--no-project", "--no-config", "--no-python-downloads", str(folder)]
 
 
 def install_argv(
@@ -127,14 +113,14 @@ def install_argv(
 ) -> list[str]:
     """Return the arguments that install a layer lock, or folders, with the uv.toml `settings`.
 
-    They go below `prefix`, or, without one, into the environment of `python`. Folders in `editable` are not copied.
+    Files go below `prefix`, or else into the environment of `python`. Folders in `editable` are not copied.
 
-    UV_NO_BUILD and UV_NO_BUILD_PACKAGE, which `uv sync` reads and `uv pip` does not, become options. For a `platform`
-    that is not this one nothing is built: what comes of a build here is for here.
+    UV_NO_BUILD and UV_NO_BUILD_PACKAGE become options, because `uv pip` does not read them as `uv sync` does. uv builds
+    nothing for another `platform`.
     """
     argv = ["pip", "install", "--python", python, "--no-deps", "--no-python-downloads", "--no-compile-bytecode"]
     argv += ["--preview-features", "pylock"]
-    # A tree shares no file with uv's cache. An environment is deleted soon, so links do.
+    # Copy: a tree must not share files with uv's cache. An environment is temporary, so links are fine.
     argv += [] if prefix is None else ["--prefix", str(prefix), "--link-mode", "copy"]
     argv += ["--config-file", settings]
     for path in what:
@@ -147,15 +133,12 @@ def install_argv(
 
 
 def is_on(environ: Mapping[str, str], name: str) -> bool:
-    """Tell whether a variable of uv has a value that means yes."""
+    """Return whether a variable of uv has a value that means yes."""
     return environ.get(name, "").lower() in {"1", "true", "yes", "on", "t", "y"}
 
 
-# A pylock.toml has a hash for every file, and uv downloads the files whose hash the index does not give. For the names
-# of packages it downloads nothing.
+# A pylock.toml needs a hash for every file, so uv downloads files whose hash the index lacks. Names need no download.
 _FILES = ("--format", "pylock.toml")
-
-
 _NAMES = ("--format", "requirements.txt", "--no-hashes", "--no-annotate")
 
 
@@ -169,22 +152,18 @@ def _repeated(option: str, values: Iterable[str]) -> list[str]:
 
 
 _UNBUILT = re.compile(r"Failed to (?:download and )?build `([^`]+)`")
-
-
 _STALE = re.compile(r"existing lockfile due to (?:a )?([^\n]+)")
-
-
 _MISSING_MODULE = re.compile(r"No module named '([\w.]+)'")
 
 
 def _unbuilt(said: str) -> str | None:
-    """Return the package that uv could not build, by what it said, or None if that is not why it failed."""
+    """Return the package that uv could not build according to its message, or None."""
     match = _UNBUILT.search(said)
     return match and re.split("==| @ ", match[1])[0]
 
 
 def _build_step(said: str, package: str) -> str:
-    """Return what to do about a build that failed."""
+    """Return the next step for a failed build."""
     if "Git executable not found" in said:
         return "add git to the layer's system-packages"
     if "Failed to resolve requirements" in said:
@@ -207,7 +186,7 @@ class Uv:
 
     @classmethod
     def find(cls, environ: Mapping[str, str], *, offline: bool = False) -> Uv:
-        """Return the uv of UV_LAYERS_UV, else of UV, else of PATH, else of the `uv` wheel."""
+        """Return the first uv of UV_LAYERS_UV, UV, PATH and the `uv` wheel."""
         variables = {**environ, "UV_OFFLINE": "1"} if offline else environ
         for variable in ("UV_LAYERS_UV", "UV"):
             if path := environ.get(variable):
@@ -229,12 +208,12 @@ class Uv:
         try:
             done = process.run([self.path, "--version"], env=self.environ, timeout=20)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise errors.UvNotFoundError(f"{self.path} does not run ({error})") from None
+            raise errors.UvNotFoundError(f"{self.path} cannot be run ({error})") from None
         if done.status < 0:
             self._raise_for(done, ["--version"])
         match = re.match(r"uv (\d+)\.(\d+)\.(\d+)", done.stdout)
         if done.status or match is None:
-            raise errors.UvNotFoundError(f"{self.path} --version does not answer as uv does")
+            raise errors.UvNotFoundError(f"{self.path} --version did not print a version of uv")
         version = tuple(map(int, match.groups()))
         if version < MINIMUM:
             dotted = ".".join(map(str, MINIMUM))
@@ -244,7 +223,7 @@ class Uv:
     def export(self, argv: Sequence[str], root: Path) -> str:
         """Return what `uv export` prints; paths in it start from `root`.
 
-        Raises RefusedError for a selection that is not in the lock, or that the lock declares to be in conflict.
+        Raises RefusedError for a selection that is not in the lock or in conflict.
         """
         done = self._run(argv, resolving_env(self.environ), cwd=root, check=False)
         # uv breaks its lines at the width of a terminal.
@@ -257,24 +236,25 @@ class Uv:
     def check(self, argv: Sequence[str], lock: Path) -> None:
         """Raise StaleLockError unless `lock` matches its project."""
         done = self._run(argv, resolving_env(self.environ), check=False)
-        # uv has one exit code for a stale lock and for a resolution that fails: only the words differ.
+        # uv has one exit code for a stale lock and a failed resolution: only the message differs.
         if "needs to be updated" in " ".join(done.stderr.split()):
-            # Only when it is asked to be verbose does uv say why.
+            # uv prints the reason only with --verbose.
             again = self._run([*argv, "--verbose"], resolving_env(self.environ), check=False)
             reason = _STALE.search(again.stderr)
             raise errors.StaleLockError(lock, reason[1].strip() if reason else "")
         self._raise_for(done, argv)
 
     def find_python(self, argv: Sequence[str], cwd: Path | None = None) -> str | None:
-        """Return the path of the interpreter, or None where uv finds none; paths in the request start from `cwd`."""
+        """Return the path of the interpreter, or None; paths in the request start from `cwd`."""
         done = self._run(argv, resolving_env(self.environ), cwd=cwd, check=False)
         return None if done.status else done.stdout.strip()
 
     def newest_python(self, python: str) -> str:
-        """Return the newest release of a minor version of CPython that uv knows, the first of others."""
-        done = self._run(newest_python_argv(python), resolving_env(self.environ))
-        found = (release["version"] for release in json.loads(done.stdout) if release["implementation"] == "cpython")
-        return next(found, f"{python}.0")
+        """Return the newest release of a minor version of CPython that uv knows, or its first one."""
+        argv = ["python", "list", f"cpython-{python}", "--only-downloads", "--output-format", "json", "--no-config"]
+        done = self._run(argv, resolving_env(self.environ))
+        versions = (r["version"] for r in json.loads(done.stdout) if r["implementation"] == "cpython")
+        return next(versions, f"{python}.0")
 
     def cache_folder(self, directory: Path) -> Path:
         """Return the folder of uv's cache for a project."""
@@ -283,7 +263,8 @@ class Uv:
 
     def create_environment(self, folder: Path, python: str) -> None:
         """Create a virtual environment in a folder, for builds without isolation."""
-        self._run(environment_argv(folder, python), resolving_env(self.environ))
+        argv = ["venv", "--clear", "--python", python, "--no-project", "--no-config", "--no-python-downloads"]
+        self._run([*argv, str(folder)], resolving_env(self.environ))
 
     def install(
         self,
@@ -299,7 +280,7 @@ class Uv:
     ) -> None:
         """Run `uv pip install` in `cwd` with the open file of its `settings`; with `show`, show what uv prints.
 
-        Builds find programs in `path` first. Raises LayerLockError where uv cannot read `lock` or its settings.
+        `path` is first on the PATH of builds. Raises LayerLockError if uv cannot read `lock` or its settings.
         """
         env = installing_env(self.environ, epoch)
         if path is not None:

@@ -1,4 +1,4 @@
-"""The environment that uv gets: the caller's, without the variables that would change what the locks fix."""
+"""The environment variables for uv: without those that would change what the locks pin."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-# These belong to the project that is exported: uv decides with them whether a lock is stale.
+# uv needs these to decide whether a lock is stale.
 _RESOLVING = {
     "UV_CONFIG_FILE",
     "UV_EXCLUDE_NEWER",
@@ -19,8 +19,7 @@ _RESOLVING = {
     "UV_RESOLUTION",
 }
 
-
-# Each would change what is chosen here, what the layer lock fixes, or where it goes.
+# Each would change the selection, what the layer lock pins, or where it is installed.
 _OVERRIDING = {
     "UV_BREAK_SYSTEM_PACKAGES",
     "UV_COMPILE_BYTECODE",
@@ -47,28 +46,27 @@ _OVERRIDING = {
     "UV_WORKING_DIR",
 }
 
-
-# What a build is made with: the layer lock says it, and the uv.toml that it is written to must be read.
+# Builds take these from the layer lock, through a uv.toml that uv must read.
 _BUILDING = {"UV_BUILD_CONSTRAINT", "UV_NO_BUILD_ISOLATION", "UV_NO_CONFIG"}
 
 
 def resolving_env(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for `uv export`, `uv lock` and `uv python`.
 
-    The project's environment is a folder that no machine has: uv starts the interpreter of one that is there.
+    The project's environment is a folder that does not exist: uv would start the interpreter of an existing one.
     """
     kept = {k: v for k, v in environ.items() if k not in _OVERRIDING | {"VIRTUAL_ENV"}}
     return kept | {"NO_COLOR": "1", "UV_PROJECT_ENVIRONMENT": "/nonexistent/uv-layers"}
 
 
 def installing_env(environ: Mapping[str, str], epoch: int) -> dict[str, str]:
-    """Return the environment for `uv pip install`: the caller's, less what would override the layer lock.
+    """Return the environment for `uv pip install`, without variables that would override the layer lock.
 
     `epoch`, in seconds, becomes SOURCE_DATE_EPOCH for the builds of source distributions.
     """
     kept = {k: v for k, v in environ.items() if k not in _OVERRIDING | _RESOLVING | _BUILDING | {"VIRTUAL_ENV"}}
-    # For builds: the latest time they write, the order of what Python keeps in sets, and no debug sections, which have
-    # the path of the folder that uv builds in, another one each time.
+    # For reproducible builds: the latest time that they write, the order of sets, and no debug sections, which have the
+    # random path of uv's build folder.
     building = {"SOURCE_DATE_EPOCH": str(epoch), "PYTHONHASHSEED": "0"}
     building["LDFLAGS"] = f"{environ.get('LDFLAGS', '')} -Wl,-S".strip()
     return kept | building | {"UV_NO_INSTALLER_METADATA": "1"}

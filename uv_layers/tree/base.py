@@ -1,4 +1,4 @@
-"""What the base image already has where a layer goes: in a builder stage that is the file system of this machine."""
+"""Compare layers with the base image: in a builder stage, that is the file system of this machine."""
 
 from __future__ import annotations
 
@@ -25,22 +25,18 @@ if TYPE_CHECKING:
 
 
 ROOT = Path("/")
-
-
 _METADATA = (".dist-info", ".egg-info")
-
-
 _PREFIX = 'choose a prefix that the base image does not use (prefix = "/opt/venv")'
 
 
 def overlaps(tree: Tree) -> Iterator[str]:
-    """Yield a message for each package of a tree that the base image has in the same folder in another version."""
+    """Yield a message for each package that the base image has in another version in the same folder."""
     for site in tree.sites:
         folder = _in_image(site, tree.prefix)
         base, layer = _versions(ROOT / folder), _versions(tree.path / site)
         for name in sorted(name for name in base.keys() & layer.keys() if base[name] != layer[name]):
             yield (
-                f"/{folder} already has {name} {base[name]}, and this layer brings {layer[name]}: the image would mix "
+                f"/{folder} already has {name} {base[name]}, and this layer has {layer[name]}: the image would mix "
                 f'files of both; use a virtual environment (prefix = "/app/.venv"), or a base image without {name}'
             )
 
@@ -67,10 +63,10 @@ def damages(tree: Tree) -> Iterator[str]:
 
 
 def unsearched(prefixes: Iterable[str], target: Target, environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield a message for each prefix in which the Python of the base image does not look for packages.
+    """Yield a message for each prefix where the Python of the base image does not look for packages.
 
-    A virtual environment has a Python of its own, which looks there. This machine is the base image for certain only if
-    uv-layers is where a Dockerfile installs it.
+    A virtual environment has its own Python. This machine is certainly the base image only if uv-layers is where a
+    Dockerfile installs it.
     """
     if sys.prefix != TOOL_FOLDER:
         return
@@ -84,7 +80,7 @@ def unsearched(prefixes: Iterable[str], target: Target, environ: Mapping[str, st
             yield (
                 f"{blind.executable} does not look for packages in {site}, so the image could not import them; "
                 f'{"".join(fitting[:1])}use a virtual environment (prefix = "/app/.venv"), '
-                f"or name that folder in PYTHONPATH in the base image"
+                f"or add that folder to PYTHONPATH in the base image"
             )
 
 
@@ -100,8 +96,8 @@ class _Python:
         return os.path.realpath(site) in self.folders
 
 
-# Lists the site folders even if they do not exist yet. It imports only what Python has already imported: the working
-# folder is on the search path.
+# Lists the site folders, even if they do not exist yet. The working folder is on the search path, so it imports only
+# modules that Python has already imported.
 _SEARCH = """
 import site, sys
 print(ascii(("%d.%d" % sys.version_info[:2], sys.prefix, sys.path + site.getsitepackages())))
@@ -111,7 +107,7 @@ print(ascii(("%d.%d" % sys.version_info[:2], sys.prefix, sys.path + site.getsite
 def _pythons(target: Target, environ: Mapping[str, str]) -> list[_Python]:
     """Return the Python that scripts of a layer start, and the first `python3` on PATH if it has the same version.
 
-    The second one may be that of a virtual environment in the base image.
+    The latter may be in a virtual environment of the base image.
     """
     found = []
     for executable in dict.fromkeys([target.executable, shutil.which("python3", path=environ.get("PATH"))]):
@@ -136,13 +132,13 @@ def _site(prefix: str, target: Target) -> str:
 
 
 def _fits(prefix: str, pythons: Iterable[_Python], target: Target) -> bool:
-    """Tell whether a prefix can be recommended: all Pythons of the base image look for packages there."""
+    """Return whether all Pythons of the base image look for packages in a prefix, so that it can be recommended."""
     site = _site(prefix, target)
     return _is_prefix(prefix) and (is_environment(prefix) or all(python.searches(site) for python in pythons))
 
 
 def _is_prefix(path: str) -> bool:
-    """Tell whether a path can be the prefix of layers; in a home folder, for example, it cannot."""
+    """Return whether a path is a valid prefix of layers; a home folder is not."""
     try:
         checked_prefix(path, "", "")
     except errors.ConfigError:

@@ -1,4 +1,4 @@
-"""From a layer lock to a layer tree: installed, made whole, compiled, sealed and put in place."""
+"""Build a layer tree from a layer lock: install, compile, seal and put in place."""
 
 from __future__ import annotations
 
@@ -37,11 +37,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A layer tree that is in place; `seconds` is the time that it took to build.
+    """A layer tree that is in place; `seconds` is the time that its build took.
 
-    `sites` are the paths of its site folders in the tree. `built` names the packages that were built from source, whose
-    content is up to their build; `invalid` counts the sources that did not compile. `excluded` has the bytes that
-    `exclude-files` saves, by package.
+    `sites` are its site folders. `built` are the packages built from source, whose content depends on the build.
+    `invalid` counts the sources that did not compile. `excluded` has the bytes that `exclude-files` saves, by package.
     """
 
     layer: str
@@ -66,13 +65,13 @@ def silent(_: str, __: str) -> None:
 
 @dataclass(frozen=True)
 class Build:
-    """One run of `install`: where trees go, and how they are made.
+    """One run of `install`: where trees go, and how they are built.
 
-    `sources` and `invalidation` say what is compiled and how (`none`, or a `bytecode.Mode`); with `strict`, two
-    packages with different content for one file are an error; with `digest`, each tree gets its digest. `latest` is the
-    value of SOURCE_DATE_EPOCH, in seconds: no file of a tree is newer. `root` is
-    what paths in layer locks start from, and `access` has those settings of the project that say how indexes are
-    reached. `report` is called with a layer and what is done for it, or nothing at its end.
+    `sources` and `invalidation` choose what is compiled and how (`none`, or a `bytecode.Mode`). With `strict`, two
+    packages with different content for one file are an error. With `digest`, each tree gets its digest. No file of a
+    tree is newer than `latest`, the value of SOURCE_DATE_EPOCH in seconds. Paths in layer locks start from `root`, and
+    `access` has the project's settings for access to indexes. `report` gets a layer and its current step, or an empty
+    text at the end.
     """
 
     options: Options
@@ -88,9 +87,9 @@ class Build:
     report: Callable[[str, str], object] = silent
 
     def stamp(self, inputs: Sequence[Path]) -> str:
-        """Return a digest of all that decides what would be built, as far as it is known without starting uv."""
+        """Return a digest of everything that decides the tree and is known without starting uv."""
         options = self.options
-        told: list[Any] = [
+        facts: list[Any] = [
             options.prefix,
             options.python,
             options.platform,
@@ -98,17 +97,17 @@ class Build:
             repr(options.selection),
             *self._how(),
         ]
-        told += [
+        facts += [
             options.packages,
             *(self.environ.get(name) for name in ("PATH", "VIRTUAL_ENV", "UV_NO_BUILD_ISOLATION")),
         ]
-        total = hashlib.sha256(json.dumps(told).encode())
+        total = hashlib.sha256(json.dumps(facts).encode())
         for path in inputs:
             total.update(b"\0".join((b"", os.fsencode(path), file_content(path).encode())))
         return total.hexdigest()
 
     def unchanged(self, layer: str, stamp: str) -> Tree | None:
-        """Return the layer's tree when nothing that it was made from has changed."""
+        """Return the layer's tree if none of its inputs changed."""
         record = recorded(self.folder, layer)
         if record is None or record.stamp != stamp or record.interpreter != identity(record.interpreter[0]):
             return None
@@ -117,7 +116,7 @@ class Build:
         return self._tree(layer, record)
 
     def make(self, uv: Uv, lock: LayerLock, target: Target, stamp: str) -> Tree:
-        """Make the layer's tree and put it in place, or leave the one that is there when it is the same."""
+        """Build the layer's tree and put it in place, or keep the current one if it is the same."""
         started = time.monotonic()
         facts: list[Any] = [lock.text, lock.prefix, target.executable, target.magic, target.build, target.abiflags]
         facts += [target.markers["platform_machine"], *self._how()]
@@ -140,7 +139,7 @@ class Build:
         return [__version__, self.latest, self.sources, self.invalidation]
 
     def _fill(self, uv: Uv, lock: LayerLock, target: Target, staging: Path) -> Record:
-        """Build the tree in `staging`, and return what to record of it."""
+        """Build the tree in `staging`, and return its record."""
         from uv_layers.tree import bytecode, bytecode_cache, excluded, installed, isolation, seal  # noqa: PLC0415
 
         tree, scratch = staging / "tree", staging / "scratch"
@@ -154,20 +153,20 @@ class Build:
         )
         self.report(lock.layer, f"installing {counted(len(lock.versions), 'package')}")
         with ThreadPoolExecutor(1) as pool:
-            # What the cache has is written while uv copies: each waits for the disk more than it computes.
+            # Restore bytecode while uv copies: both mostly wait for the disk.
             restored = pool.submit(compiler.restore, {} if self.sources == "none" else lock.wheels)
             if lock.kind == "environment":
                 make_environment(target, below(tree, lock.prefix), lock.prefix, self.environ)
             elif lock.versions:
                 self._install(uv, lock, target, staging, staging)
         everything = installed.distributions(tree, installed.sites(tree, lock.prefix, target.python))
-        # A wheel may bring metadata of a package that is not in the lock; those files are the wheel's own.
+        # A wheel may contain the metadata of a package outside the lock; the files belong to the wheel.
         found = [distribution for distribution in everything if distribution.name in lock.versions]
         if foreign := installed.foreign_metadata(found):
             raise errors.ForeignMetadataError(*foreign)
         lock_file = below(tree, lock.prefix) / ".lock"
         if not any(os.path.relpath(lock_file, tree) in distribution.files for distribution in found):
-            lock_file.unlink(missing_ok=True)  # uv's lock on the folder, and not a file of a wheel
+            lock_file.unlink(missing_ok=True)  # uv's lock of the folder, not a file of a wheel
         found, saved = excluded.exclude(tree, found, excluded.Excluded(lock.prefix, lock.exclude_files))
         shared, clashes = installed.shared(found), installed.clashes(found)
         self._check(clashes)
@@ -217,16 +216,16 @@ class Build:
 
         for path in (self.root, self.folder.path):
             if os.fsencode(path) != str(path).encode(errors="replace"):
-                raise errors.UsageError(f"{path} is no name in UTF-8, which uv needs; choose another folder")
+                raise errors.UsageError(f"{path} is not valid UTF-8, which uv needs; choose another folder")
         tree, work = place / "tree", place / "work"
         work.mkdir()
         unisolated = set() if target.platform else isolation.unisolated(lock)
         isolated = None if only is None and not unisolated else ({only} if only else lock.versions.keys()) - unisolated
         tables = [*tomli.loads(lock.text).get("packages", ()), *lock.build_packages]
         settings = settings_to_install(lock.settings, tables, self.root, unisolated)
-        # Build backends write no later time than this into the files that they generate.
+        # Build backends use this as the latest time in generated files.
         epoch = DEFAULT if self.latest is None else self.latest
-        # uv is given its settings, and so looks for none around the trees.
+        # An explicit settings file, so that uv does not look for one around the trees.
         with unnamed_file(tomli_w.dumps({**settings, **self.access})) as (descriptor, name):
 
             def install(names: Collection[str] | None, python: str, prefix: Path | None, path: Path | None) -> None:
@@ -261,9 +260,9 @@ class Build:
     def _settle(
         self, uv: Uv, lock: LayerLock, target: Target, staging: Path, found: list[Distribution], clashes: list[Clash]
     ) -> None:
-        """Give each clashing file the content of its last owner, where uv, which takes any, has left another.
+        """Give each clashing file the content of its last owner: uv keeps that of any owner.
 
-        Whose mode a file has that several packages have is not told by their RECORDs: it gets that of its kind.
+        RECORD files do not have modes, so shared files get the mode of a script or of a plain file.
         """
         from uv_layers.tree import installed, seal  # noqa: PLC0415
 
@@ -280,7 +279,7 @@ class Build:
                 shutil.copyfile(alone / "tree" / path, tree / path)
             shutil.rmtree(alone)
         for path in installed.shared(found):
-            with suppress(FileNotFoundError):  # a RECORD may name what the wheel has not
+            with suppress(FileNotFoundError):  # a RECORD may list files that the wheel lacks
                 (tree / path).chmod(seal.EXECUTABLE if installed.is_script(path) else seal.FILE)
 
     def _check(self, clashes: Sequence[Clash]) -> None:
@@ -288,11 +287,11 @@ class Build:
             raise errors.ClashError(clashes[0].path, clashes[0].owners)
 
     def _tree(self, layer: str, record: Record, seconds: float | None = None) -> Tree:
-        """Return the tree of a record; one that took no time is up to date."""
-        path, found = self.folder.tree(layer), None
+        """Return the tree of a record; without `seconds`, it is up to date."""
+        path, tree_digest = self.folder.tree(layer), None
         if self.digest:
             with self.folder.reading([layer]):
-                found = digest(hashed(path))
+                tree_digest = digest(hashed(path))
         self._check(record.clashes)
         return Tree(
             layer,
@@ -307,6 +306,6 @@ class Build:
             built=tuple(record.built),
             clashes=tuple(record.clashes),
             invalid=record.invalid,
-            digest=found,
+            digest=tree_digest,
             excluded=record.excluded,
         )

@@ -36,7 +36,7 @@ _TEST_FOLDERS = {"test", "tests"}
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """How bytecode is made: `sources` is `all` or `default` (test folders are left out).
+    """How to compile bytecode: `sources` is `all` or `default` (test folders are left out).
 
     `exclude_files` are the patterns of sources that are not in the tree.
     """
@@ -48,7 +48,7 @@ class Mode:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """What became of some sources, sorted: the digest of each .pyc by its path in the tree, and the number of
+    """The result of compiling sources: the digest of each .pyc by its path in the tree, and the number of
     sources that are no valid Python.
     """
 
@@ -107,7 +107,7 @@ class Compiler:
     report: Callable[[str], object] = str
 
     def restore(self, contents: Mapping[str, str]) -> dict[str, Compiled]:
-        """Write the bytecode of the wheels that the cache knows, which needs nothing of their sources to be there.
+        """Write the bytecode of wheels in the cache; their sources need not exist yet.
 
         `contents` has the hash of each wheel by the distribution's name.
         """
@@ -124,13 +124,13 @@ class Compiler:
         restored: Mapping[str, Compiled],
         scratch: Path,
     ) -> Compiled:
-        """Give every source of the distributions its bytecode, and keep in the cache what is new.
+        """Write the bytecode of all sources of the distributions, and add new bytecode to the cache.
 
         `shared` has the files that several distributions list, of which the last owns the file. `restored` is what
         `restore` has returned. A distribution without a hash of its wheel in `contents` is
         identified by its sources. `scratch` is an empty folder. Raises CompileError.
         """
-        # uv may have written over what was restored: bytecode that a wheel brings, or a source that several have.
+        # uv may have overwritten restored bytecode, or a source that several packages have.
         sharing = {distribution.name for having in shared.values() for distribution in having}
         brought = {path for distribution in found for path in distribution.files if path.endswith(".pyc")}
         done, open_ = [], []
@@ -158,7 +158,7 @@ class Compiler:
         return Compiled((), digests, sum(part.invalid for part in done))
 
     def _take_back(self, part: Compiled | None) -> None:
-        """Remove bytecode that was restored in vain, and the folders that were made for it."""
+        """Remove unused restored bytecode, and its folders."""
         for place in (self.tree / path for path in part.digests) if part else ():
             place.unlink(missing_ok=True)
             with suppress(OSError):
@@ -183,9 +183,9 @@ class Compiler:
         return hashlib.sha256(json.dumps([FORMAT, *facts, *sorted(lost)]).encode()).hexdigest()
 
     def _restore(self, key: str) -> Compiled | None:
-        """Write the bytecode that the cache has of a wheel, or return None where it has none."""
+        """Write the cached bytecode of a wheel, or return None if there is none."""
         codes = self.cache.get(key)
-        # Others may write to a shared cache: nothing from it goes anywhere but below the prefix.
+        # A shared cache is untrusted: write only below the prefix.
         below = f"{self.prefix.rstrip('/')}/"
         if codes is None or any(".." in path.split("/") or not f"/{path}".startswith(below) for path in codes):
             return None
@@ -206,7 +206,7 @@ class Compiler:
         return path, hashlib.sha256(code).hexdigest()
 
     def _compile(self, units: Sequence[_Unit], scratch: Path) -> Compiled:
-        """Compile the sources of the units, a wheel after the other; keep the bytecode of each wheel that is done."""
+        """Compile the sources of the units, wheel by wheel, and cache the bytecode of each wheel."""
         digests: dict[str, str] = {}
         guard = Lock()
         jobs = iter([(unit, source) for unit in units for source in unit.codes])
@@ -233,7 +233,7 @@ class Compiler:
                         self.cache.put(unit.key, unit.codes)
                         unit.codes = {}
 
-        # A worker that starts for a handful of sources costs more than it saves.
+        # For a few sources, starting another worker takes longer than it saves.
         workers = min(process.cores(), -(-count // 16))
         with ThreadPoolExecutor(workers) as pool:
             for worker in [pool.submit(work) for _ in range(workers)]:
@@ -242,6 +242,6 @@ class Compiler:
 
 
 def _content(tree: Path, sources: Sequence[str]) -> str:
-    """Return a digest of some sources. Their hashes in RECORD would not do: nothing has verified those."""
+    """Return a digest of sources. It does not use RECORD, whose hashes are not verified."""
     facts = [(path, hashlib.sha256((tree / path).read_bytes()).hexdigest()) for path in sources]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

@@ -23,23 +23,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-# Raised when an entry's form, or what the worker makes of a source, changes.
+# Increase it if the format of entries, or the output of the worker, changes.
 FORMAT = 4
-
-
 _HEADER = f"uv-layers bytecode {FORMAT}\n".encode()
-
 
 _CACHE_TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n# The cache of uv-layers: `uv-layers cache clean` empties it.\n"
 )
 
-
 _DAY = 86400
 
 
 class Cache:
-    """A folder of bytecode entries. Entries are written whole, and one that is damaged is as one that is not there."""
+    """A folder of bytecode entries. They are written atomically; a damaged entry counts as missing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -47,21 +43,21 @@ class Cache:
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Cache:
-        """Return the cache of UV_LAYERS_CACHE_DIR, else the one in the user's cache folder, as uv has it."""
+        """Return the cache in UV_LAYERS_CACHE_DIR, or in the user's cache folder, as uv does."""
         if chosen := environ.get("UV_LAYERS_CACHE_DIR"):
             return cls(Path(chosen).absolute())
         base = environ.get("XDG_CACHE_HOME", "")
         try:
             home = Path(base) if base.startswith("/") else Path.home() / ".cache"
         except RuntimeError:
-            raise errors.UsageError("there is no home folder to keep bytecode in; set UV_LAYERS_CACHE_DIR") from None
+            raise errors.UsageError("there is no home folder to cache bytecode in; set UV_LAYERS_CACHE_DIR") from None
         return cls(home / "uv-layers")
 
     def _entry(self, key: str) -> Path:
         return self._entries / key[:2] / key
 
     def get(self, key: str) -> dict[str, bytes | None] | None:
-        """Return bytecode by source, None for a source that is no valid Python; or None where there is no entry."""
+        """Return bytecode by source, None for a source with a syntax error; or None if there is no entry."""
         path = self._entry(key)
         try:
             data = path.read_bytes()
@@ -70,9 +66,9 @@ class Cache:
         start = len(_HEADER) + 32
         if data[: len(_HEADER)] != _HEADER or _checksum(key, data[start:]) != data[len(_HEADER) : start]:
             return None
-        with suppress(OSError):  # a cache that is only read
+        with suppress(OSError):  # a read-only cache
             os.utime(path)
-        # Whoever writes to a shared cache can write a checksum that holds.
+        # The checksum finds damage, not tampering.
         try:
             names, *codes = _unpacked(data, start)
             found = dict(zip(json.loads(names or b""), codes, strict=True))
@@ -81,11 +77,11 @@ class Cache:
         return found if all(isinstance(name, str) and "\0" not in name for name in found) else None
 
     def put(self, key: str, codes: Mapping[str, bytes | None]) -> None:
-        """Keep an entry; a cache that cannot be written to is not used."""
+        """Write an entry, unless the cache is read-only."""
         parts = (json.dumps(list(codes)).encode(), *codes.values())
         payload = b"".join(piece for part in parts for piece in _packed(part))
         path = self._entry(key)
-        # Not by the process: those of two containers that share a cache may have one number.
+        # Not the process ID: two containers that share a cache may have the same.
         temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +125,7 @@ class Cache:
 
 
 def _checksum(key: str, payload: bytes) -> bytes:
-    # With the key: an entry in the place of another is whole, and still none of it.
+    # With the key: an entry under another name must not be valid.
     return hashlib.sha256(key.encode() + payload).digest()
 
 

@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
 OPTIMISATION = 0
 
-
 #: The flags in the header of a .pyc file, by the way in which Python validates it (PEP 552).
 FLAGS = {"timestamp": 0b00, "unchecked-hash": 0b01, "checked-hash": 0b11}
-
 
 # Runs in the target interpreter. It reads JSON lines, [source, path in the image, mtime], and answers each with a
 # length and the bytecode, or with -1 if the source is not valid Python. No site, no environment and a fixed hash seed
@@ -34,7 +32,7 @@ import gc, json, marshal, struct, sys, warnings
 from importlib.util import MAGIC_NUMBER, source_hash
 gc.disable()
 warnings.simplefilter("ignore")
-# A string of one character is one object for all, and on Python 3.10 marshal writes whether anybody has interned it.
+# On Python 3.10, marshal writes whether a shared string of one character is interned.
 for code in range(256):
     sys.intern(chr(code))
 flags, level = int(sys.argv[1]), int(sys.argv[2])
@@ -42,7 +40,7 @@ out = sys.stdout.buffer
 for line in sys.stdin.buffer:
     path, name, mtime = json.loads(line)
     try:
-        # A RECORD may name a source that is not there.
+        # A RECORD may list a missing source.
         with open(path, "rb") as file:
             source = file.read()
         code = marshal.dumps(compile(source, name, "exec", dont_inherit=True, optimize=level))
@@ -56,15 +54,14 @@ for line in sys.stdin.buffer:
     out.flush()
 """
 
-
-# Layers that are built at once share the processors.
+# Layers that are built in parallel share the processors.
 _slots = BoundedSemaphore(process.cores())
 
 
 @contextmanager
 def running(target: Target, invalidation: str, folder: Path) -> Iterator[process.Worker]:
-    """Run the target interpreter in an empty folder, when there is a processor for it, and yield its pipes."""
-    # Not -I, under which the hash seed is not heeded, and with it the order of a frozenset on Python 3.10.
+    """Run the target interpreter in an empty folder, once a processor is free, and yield its pipes."""
+    # Not -I: it ignores the hash seed, which decides the order of a frozenset on Python 3.10.
     argv = [str(target.executable), "-s", "-S", "-c", WORKER, str(FLAGS[invalidation]), str(OPTIMISATION)]
     with _slots, process.worker(argv, env=compiling_env(os.environ), cwd=folder) as worker:
         yield worker

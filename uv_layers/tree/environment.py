@@ -1,4 +1,4 @@
-"""A virtual environment as a layer, and where the target's Python looks for packages."""
+"""Create a virtual environment as a layer, and find where the target's Python looks for packages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from uv_layers.system.interpreter import Target
 
 
-# Run by the target: makes the environment in the folder that is its first argument, with scripts for the second.
+# Runs in the target: creates the environment in the first argument, with scripts for the path in the second.
 _VENV = """
 import os, sys, types, venv
 
@@ -37,8 +37,8 @@ def make_environment(target: Target, folder: Path, prefix: str, environ: Mapping
     done = process.run(argv, env=environ)
     if done.status:
         said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise errors.TargetError(f"{target.executable} makes no virtual environment: {said}")
-    # What the interpreter writes there tells of the folder that it was made in.
+        raise errors.TargetError(f"{target.executable} cannot create a virtual environment: {said}")
+    # venv writes the path of the staging folder into this file.
     home = os.path.dirname(str(target.executable))  # noqa: PTH120 - as it was said, unresolved
     version = f"version_info = {target.markers['python_full_version']}"
     text = f"home = {home}\ninclude-system-site-packages = false\n{version}\n"
@@ -48,9 +48,9 @@ def make_environment(target: Target, folder: Path, prefix: str, environ: Mapping
 
 @contextmanager
 def in_local_site(tree: Path, prefix: str, target: Target) -> Iterator[None]:
-    """Have uv put packages where Debian's own Python looks for them, which is not where uv puts them.
+    """Make uv install where Debian's own Python looks for packages, by a link from uv's folder.
 
-    Raises TargetError where that is elsewhere below the prefix.
+    Raises TargetError if Debian's folder is elsewhere below the prefix.
     """
     place = "/usr/local" if prefix == "/" else prefix
     if is_environment(prefix) or not target.local_site.startswith(f"{place}/"):
@@ -59,7 +59,7 @@ def in_local_site(tree: Path, prefix: str, target: Target) -> Iterator[None]:
     folder, _, name = target.local_site.removeprefix(f"{place}/").rpartition("/")
     if folder != f"lib/python{target.python}":
         raise errors.TargetError(
-            f"{target.executable} has no place for packages in {prefix}; use the prefix /usr/local"
+            f"{target.executable} does not search for packages in {prefix}; use the prefix /usr/local"
         )
     parent = below(tree, prefix) / folder
     (parent / name).mkdir(parents=True, exist_ok=True)
@@ -72,10 +72,10 @@ def in_local_site(tree: Path, prefix: str, target: Target) -> Iterator[None]:
 
 
 def image_interpreter(prefix: str, target: Target) -> str:
-    """Return what scripts name in the image: the interpreter that runs them there.
+    """Return the interpreter in the first line of scripts in the image.
 
-    It is that of the virtual environment where the prefix is one; elsewhere the builder's own, as the builder and the
-    image have the same base. Of a platform that is not this one it is not known, and looked for when they run.
+    It is that of the virtual environment, or else the builder's, which has the same path in the image. On another
+    platform the path is unknown, so `env` finds it.
     """
     if is_environment(prefix):
         return f"{prefix}/bin/python"

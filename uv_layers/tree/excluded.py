@@ -1,4 +1,4 @@
-"""Leaving files out of a tree: those that `exclude-files` matches."""
+"""Remove the files that match `exclude-files` from a tree."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Excluded:
         self._top = below(Path(), prefix).as_posix()
 
     def of(self, distribution: Distribution) -> set[str]:
-        """Return those files in the RECORD of a distribution that are matched."""
+        """Return the matching files in the RECORD of a distribution."""
         paths = () if self._none else distribution.files
         return {path for path in paths if self._match(self._relative(path, distribution.site))}
 
@@ -68,7 +68,7 @@ def exclude(tree: Path, found: Iterable[Distribution], matched: Excluded) -> tup
 
 
 def _remove(path: Path) -> int:
-    """Remove a file, and return its size; a RECORD may name what is not a file, or not there any more."""
+    """Remove a file, and return its size, 0 if it does not exist or is not a file."""
     if not path.is_file():
         return 0
     size = path.stat().st_size

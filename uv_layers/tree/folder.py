@@ -1,4 +1,4 @@
-"""The layers folder: staging, records, locks, and deleting only what uv-layers wrote."""
+"""The layers folder: staging folders, records and locks. It deletes only what uv-layers wrote."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 STATE = ".uv-layers"
 
-
-# Every record that uv-layers ever wrote has one.
+# Every record has a key of this form.
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -32,10 +31,10 @@ def _refuse_link(path: Path) -> None:
 
 
 class LayersFolder:
-    """A folder of layer trees; `.uv-layers` in it holds their records, locks and staging folders.
+    """A folder of layer trees; `.uv-layers` in it has their records, locks and staging folders.
 
-    A tree is ours when there is a record of its name, with a key. The record has only the key while its tree is being
-    replaced. No link in the folder is followed: a checkout may bring one.
+    A tree belongs to uv-layers if it has a record with a key. While a tree is replaced, its record has only the key. No
+    link in the folder is followed: an untrusted checkout may contain one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,7 +45,7 @@ class LayersFolder:
         return self.path / layer
 
     def record(self, layer: str) -> dict[str, Any] | None:
-        """Return what `put` recorded of a tree that is in place, or None."""
+        """Return the record of a tree that is in place, or None."""
         if self._state.is_symlink() or not self._is_folder(layer):
             return None
         try:
@@ -57,19 +56,19 @@ class LayersFolder:
         return record if isinstance(record, dict) and _KEY.fullmatch(str(record.get("key"))) else None
 
     def rewrite_record(self, layer: str, record: Mapping[str, Any]) -> None:
-        """Replace the record of a tree that stays as it is."""
+        """Replace the record of an unchanged tree."""
         write_atomically(self._record(layer), json.dumps(record, indent=1) + "\n")
 
     def was_left(self, layer: str) -> bool:
-        """Tell whether there is a staging folder: that of a process that is at it, or was killed."""
+        """Return whether there is a staging folder, of a running or a killed process."""
         return os.path.lexists(self._stagings(layer))
 
     @contextmanager
     def staging(self, layer: str) -> Iterator[Path]:
-        """Hold the layer's lock and yield an empty folder for it, beside the trees and gone afterwards.
+        """Hold the layer's lock and yield an empty staging folder, which is removed afterwards.
 
-        Raises NotOursError when something that uv-layers did not make is in the place of the tree or of what goes with
-        it, UsageError for a layers folder that is a link to nothing, and Stopped.
+        Raises NotOursError if uv-layers did not write the tree or its files, UsageError for a layers folder that is a
+        dangling link, and Stopped.
         """
         self._make()
         _refuse_link(self._lock(layer))
@@ -80,9 +79,8 @@ class LayersFolder:
                 record = self._record(layer)
                 for path in (record, record.with_name(f".{record.name}.new"), self._stagings(layer)):
                     _refuse_link(path)
-                # Whoever left one behind was killed: a live process holds the lock. The uv that it had started may
-                # still be at work there, so each has a folder of a name of its own, and one that cannot be removed
-                # now is removed by another run.
+                # Leftovers are from killed processes, as live ones hold the lock. Their uv may still be running, so
+                # each staging folder has a name of its own, and a later run removes what cannot be removed now.
                 stagings = self._stagings(layer)
                 shutil.rmtree(stagings, ignore_errors=True)
                 staging = stagings / os.urandom(8).hex()
@@ -95,7 +93,7 @@ class LayersFolder:
 
     @contextmanager
     def reading(self, layers: Iterable[str]) -> Iterator[None]:
-        """Keep the trees of the layers as they are, where they have locks, for as long as the `with` block takes."""
+        """Hold the locks of the layers, so that their trees do not change within the `with` block."""
         with ExitStack() as locks:
             for layer in layers:
                 with suppress(OSError):
@@ -107,12 +105,12 @@ class LayersFolder:
         if self.path.is_symlink() and not self.path.exists():
             place = self.path.readlink()
             raise errors.UsageError(
-                f"{self.path} is a link to {place}, which is not there; make it, or choose another --layers-dir"
+                f"{self.path} is a link to {place}, which does not exist; create it, or choose another --layers-dir"
             )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             self.path.mkdir()
-            # Only into a folder of our own making: in somebody else's it would hide their files from git.
+            # Only in a new folder: in an existing one it would hide the user's files from git.
             ignored = self.path / ".gitignore"
             try:
                 ignored.write_text("*\n", encoding="utf-8")
@@ -132,17 +130,17 @@ class LayersFolder:
     def _stagings(self, layer: str) -> Path:
         return self._state / f"{layer}.staging"
 
-    def put(self, layer: str, made: Path, record: Mapping[str, Any]) -> None:
-        """Move the tree `made` to where the layer's old tree is.
+    def put(self, layer: str, new: Path, record: Mapping[str, Any]) -> None:
+        """Replace the layer's tree with the tree `new`.
 
-        At every moment there is the old tree, the new one or none, and a record that is true. Raises
-        IncompleteTreeError if files are missing afterwards: then another program removes the folder at this moment.
+        At any moment there is the old tree, the new one or none, and a record that is true. Raises IncompleteTreeError
+        if files are missing afterwards, because another program removes the folder at the same time.
         """
         self.rewrite_record(layer, {"key": record["key"]})
         tree = self.tree(layer)
         if self._is_folder(layer):
-            tree.rename(made.with_name("replaced"))
-        made.rename(tree)
+            tree.rename(new.with_name("replaced"))
+        new.rename(tree)
         if sum(len(names) for _, _, names in os.walk(tree)) < record["files"]:
             shutil.rmtree(tree, ignore_errors=True)
             raise errors.IncompleteTreeError(str(tree), expected=True)

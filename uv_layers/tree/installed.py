@@ -1,4 +1,4 @@
-"""The distributions in a tree, as their RECORD files tell (PEP 376, PEP 627)."""
+"""Read the distributions in a tree from their RECORD files (PEP 376, PEP 627)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """An installed distribution. Paths are relative to the tree: its `.dist-info` folder, the site folder that is
-    in, and all files of its RECORD with their hash as RECORD has it, empty where it has none.
+    """An installed distribution. Paths are relative to the tree: its `.dist-info` folder, its site folder, and the
+    files of its RECORD, each with its hash or an empty text.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """A file that several distributions have with different content; the last of `owners` has its way."""
+    """A file that several distributions have with different content; the last of `owners` wins."""
 
     path: str
     owners: tuple[str, ...]
@@ -44,17 +44,15 @@ class Clash:
 
 _SUFFIX = ".dist-info"
 
-
 # The length of a hash in hex.
 _HEX = {"sha256": 64, "sha384": 96, "sha512": 128}
-
 
 # Linux reads 127 characters of the first line, `#!` among them.
 _LONGEST_SHEBANG = 125
 
 
 def sites(tree: Path, prefix: str, python: str) -> list[str]:
-    """Return the site folders of a tree, sorted: those where Python `X.Y` looks for packages below the prefix."""
+    """Return the site folders of Python `X.Y` below the prefix of a tree, sorted."""
     top = below(Path(), prefix).as_posix()
     folders = product(("lib", "lib64"), (f"python{python}", f"python{python}t", f"pypy{python}"), ("site", "dist"))
     paths = (posixpath.normpath(f"{top}/{lib}/{name}/{kind}-packages") for lib, name, kind in folders)
@@ -67,7 +65,7 @@ def distributions(tree: Path, sites: Iterable[str]) -> list[Distribution]:
 
 
 def scripts(site: str) -> str:
-    """Return the folder for scripts of the scheme that has the site folder: `bin` beside its `lib` or `lib64`."""
+    """Return the folder for scripts of a site folder: `bin` next to its `lib` or `lib64`."""
     return posixpath.join(f"/{site}".rpartition("/lib")[0].lstrip("/"), "bin")
 
 
@@ -85,11 +83,11 @@ def _read(tree: Path, info: str) -> Distribution:
         with (tree / info / "RECORD").open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             for row in filter(None, csv.reader(file)):
                 path = posixpath.normpath(posixpath.join(site, row[0]))
-                # The metadata of a wheel that is not in the lock is not uv's, and may list anything.
+                # Metadata that uv did not write may list anything.
                 if path[:1] != "/" and path.split("/", 1)[0] != ".." and "\0" not in path:
                     files[path] = _hash(row[1]) if len(row) > 1 else ""
     except (OSError, csv.Error):
-        # Then no file belongs to it, which `verify` finds out.
+        # `verify` reports the files, as they have no owner.
         files = {}
     return Distribution(name, version, info, site, files)
 
@@ -117,7 +115,7 @@ def foreign_metadata(found: Sequence[Distribution]) -> tuple[str, str, str] | No
 
 
 def _hash(recorded: str) -> str:
-    """Return a hash of a RECORD as the specification has it; uv installs wheels that have it in hex, or padded."""
+    """Return a hash of a RECORD in the form of the specification: uv accepts hexadecimal or padded ones in wheels."""
     algorithm, _, value = recorded.partition("=")
     if len(value) == _HEX.get(algorithm) and not value.strip(string.hexdigits):
         value = _encoded(bytes.fromhex(value))
@@ -125,7 +123,7 @@ def _hash(recorded: str) -> str:
 
 
 def shared(found: Sequence[Distribution]) -> dict[str, list[Distribution]]:
-    """Return the files that several of the distributions have, with those distributions."""
+    """Return the files of more than one distribution, with these distributions."""
     owners: dict[str, list[Distribution]] = {}
     for distribution in found:
         for path in distribution.files:
@@ -134,20 +132,17 @@ def shared(found: Sequence[Distribution]) -> dict[str, list[Distribution]]:
 
 
 def clashes(found: Sequence[Distribution]) -> list[Clash]:
-    """Return the files that several of the distributions have with different content, sorted by path.
-
-    The last distribution by name wins, as if they had been installed in the order of their names.
-    """
+    """Return the files of several distributions that differ, sorted by path. The last distribution by name wins."""
     return [
         Clash(path, tuple(distribution.name for distribution in having))
         for path, having in shared(found).items()
-        # Without a hash, which RECORD allows for bytecode, content is taken to differ.
+        # Bytecode may have no hash; then it counts as different.
         if len({distribution.files[path] or distribution.name for distribution in having}) > 1
     ]
 
 
 def folder_clashes(found: Sequence[Distribution]) -> list[Clash]:
-    """Return the files of some distributions at whose path others have a folder, sorted by path."""
+    """Return the files whose path is a folder of another distribution, sorted by path."""
     folders: set[str] = set()
     for path in (path for distribution in found for path in distribution.files):
         folder = posixpath.dirname(path)
@@ -173,14 +168,14 @@ def check_complete(found: Sequence[Distribution], bytecode: Collection[str], pat
 
 
 def is_script(path: str) -> bool:
-    """Tell whether a path is that of a script: in the folder that schemes have for them."""
+    """Return whether a path is a script: its folder is `bin`."""
     return posixpath.basename(posixpath.dirname(path)) == "bin"
 
 
 def matches(path: Path, recorded: str, sha256: str | None = None) -> bool:
-    """Tell whether the file has the hash of a RECORD row, such as `sha256=47DEQp…`; without a hash, any file does.
+    """Return whether the file has the hash of a RECORD row, e.g. `sha256=47DEQp…`. Without a hash, any file matches.
 
-    `sha256` is the file's, in hex, where it is known.
+    `sha256` is the hash of the file in hex, if it is known.
     """
     if not recorded:
         return True
@@ -191,10 +186,10 @@ def matches(path: Path, recorded: str, sha256: str | None = None) -> bool:
 
 
 def record_hash(path: Path, algorithm: str = "sha256") -> str:
-    """Return the hash of a file as RECORD has it: URL-safe base64 without padding; nothing where there is none such."""
+    """Return the hash of a file for a RECORD, or an empty text for an unknown algorithm."""
     try:
         digest = hashlib.new(algorithm)
-        digest.digest()  # not without a length, for those that have any
+        digest.digest()  # SHAKE needs a length
     except (TypeError, ValueError):
         return ""
     with path.open("rb") as file:
@@ -208,7 +203,7 @@ def _encoded(digest: bytes) -> str:
 
 
 def rename_interpreter(tree: Path, found: Sequence[Distribution], old: str, new: str) -> None:
-    """Let every script that names the interpreter `old` in its first lines name `new`, and record that in RECORD."""
+    """Replace the interpreter `old` by `new` in the first lines of scripts, and update RECORD."""
     changed = {}
     for path in {path for distribution in found for path in distribution.files if is_script(path)}:
         if not (tree / path).is_file():
@@ -224,7 +219,7 @@ def rename_interpreter(tree: Path, found: Sequence[Distribution], old: str, new:
 
 
 def _renamed(script: bytes, old: bytes, new: bytes) -> bytes:
-    """Return the script with its interpreter replaced, in the plain form and in uv's for long or spaced paths."""
+    """Return the script with its interpreter replaced, in plain form or in uv's form for long paths or spaces."""
     plain, _, rest = script.partition(b"\n")
     if plain == b"#!" + old:
         return _shebang(new) + rest
@@ -234,7 +229,7 @@ def _renamed(script: bytes, old: bytes, new: bytes) -> bytes:
 
 
 def _shebang(interpreter: bytes) -> bytes:
-    """Return the first lines of a script: by way of the shell, as pip does, where the kernel takes no such path."""
+    """Return the first lines of a script; as in pip, a shell starts a path that the kernel does not accept."""
     if len(interpreter) <= _LONGEST_SHEBANG and b" " not in interpreter.removeprefix(b"/usr/bin/env "):
         return b"#!" + interpreter + b"\n"
     return b"#!/bin/sh\n'''exec' '" + interpreter + b"' \"$0\" \"$@\"\n' '''\n"
@@ -248,7 +243,7 @@ def update_record(
     renamed: Mapping[str, str] = {},
     removed: Collection[str] = (),
 ) -> None:
-    """Write new hashes and sizes, and new paths, of some files into the RECORD of a distribution, and remove others."""
+    """Update the RECORD of a distribution: new hashes and sizes, new paths, and removed files."""
     record = tree / distribution.info / "RECORD"
     rows = []
     with record.open(encoding="utf-8", errors="surrogateescape", newline="") as file:

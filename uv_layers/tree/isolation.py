@@ -1,4 +1,4 @@
-"""The environment that packages are built in without isolation: what `uv sync` has installed by then, and no more."""
+"""The environment for builds without isolation: it has the packages that `uv sync` installs before them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def unisolated(lock: LayerLock) -> set[str]:
 
 
 def installed_before(lock: LayerLock) -> set[str]:
-    """Return the names of the packages that those builds find: the layer's own others, and its build packages.
+    """Return the names of the packages that these builds find: the layer's other packages and its build packages.
 
     A project's own folders are not among them.
     """

@@ -1,4 +1,4 @@
-"""What `install` recorded of a tree that it built: the JSON file beside the trees."""
+"""The record that `install` writes of each tree, as JSON."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 class Record:
     """A tree, and what it was built from.
 
-    `key` is a digest of everything that decides the tree, `stamp` one of what is known of that without starting uv, and
-    `interpreter` the path, time and size of the interpreter. `made` has the identity of each file that no RECORD has a
-    hash of, by its path; `latest` is SOURCE_DATE_EPOCH, in seconds; `size` is in bytes; `exclude_files` are the
-    patterns of files that are not in the tree, and `excluded` has the bytes that they save, by package.
+    `key` is a digest of everything that decides the tree, `stamp` a digest of the part that is known without starting
+    uv, and `interpreter` the path, time and size of the interpreter. `made` has the identity of each file without a
+    hash in a RECORD, by path. `latest` is SOURCE_DATE_EPOCH in seconds. `size` is in bytes. `exclude_files` are the
+    patterns of excluded files, and `excluded` the bytes that they save, by package.
     """
 
     prefix: str
@@ -47,13 +47,13 @@ class Record:
 
 
 def recorded(folder: LayersFolder, layer: str) -> Record | None:
-    """Return the record of a tree that is in place, or None if `install` cannot have written it."""
+    """Return the record of a tree, or None if it is not valid."""
     value = folder.record(layer)
     return None if value is None else parsed(value)
 
 
 def parsed(value: Mapping[str, Any]) -> Record | None:
-    """Return a record from JSON, or None if it does not have the form of one: anybody may write into the folder."""
+    """Return a record from untrusted JSON, or None if it is not valid."""
     texts, numbers = (value.get(name) for name in ("key", "stamp", "prefix")), ("packages", "files", "size", "invalid")
     lists = [value.get(name) for name in ("sites", "built", "executable", "exclude_files")]
     clashes, made, interpreter = (value.get(name) for name in ("clashes", "made", "interpreter"))
@@ -92,9 +92,9 @@ def _is_clash(value: object) -> bool:
 
 
 def identity(path: str) -> list[Any]:
-    """Return what tells one interpreter from another at the same path, cheaply."""
+    """Return the path, time and size of an interpreter, which change if it is replaced."""
     try:
         status = os.stat(path)  # noqa: PTH116
-    except (OSError, ValueError):  # a record may name what no path can be
+    except (OSError, ValueError):  # a record may have an invalid path
         return [path]
     return [path, status.st_mtime_ns, status.st_size]

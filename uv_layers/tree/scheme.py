@@ -1,4 +1,4 @@
-"""Folders that a layer needs elsewhere than uv installs them."""
+"""Move folders that a layer needs elsewhere than uv installs them."""
 
 from __future__ import annotations
 

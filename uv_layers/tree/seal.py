@@ -1,4 +1,4 @@
-"""Making a tree a function of what is in it, and telling by one digest whether two trees are the same."""
+"""Give trees fixed modes and times, and compare them by one digest."""
 
 from __future__ import annotations
 
@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 
 FILE, EXECUTABLE, FOLDER = 0o644, 0o755, 0o755
 
-
-# What a task of the pool hashes: a task takes longer to be handed over than a small file to be hashed.
+# Files per task: starting a task takes longer than hashing a small file.
 _TOGETHER = 16
 
-
-# The tasks that wait: each takes kilobytes.
+# Bounds memory: each queued task takes a few kilobytes.
 _AT_ONCE = 1000
 
 
@@ -41,7 +39,7 @@ class Sealed(NamedTuple):
 def seal(tree: Path, prefix: str, times: Times) -> Sealed:
     """Remove empty folders, and give every file and folder the mode 644 or 755 and its time.
 
-    Symlinks keep their target and get a time; the folder of the prefix stays.
+    Links get only a time. The folder of the prefix stays, even if it is empty.
     """
     top = below(tree, prefix)
     size = 0
@@ -49,7 +47,7 @@ def seal(tree: Path, prefix: str, times: Times) -> Sealed:
     executable = []
     for folder, _, _ in os.walk(tree, topdown=False):
         entries = list(os.scandir(folder))
-        # A wheel may have such a folder, but no RECORD names one, and pip makes none that has nothing in it.
+        # RECORD does not list folders, and pip does not create empty ones.
         if not entries and folder != str(top):
             os.rmdir(folder)  # noqa: PTH106 - hot
             continue
@@ -75,12 +73,12 @@ def seal(tree: Path, prefix: str, times: Times) -> Sealed:
 
 
 def file_mode(mode: int) -> int:
-    """Return the mode of a sealed file: whether it is executable is all that is kept."""
+    """Return the mode of a sealed file, executable or not."""
     return EXECUTABLE if mode & stat.S_IXUSR else FILE
 
 
 class Entry(NamedTuple):
-    """What is at a path below a tree, which is relative to it; the mtime is in whole seconds."""
+    """A file, link or folder of a tree. The path is relative to the tree, the mtime in whole seconds."""
 
     path: str
     mode: int
@@ -100,28 +98,28 @@ class Entry(NamedTuple):
 
 
 def walk(tree: Path) -> list[Entry]:
-    """Return what is below `tree`, sorted by path."""
+    """Return the entries of a tree, sorted by path."""
     pending = [""]
-    found = []
+    result = []
     while pending:
         folder = pending.pop()
         with os.scandir(tree / folder) as entries:
             for entry in entries:
                 path = f"{folder}/{entry.name}" if folder else entry.name
                 status = entry.stat(follow_symlinks=False)
-                found.append(Entry(path, status.st_mode, int(status.st_mtime)))
+                result.append(Entry(path, status.st_mode, int(status.st_mtime)))
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(path)
-    return sorted(found, key=lambda entry: os.fsencode(entry.path))
+    return sorted(result, key=lambda entry: os.fsencode(entry.path))
 
 
 def hashed(tree: Path) -> Iterator[tuple[Entry, str]]:
-    """Yield what is below `tree`, sorted by path, each with the SHA-256 of its content in hex.
+    """Yield the entries of a tree, sorted by path, each with the SHA-256 of its content in hex.
 
-    The content of a symlink is its target; a folder has none, and nothing in its place.
+    The content of a link is its target. A folder has an empty text instead.
     """
-    found = walk(tree)
-    parts = [found[start : start + _TOGETHER] for start in range(0, len(found), _TOGETHER)]
+    entries = walk(tree)
+    parts = [entries[start : start + _TOGETHER] for start in range(0, len(entries), _TOGETHER)]
     with ThreadPoolExecutor(process.cores()) as pool:
         for start in range(0, len(parts), _AT_ONCE):
             for part in pool.map(partial(_hashed, tree), parts[start : start + _AT_ONCE]):
@@ -140,7 +138,7 @@ def _content(tree: Path, entry: Entry) -> str:
 
 
 def digest(found: Iterable[tuple[Entry, str]]) -> str:
-    """Return the digest of a tree that is `hashed`, `sha256:…`; docs/reference/digest.md says what is hashed and how.
+    """Return the digest of a tree, `sha256:…`, from `hashed`; docs/reference/digest.md defines it.
 
     For each path below the tree, sorted by its bytes, a record of five fields, each ended by a NUL: the type (`d`,
     `f` or `l`), the mode in octal, the mtime in seconds, the SHA-256 of the content in hex (of a symlink its
@@ -149,7 +147,7 @@ def digest(found: Iterable[tuple[Entry, str]]) -> str:
     total = hashlib.sha256()
     for entry, sha256 in found:
         kind = "f" if entry.is_file else "l" if entry.is_link else "d"
-        # A link's own mode means nothing, and systems give it different ones.
+        # The mode of a link has no meaning, and differs between systems.
         mode = "777" if entry.is_link else f"{stat.S_IMODE(entry.mode):o}"
         fields = (kind, mode, str(entry.mtime), sha256)
         total.update(b"\0".join((*(text.encode() for text in fields), os.fsencode(entry.path), b"")))
@@ -157,7 +155,7 @@ def digest(found: Iterable[tuple[Entry, str]]) -> str:
 
 
 def identity(path: Path) -> str:
-    """Return what tells a file, or a symlink, from any other: the SHA-256 of the one, the target of the other."""
+    """Return the SHA-256 of a file, or the target of a link."""
     return f"-> {os.readlink(path)}" if path.is_symlink() else file_content(path)  # noqa: PTH115 - as it was said
 
 

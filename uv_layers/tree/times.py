@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 #: 1980-01-01, the earliest time that a ZIP archive can store.
 DEFAULT = 315532800
 
-
 #: The latest time that fits into 32 bits, as the header of a .pyc file needs it.
 LATEST = 2**32 - 1
 

@@ -1,4 +1,4 @@
-"""Holding a tree against its layer lock."""
+"""Check a tree against its layer lock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with one path of a tree: `kind` is a stable word, `detail` says it."""
+    """A problem with a path of a tree: `kind` is stable, `detail` is for readers."""
 
     layer: str
     kind: str
@@ -34,9 +34,8 @@ class Problem:
 class Made:
     """What `install` recorded of a tree.
 
-    `digests` has the identity of each file that no RECORD has a hash of: bytecode, the RECORDs themselves, and all of a
-    virtual environment.
-    `executable` has the paths of the files that run, `exclude_files` the patterns of the files that were left out.
+    `digests` has the identity of each file without a hash in a RECORD: bytecode, the RECORD files, and all files of a
+    virtual environment. `executable` are the paths of executable files, `exclude_files` the patterns of excluded files.
     """
 
     digests: Mapping[str, str]
@@ -54,20 +53,20 @@ def problems(
 ) -> list[Problem]:
     """Return the problems of a tree, sorted by path; `there` has its entries, each with its SHA-256.
 
-    `latest` is the SOURCE_DATE_EPOCH that the tree was built with, `python` the minor version that it is for. Without a
-    record of what was `made`, in a tree from elsewhere, bytecode and the files of a virtual environment may have any
-    content, and any file may be executable. The kinds are `missing`, `added`, `altered`, `mode`, `mtime`, `no-package`,
+    `latest` is the SOURCE_DATE_EPOCH of the build, `python` the minor version of the tree. Without a record (`made`),
+    for a tree from elsewhere, bytecode and the files of a virtual environment may have any content, and any file may be
+    executable. The kinds are `missing`, `added`, `altered`, `mode`, `mtime`, `no-package`,
     `other-version`, `added-package`, `other-prefix` and `other-files`.
     """
     everything = installed.distributions(tree, installed.sites(tree, lock.prefix, python))
     found = [distribution for distribution in everything if distribution.name in lock.versions]
     listed = {path for distribution in found for path in distribution.files}
-    # A wheel may bring metadata of another package; then its own RECORD lists those files.
+    # A wheel may contain metadata of another package; then its RECORD lists those files.
     added = [d for d in everything if d.name not in lock.versions and f"{d.info}/RECORD" not in listed]
     on_disk = {entry.path: _Present(entry, _identity(tree, entry, sha256)) for entry, sha256 in there}
     digests = _bytecode([*added, *found], on_disk) if made is None else made.digests
     if made is None and lock.kind == "environment":
-        # The least that makes a folder a virtual environment, and all that is there.
+        # The files that every virtual environment has, and all existing ones.
         digests = {f"{lock.prefix.lstrip('/')}/{name}": "" for name in ("bin/python", "pyvenv.cfg")}
         digests |= {path: present.identity for path, present in on_disk.items() if present.identity}
     wrong = [*_packages(found, added, lock, on_disk), *_files(tree, lock.prefix, [*added, *found], digests, on_disk)]
@@ -91,12 +90,12 @@ def _packages(
     found: list[Distribution], added: list[Distribution], lock: LayerLock, on_disk: Mapping[str, _Present]
 ) -> Iterator[tuple[str, str, str]]:
     if on_disk and lock.prefix.strip("/") not in {"", *on_disk}:
-        yield "other-prefix", "", f"nothing is below {lock.prefix}, the prefix of the lock"
+        yield "other-prefix", "", f"nothing is in {lock.prefix}, the prefix of the lock"
     there = {distribution.name: distribution for distribution in found}
     for name, version in lock.versions.items():
         if name not in there:
-            yield "no-package", "", f"{name} {version} is not there"
-        # A source that is built says its version when it is built; its lock need not.
+            yield "no-package", "", f"{name} {version} is not installed"
+        # The lock may lack the version of a package that is built: the build decides.
         elif version is not None and there[name].version != version:
             yield "other-version", there[name].info, f"{name} is {there[name].version}, the lock has {version}"
     for distribution in added:
@@ -111,11 +110,11 @@ def _excluded(
         yield "added", path, "the lock excludes it"
     if made is not None and made.exclude_files != lock.exclude_files:
         had, wanted = (" ".join(patterns) or "nothing" for patterns in (made.exclude_files, lock.exclude_files))
-        yield "other-files", "", f"it was built with exclude-files {had}; the lock has {wanted}"
+        yield "other-files", "", f"built with exclude-files {had}; the lock has {wanted}"
 
 
 def _bytecode(found: list[Distribution], on_disk: Mapping[str, _Present]) -> dict[str, str]:
-    """Return the digests of the bytecode that is there of the sources in the RECORDs (PEP 3147)."""
+    """Return the digests of existing bytecode of the sources in the RECORD files (PEP 3147)."""
     known = {
         (posixpath.dirname(path), posixpath.basename(path).removesuffix(".py"))
         for distribution in found
@@ -138,8 +137,7 @@ def _files(
     digests: Mapping[str, str],
     on_disk: Mapping[str, _Present],
 ) -> Iterator[tuple[str, str, str]]:
-    # Bytecode that a wheel brings gives way to that which `install` makes; of a file that several have, the last by
-    # name has it, which is the order that they are found in.
+    # `install` replaces bytecode of wheels. The last package by name owns a shared file; `found` is in that order.
     expected = {
         path: recorded for distribution in found for path, recorded in distribution.files.items() if path not in digests
     }
@@ -147,22 +145,23 @@ def _files(
     for path in wanted & on_disk.keys():
         (entry, identity), is_link = on_disk[path], digests.get(path, "").startswith("-> ")
         if not (entry.is_link if is_link else entry.is_file):
-            yield "altered", path, f"it is no {'link' if is_link else 'file'}"
+            yield "altered", path, f"not a {'link' if is_link else 'file'}"
         elif path in digests:
             if identity != digests[path]:
-                yield "altered", path, "it is not what was made"
+                yield "altered", path, "differs from what install wrote"
         elif not installed.matches(tree / path, expected[path], identity):
-            yield "altered", path, "its hash is not that of RECORD"
+            yield "altered", path, "its hash differs from RECORD"
     for path in wanted - on_disk.keys():
-        yield "missing", path, "RECORD has it" if path in expected else "bytecode" if path.endswith(".pyc") else "made"
+        made = "bytecode" if path.endswith(".pyc") else "written by install"
+        yield "missing", path, "listed in RECORD" if path in expected else made
     folders = {""}
-    # A tree without a package has the prefix alone.
+    # A tree without packages has only the prefix.
     for folder in (prefix.lstrip("/"), *map(posixpath.dirname, wanted)):
         while folder not in folders:
             folders.add(folder)
             folder = posixpath.dirname(folder)  # noqa: PLW2901 - up to the top
     for path in on_disk.keys() - wanted - folders:
-        yield "added", path, "no RECORD has it"
+        yield "added", path, "not in any RECORD"
 
 
 def _metadata(entry: seal.Entry, times: Times, executable: frozenset[str] | None) -> Iterator[tuple[str, str, str]]:

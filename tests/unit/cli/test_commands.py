@@ -247,14 +247,14 @@ def test_install_takes_names_or_all(run, arguments):
     assert run("install", *arguments) == (
         2,
         "",
-        "error[usage]: name the layers to install, or give --all, and not both (see `uv-layers plan`)\n",
+        "error[usage]: name the layers to install, or pass --all, but not both; `uv-layers plan` lists them\n",
     )
 
 
 @pytest.mark.parametrize(
     ("problems", "status", "text"),
     [
-        ([], 0, "heavy: as its lock says, sha256:0\n"),
+        ([], 0, "heavy: matches its layer lock, sha256:0\n"),
         ([Problem("heavy", "added", "a\x1bb")], 1, "heavy: added: a\\x1bb\n"),
     ],
 )

@@ -365,9 +365,9 @@ def test_what_looks_like_markup_is_text(target):
             {"built": ("antlr", "tool"), "invalid": 2, "clashes": (Clash("bin/x", ("a", "b")),)},
             [
                 "heavy: 2 packages, 30 files, 4.5 MB, 1.2 s, layers/heavy",
-                "heavy: built from source, so the same elsewhere only if its build is: antlr, tool",
-                "heavy: 2 files left uncompiled, as this Python finds a syntax error",
-                "warning: heavy: bin/x differs between a and b; that of b is kept",
+                "heavy: built from source, so only a reproducible build gives the same tree elsewhere: antlr, tool",
+                "heavy: 2 files left uncompiled, because this Python finds a syntax error",
+                "warning: heavy: bin/x differs between a and b; the file of b is kept",
             ],
         ),
     ],
@@ -383,7 +383,7 @@ def test_an_export_is_told_in_a_line(changed, state):
 
 
 def test_a_tree_that_holds_is_one_line_and_each_problem_is_one_too():
-    assert verified_lines("heavy", "sha256:0", []) == ["heavy: as its lock says, sha256:0"]
+    assert verified_lines("heavy", "sha256:0", []) == ["heavy: matches its layer lock, sha256:0"]
     problems = [
         Problem("heavy", "missing", "usr/a"),
         Problem("heavy", "altered", "usr/b", "why"),
@@ -405,16 +405,16 @@ def test_a_proposal_is_its_layers_and_what_they_cost_and_what_that_is_learned_fr
         torch          4   2.0 kB + 1 unknown      3 of 10   torch, nvidia-a, nvidia-b, …
         web            1                500 B      9 of 10   web
 
-        with                       pulled per update   of the image
-        ───────────────────────────────────────────────────────────
-        one layer of all                      2.5 kB         100.0%
-        current layers                        2.0 kB          80.0%
-        these layers                           750 B          30.0%
-        a layer for each package                 0 B           0.0%
+        layers                  pulled per update   of the image
+        ────────────────────────────────────────────────────────
+        one layer                          2.5 kB         100.0%
+        current layers                     2.0 kB          80.0%
+        these layers                        750 B          30.0%
+        one layer per package                 0 B           0.0%
 
-        in the last 5 updates, with       pulled per update   of the image
+        replay of the last 5 updates      pulled per update   of the image
         ──────────────────────────────────────────────────────────────────
-        one layer of all                             2.4 kB         100.0%
+        one layer                                    2.4 kB         100.0%
         current layers                               1.2 kB          50.0%
         layers from the first 4 updates               600 B          25.0%
 
@@ -432,7 +432,7 @@ def test_a_proposal_without_a_history_and_without_a_change_says_neither():
         SUGGESTION, updates=0, revisions=1, unreadable=0, once=0, moves=(), one_layer=0, backtest=None
     )
     text = suggestion_table(nothing, verbose=True)
-    few = "too few to tell what an update pulls: at least 5 are needed"
+    few = "too few to estimate what an update pulls: at least 5 are needed"
     assert text.endswith(f"\nlearned from 0 updates of the image in 1 revision of uv.lock, {few}\n")
     assert "%" not in text
     assert "%" in suggestion_table(dataclasses.replace(nothing, updates=5))

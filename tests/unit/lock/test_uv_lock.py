@@ -124,7 +124,7 @@ def test_a_lock_without_packages(tmp_path, text):
 def test_a_lock_larger_than_any_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(documents, "LARGEST_LOCK", 3)
     (tmp_path / "uv.lock").write_text("four", encoding="utf-8")
-    with pytest.raises(errors.UnreadableFileError, match="more than 3 bytes"):
+    with pytest.raises(errors.UnreadableFileError, match="larger than 3 bytes"):
         read_uv_lock(tmp_path / "uv.lock")
 
 

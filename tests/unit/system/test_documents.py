@@ -22,7 +22,7 @@ def test_a_document_may_be_as_large_as_it_says(tmp_path, largest):
     path = _write(tmp_path, "#" * largest)
     assert documents.read_document(path, largest)[1] == {}
     path.write_bytes(b"#" * (largest + 1))
-    with pytest.raises(ValueError, match=f"it has more than {largest} bytes"):
+    with pytest.raises(ValueError, match=f"it is larger than {largest} bytes"):
         documents.read_document(path, largest)
 
 

@@ -155,7 +155,7 @@ def test_a_python_of_a_platform_is_a_version(python, full):
     ],
 )
 def test_anything_else_is_no_python_of_a_platform(python):
-    with pytest.raises(TargetError, match=r"^--platform needs a Python version such as --python 3\.12, not "):
+    with pytest.raises(TargetError, match=r"^--platform needs a Python version, e\.g\. --python 3\.12, not "):
         interpreter.of_platform("linux/amd64", python)
 
 

@@ -48,7 +48,7 @@ def tree(tmp_path):
 def test_a_package_that_the_base_has_in_another_version_is_reported_with_both(image, tree, metadata, version):
     (image / "usr/local" / SITE / metadata).mkdir(parents=True)
     found = list(base.overlaps(tree(f"usr/local/{SITE}/demo_pkg-2.0.dist-info/RECORD")))
-    start = f"/usr/local/{SITE} already has demo-pkg {version}, and this layer brings 2.0: "
+    start = f"/usr/local/{SITE} already has demo-pkg {version}, and this layer has 2.0: "
     assert [message.startswith(start) for message in found] == ([True] if version else [])
 
 
@@ -199,7 +199,7 @@ def test_a_prefix_where_python_does_not_look_is_reported_with_one_that_fits(mess
     assert message == (
         f"{python} does not look for packages in {folder}, so the image could not import them; "
         f'set prefix = "{fitting}", use a virtual environment (prefix = "/app/.venv"), '
-        "or name that folder in PYTHONPATH in the base image"
+        "or add that folder to PYTHONPATH in the base image"
     )
 
 

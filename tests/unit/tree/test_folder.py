@@ -498,7 +498,7 @@ def test_a_record_that_uv_layers_cannot_have_written_makes_no_tree_ours(folder, 
 
 def test_a_layers_folder_that_is_a_link_to_nothing_is_an_error_with_a_next_step(folder):
     folder.path.symlink_to("gone")
-    with pytest.raises(UsageError, match="is a link to gone, which is not there; make it, or choose another"):
+    with pytest.raises(UsageError, match="is a link to gone, which does not exist; create it, or choose another"):
         _put(folder)
     (folder.path.parent / "gone").mkdir()
     _put(folder)

@@ -48,8 +48,8 @@ def test_problems_are_sorted_by_path(tree):
     os.utime(tree / SITE / "a.py", (EPOCH, EPOCH))
     os.utime(tree / "usr/local/bin", (EPOCH, EPOCH))
     assert _found(tree) == [
-        ("missing", "usr/local/bin/run", "RECORD has it"),
-        ("altered", f"{SITE}/a.py", "its hash is not that of RECORD"),
+        ("missing", "usr/local/bin/run", "listed in RECORD"),
+        ("altered", f"{SITE}/a.py", "its hash differs from RECORD"),
     ]
 
 
@@ -58,7 +58,7 @@ def test_problems_are_sorted_by_path(tree):
     [
         ({"pkg": "2.0"}, [("other-version", f"{SITE}/pkg-1.0.dist-info", "pkg is 1.0, the lock has 2.0")]),
         ({"pkg": None}, []),
-        ({"pkg": "1.0", "gone": "3.1"}, [("no-package", "", "gone 3.1 is not there")]),
+        ({"pkg": "1.0", "gone": "3.1"}, [("no-package", "", "gone 3.1 is not installed")]),
         ({}, [("added-package", f"{SITE}/pkg-1.0.dist-info", "the lock has no pkg")]),
     ],
 )
@@ -67,12 +67,12 @@ def test_packages_are_held_against_the_lock(tree, versions, problems):
 
 
 def test_bytecode_is_held_against_what_was_made(tree):
-    assert _found(tree, made={PYC: "0" * 64}) == [("altered", PYC, "it is not what was made")]
+    assert _found(tree, made={PYC: "0" * 64}) == [("altered", PYC, "differs from what install wrote")]
     other = PYC.replace("/a.", "/b.")
     assert _found(tree, made={**MADE, other: "0" * 64}) == [("missing", other, "bytecode")]
     assert _found(tree, made={}) == [
-        ("added", f"{SITE}/__pycache__", "no RECORD has it"),
-        ("added", PYC, "no RECORD has it"),
+        ("added", f"{SITE}/__pycache__", "not in any RECORD"),
+        ("added", PYC, "not in any RECORD"),
     ]
 
 
@@ -80,7 +80,7 @@ def test_where_nobody_knows_what_was_made_the_bytecode_of_any_source_will_do(tre
     assert _found(tree, made=None) == []
     (tree / PYC).rename(tree / PYC.replace("/a.", "/b."))
     os.utime(tree / PYC.rpartition("/")[0], (EPOCH, EPOCH))
-    assert ("added", PYC.replace("/a.", "/b."), "no RECORD has it") in _found(tree, made=None)
+    assert ("added", PYC.replace("/a.", "/b."), "not in any RECORD") in _found(tree, made=None)
 
 
 def test_of_a_file_that_two_have_the_content_of_the_last_is_right(tree, put):
@@ -91,7 +91,7 @@ def test_of_a_file_that_two_have_the_content_of_the_last_is_right(tree, put):
     assert _found(tree, lock) == []
     (tree / SITE / "a.py").write_text("X = 0\n", encoding="utf-8")
     seal.seal(tree, "/usr/local", Times({}, EPOCH))
-    assert _found(tree, lock) == [("altered", f"{SITE}/a.py", "its hash is not that of RECORD")]
+    assert _found(tree, lock) == [("altered", f"{SITE}/a.py", "its hash differs from RECORD")]
 
 
 def test_modes_and_times_are_held_against_those_of_a_sealed_tree(tree):
@@ -112,7 +112,7 @@ def test_modes_and_times_are_held_against_those_of_a_sealed_tree(tree):
 def test_a_link_is_added_and_has_no_mode(tree):
     (tree / "link").symlink_to("usr")
     os.utime(tree / "link", (EPOCH, EPOCH), follow_symlinks=False)
-    assert _found(tree) == [("added", "link", "no RECORD has it")]
+    assert _found(tree) == [("added", "link", "not in any RECORD")]
 
 
 @pytest.mark.parametrize(
@@ -155,17 +155,17 @@ def test_a_link_or_a_folder_is_no_file_whatever_it_leads_to(tree, path):
     elsewhere = tree.parent / "elsewhere"
     (tree / path).rename(elsewhere)
     (tree / path).symlink_to(elsewhere)
-    assert ("altered", path, "it is no file") in _found(tree)
+    assert ("altered", path, "not a file") in _found(tree)
     (tree / path).unlink()
     (tree / path).mkdir()
-    assert ("altered", path, "it is no file") in _found(tree)
+    assert ("altered", path, "not a file") in _found(tree)
 
 
 def test_a_link_is_nobodys_bytecode(tree):
     elsewhere = tree.parent / "elsewhere"
     (tree / PYC).rename(elsewhere)
     (tree / PYC).symlink_to(elsewhere)
-    assert ("added", PYC, "no RECORD has it") in _found(tree, made=None)
+    assert ("added", PYC, "not in any RECORD") in _found(tree, made=None)
 
 
 # A virtual environment has no RECORD: all of it is held against what was made.
@@ -207,11 +207,11 @@ def test_a_virtual_environment_as_it_was_made_has_no_problem(skeleton):
 @pytest.mark.parametrize(
     ("path", "text", "problem"),
     [
-        ("bin/activate", "other\n", "it is not what was made"),
-        ("bin/activate", "-> activated\n", "it is no file"),
-        ("bin/python", "-> /usr/bin/python3.12", "it is not what was made"),
+        ("bin/activate", "other\n", "differs from what install wrote"),
+        ("bin/activate", "-> activated\n", "not a file"),
+        ("bin/python", "-> /usr/bin/python3.12", "differs from what install wrote"),
         # What a link leads to is no content of it.
-        ("bin/python", "/usr/local/bin/python3.12", "it is no link"),
+        ("bin/python", "/usr/local/bin/python3.12", "not a link"),
     ],
 )
 def test_of_a_virtual_environment_a_file_and_a_link_are_what_was_made(skeleton, path, text, problem):
@@ -225,8 +225,8 @@ def test_a_virtual_environment_has_no_file_more_and_none_less(skeleton):
     (skeleton / "app/.venv/bin/activate").unlink()
     seal.seal(skeleton, "/app/.venv", Times({}, EPOCH))
     assert _found(skeleton, ENVIRONMENT, SKELETON) == [
-        ("missing", "app/.venv/bin/activate", "made"),
-        ("added", "app/.venv/bin/pip", "no RECORD has it"),
+        ("missing", "app/.venv/bin/activate", "written by install"),
+        ("added", "app/.venv/bin/pip", "not in any RECORD"),
     ]
 
 
@@ -235,7 +235,7 @@ def test_a_folder_without_these_is_no_virtual_environment_wherever_it_comes_from
     (skeleton / "app/.venv" / name).unlink()
     seal.seal(skeleton, "/app/.venv", Times({}, EPOCH))
     for made in (None, SKELETON):
-        assert _found(skeleton, ENVIRONMENT, made) == [("missing", f"app/.venv/{name}", "made")]
+        assert _found(skeleton, ENVIRONMENT, made) == [("missing", f"app/.venv/{name}", "written by install")]
 
 
 def test_a_virtual_environment_has_no_packages(skeleton, put):
