@@ -1,4 +1,4 @@
-"""Every error a user can meet: its message, its exit code and its stable code.
+"""Every kind of error that a user can meet, with its exit code and its stable code; most have their message here, too.
 
 Exit codes: 1 a check says no, 2 bad usage, configuration or input, 3 uv failed, 4 the machine failed.
 A message is one line: the cause, what it concerns, and the next step.

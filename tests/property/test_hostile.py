@@ -21,7 +21,7 @@ from uv_layers.cli.markdown import diff_markdown
 from uv_layers.cli.tables import diff_table
 from uv_layers.image.dockerfile import whole_dockerfile
 from uv_layers.image.recipe import Recipe, Stage
-from uv_layers.lock import layer_lock, layer_lock_file, uv_lock
+from uv_layers.lock import layer_lock, layer_lock_reader, uv_lock
 from uv_layers.lock.builds import settings_to_install
 from uv_layers.plan import diff
 from uv_layers.project import config, discovery, edit
@@ -379,9 +379,9 @@ AT = interpreter.of_platform("linux/amd64", "3.12.4")
 
 def read_lock(folder):
     path = folder / "pylock.some.toml"
-    lock = layer_lock_file.read_layer_lock(path, "some")
-    one_line(layer_lock_file.narrow_to_target, lock, path, AT)
-    one_line(layer_lock_file.check_wheels, [lock], AT)
+    lock = layer_lock_reader.read_layer_lock(path, "some")
+    one_line(layer_lock_reader.narrow_to_target, lock, path, AT)
+    one_line(layer_lock_reader.check_wheels, [lock], AT)
     one_line(config.checked_prefix, lock.prefix, "a", "b")
     placed = tomli.loads(layer_lock.placed(lock, folder))
     assert len(placed["packages"]) == len(tomli.loads(lock.text)["packages"])
@@ -391,7 +391,7 @@ def read_lock(folder):
     tomli_w.dumps(tomli.loads(layer_lock.placed(lock, folder, isolation.installed_before(lock))))
     layer, other = (
         layer_lock.layer_of(lock),
-        layer_lock.layer_of(layer_lock_file.read_layer_lock(folder / "valid.toml", "some")),
+        layer_lock.layer_of(layer_lock_reader.read_layer_lock(folder / "valid.toml", "some")),
     )
     for changes in (diff.compare([layer], [other]), diff.compare([other], [layer]), diff.compare([], [layer])):
         for text in (diff_table(changes, 80), diff_markdown(changes), diff_json(changes)):

@@ -22,7 +22,7 @@ from uv_layers.cli.tables import diff_table
 from uv_layers.cli.terminal import terminal_width
 from uv_layers.history.git import Repository
 from uv_layers.lock.layer_lock import layer_of, layers_in
-from uv_layers.lock.layer_lock_file import read_layer_lock
+from uv_layers.lock.layer_lock_reader import read_layer_lock
 from uv_layers.lock.uv_lock import check_size
 from uv_layers.plan.diff import LayerChange, compare
 from uv_layers.plan.layers import known_config, known_selection, spelled

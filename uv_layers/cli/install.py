@@ -18,7 +18,7 @@ from uv_layers.cli.progress import Progress
 from uv_layers.cli.sources import source_date_epoch, source_of
 from uv_layers.cli.tables import tree_lines
 from uv_layers.cli.terminal import print_hints, say
-from uv_layers.lock.layer_lock_file import check_wheels
+from uv_layers.lock.layer_lock_reader import check_wheels
 from uv_layers.project.options import Options
 from uv_layers.system.process import cores
 from uv_layers.system.tasks import parallel

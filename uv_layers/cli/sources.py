@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from uv_layers import errors
 from uv_layers.lock.layer_lock import file_name, layers_in
-from uv_layers.lock.layer_lock_file import narrow_to_target, read_layer_lock
+from uv_layers.lock.layer_lock_reader import narrow_to_target, read_layer_lock
 from uv_layers.plan.layers import spelled
 from uv_layers.plan.resolve import (
     find_project,

@@ -18,7 +18,7 @@ from uv_layers.errors import (
     UnreadableFileError,
     UnsupportedSourceError,
 )
-from uv_layers.lock import exported, layer_lock, layer_lock_file
+from uv_layers.lock import exported, layer_lock, layer_lock_reader
 from uv_layers.lock.layer_lock import LayerLock
 from uv_layers.lock.packages import Layer, Member, Package
 from uv_layers.system.interpreter import of_platform
@@ -633,14 +633,14 @@ def test_a_layer_lock_is_read_as_it_was_written(tmp_path, target, settings, need
     lock = _lock(target, *TABLES, prefix="/app/.venv", settings=settings, build_packages=build)
     path = tmp_path / "pylock.heavy.toml"
     path.write_text(lock.text, encoding="utf-8")
-    assert layer_lock_file.read_layer_lock(path, "heavy") == lock
-    assert layer_lock_file.narrow_to_target(lock, path, target) is lock
+    assert layer_lock_reader.read_layer_lock(path, "heavy") == lock
+    assert layer_lock_reader.narrow_to_target(lock, path, target) is lock
 
 
 def test_a_pylock_of_another_tool_is_a_layer_lock_with_the_default_prefix(tmp_path):
     path = tmp_path / "pylock.heavy.toml"
     path.write_text(_text(_package(wheels=_wheels("py3-none-any"))), encoding="utf-8")
-    lock = layer_lock_file.read_layer_lock(path, "heavy")
+    lock = layer_lock_reader.read_layer_lock(path, "heavy")
     assert (lock.layer, lock.prefix, lock.settings) == ("heavy", "/usr/local", {})
     assert (lock.versions, lock.wheels) == ({"demo": "1.0"}, {"demo": f"sha256:{SHA}"})
 
@@ -661,7 +661,7 @@ def test_a_pylock_of_another_tool_is_a_layer_lock_with_the_default_prefix(tmp_pa
 def test_the_content_of_a_package_is_known_where_it_can_only_be_one_wheel(tmp_path, table, wheel):
     path = tmp_path / "pylock.heavy.toml"
     path.write_text(_text(table), encoding="utf-8")
-    assert layer_lock_file.read_layer_lock(path, "heavy").wheels == ({} if wheel is None else {"demo": wheel})
+    assert layer_lock_reader.read_layer_lock(path, "heavy").wheels == ({} if wheel is None else {"demo": wheel})
 
 
 def test_a_lock_can_be_narrowed_to_one_package_and_stays_valid(target):
@@ -765,7 +765,7 @@ def test_what_is_no_layer_lock_is_an_error_that_says_why(tmp_path, text, problem
     path = tmp_path / "pylock.heavy.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(LayerLockError, match=re.escape(problem)) as caught:
-        layer_lock_file.read_layer_lock(path, "heavy")
+        layer_lock_reader.read_layer_lock(path, "heavy")
     assert str(caught.value).startswith(f"{path}: ")
     assert str(caught.value).endswith("; run `uv-layers export` to write it again")
 
@@ -784,19 +784,19 @@ def test_a_layer_lock_that_was_tampered_with_is_an_error(tmp_path, text):
     path = tmp_path / "pylock.heavy.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(LayerLockError):
-        layer_lock_file.read_layer_lock(path, "heavy")
+        layer_lock_reader.read_layer_lock(path, "heavy")
 
 
 def test_a_layer_lock_that_is_no_text_is_an_error(tmp_path):
     path = tmp_path / "pylock.heavy.toml"
     path.write_bytes(b"\xff")
     with pytest.raises(LayerLockError, match="utf-8"):
-        layer_lock_file.read_layer_lock(path, "heavy")
+        layer_lock_reader.read_layer_lock(path, "heavy")
 
 
 def test_a_layer_lock_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(UnreadableFileError, match="No such file or directory"):
-        layer_lock_file.read_layer_lock(tmp_path / "pylock.heavy.toml", "heavy")
+        layer_lock_reader.read_layer_lock(tmp_path / "pylock.heavy.toml", "heavy")
 
 
 @pytest.mark.parametrize(
@@ -812,10 +812,10 @@ def test_a_layer_lock_is_for_targets_like_its_own(tmp_path, target, platform, py
     lock, other = _lock(target, *TABLES), of_platform(platform, python)
     path = tmp_path / "pylock.heavy.toml"
     if fits:
-        assert layer_lock_file.narrow_to_target(lock, path, other) is lock
+        assert layer_lock_reader.narrow_to_target(lock, path, other) is lock
         return
     with pytest.raises(PythonMismatchError) as caught:
-        layer_lock_file.narrow_to_target(lock, path, other)
+        layer_lock_reader.narrow_to_target(lock, path, other)
     assert str(caught.value) == (
         f"{path} needs Python ==3.12.* where "
         "implementation_name == 'cpython' and platform_machine == 'x86_64' and sys_platform == 'linux', "
@@ -825,13 +825,13 @@ def test_a_layer_lock_is_for_targets_like_its_own(tmp_path, target, platform, py
 
 def test_a_lock_that_says_nothing_of_a_target_is_for_any(tmp_path, target):
     lock = LayerLock("heavy", "/usr/local", _nothing(""))
-    assert layer_lock_file.narrow_to_target(lock, tmp_path / "pylock.heavy.toml", target) is lock
+    assert layer_lock_reader.narrow_to_target(lock, tmp_path / "pylock.heavy.toml", target) is lock
 
 
 def test_a_lock_for_another_python_alone_says_so(tmp_path, target):
     text = 'lock-version = "1.0"\ncreated-by = "x"\nrequires-python = ">=3.13"\npackages = []\n'
     with pytest.raises(PythonMismatchError, match=r"needs Python >=3\.13 where any platform"):
-        layer_lock_file.narrow_to_target(LayerLock("heavy", "/usr/local", text), tmp_path, target)
+        layer_lock_reader.narrow_to_target(LayerLock("heavy", "/usr/local", text), tmp_path, target)
 
 
 # Locks of an environment and of the project, and another platform.
@@ -852,10 +852,10 @@ def test_the_lock_of_an_environment_has_no_packages_and_is_read_as_one(target, t
     assert (lock.kind, lock.versions) == ("environment", {})
     path = tmp_path / "pylock.venv.toml"
     path.write_text(lock.text, encoding="utf-8")
-    assert layer_lock_file.read_layer_lock(path, "venv") == lock
+    assert layer_lock_reader.read_layer_lock(path, "venv") == lock
     # Only true is true: other tools may have other tables of that name.
     path.write_text(lock.text.replace("environment = true", 'environment = "yes"'), encoding="utf-8")
-    assert layer_lock_file.read_layer_lock(path, "venv").kind == "packages"
+    assert layer_lock_reader.read_layer_lock(path, "venv").kind == "packages"
 
 
 def test_the_lock_of_the_project_knows_its_folders_and_is_read_by_nobody(target, tmp_path):
@@ -868,7 +868,7 @@ def test_the_lock_of_the_project_knows_its_folders_and_is_read_by_nobody(target,
     path = tmp_path / "pylock.app.toml"
     path.write_text(lock.text, encoding="utf-8")
     with pytest.raises(LayerLockError, match="demo comes from a local folder, which has no hash"):
-        layer_lock_file.read_layer_lock(path, "app")
+        layer_lock_reader.read_layer_lock(path, "app")
 
 
 def _locked(*tables):
@@ -891,10 +891,10 @@ def test_for_another_platform_nothing_is_built(table, message):
     at = of_platform("linux/arm64", "3.12")
     locks = [_locked(), _locked(table)]
     if message is None:
-        assert layer_lock_file.check_wheels(locks, at) is None
+        assert layer_lock_reader.check_wheels(locks, at) is None
         return
     with pytest.raises(NoWheelError) as caught:
-        layer_lock_file.check_wheels(locks, at)
+        layer_lock_reader.check_wheels(locks, at)
     assert str(caught.value) == (
         f"{message} has no wheel for CPython 3.12 on linux aarch64, "
         "and uv cannot build for another platform; build the layer on that platform, or build a wheel there"
@@ -933,11 +933,11 @@ def test_the_name_of_a_wheel_may_be_encoded_in_its_url(target):
 )
 def test_what_a_lock_says_to_uv_layers_has_a_form(tmp_path, own, says):
     with pytest.raises((ConfigError, LayerLockError), match=re.escape(says)):
-        layer_lock_file.read_layer_lock(_lock_of(tmp_path, tool={"uv-layers": own}), "some")
+        layer_lock_reader.read_layer_lock(_lock_of(tmp_path, tool={"uv-layers": own}), "some")
 
 
 @pytest.mark.parametrize("more", [{"environments": ["extra == 'x'"]}, {"requires-python": f"=={'9' * 5000}"}])
 def test_what_cannot_be_compared_with_a_target_is_refused(tmp_path, target, more):
     path = _lock_of(tmp_path, **more)
     with pytest.raises(LayerLockError):
-        layer_lock_file.narrow_to_target(layer_lock_file.read_layer_lock(path, "some"), path, target)
+        layer_lock_reader.narrow_to_target(layer_lock_reader.read_layer_lock(path, "some"), path, target)

@@ -7,7 +7,7 @@ import tomli
 import tomli_w
 
 from uv_layers.errors import LayerLockError, NoWheelError, PythonMismatchError
-from uv_layers.lock import layer_lock_file
+from uv_layers.lock import layer_lock_reader
 from uv_layers.system.interpreter import of_platform
 
 SHA = "5f" * 32
@@ -36,7 +36,7 @@ def read(tmp_path):
         document = {"lock-version": "1.0", "created-by": "uv", **more, "packages": list(tables)}
         path = tmp_path / "pylock.some.toml"
         path.write_text(tomli_w.dumps(document), encoding="utf-8")
-        return layer_lock_file.read_layer_lock(path, "some")
+        return layer_lock_reader.read_layer_lock(path, "some")
 
     return call
 
@@ -46,7 +46,7 @@ def narrowed(read, tmp_path, target):
     """Return a function that writes a layer lock and returns what the target installs of it."""
 
     def call(*tables, at=target, **more):
-        return layer_lock_file.narrow_to_target(read(*tables, **more), tmp_path / "pylock.some.toml", at)
+        return layer_lock_reader.narrow_to_target(read(*tables, **more), tmp_path / "pylock.some.toml", at)
 
     return call
 
@@ -237,6 +237,6 @@ def test_an_index_is_where_uv_can_look_for_packages(tmp_path, setting, refused):
     path.write_text(f'lock-version = "1.0"\ncreated-by = "x"\npackages = []\n[tool.uv-layers.uv]\n{setting}\n')
     if refused:
         with pytest.raises(LayerLockError, match=r"'ftp://x\.test/\w+' is not a URL that uv accepts for an index"):
-            layer_lock_file.read_layer_lock(path, "heavy")
+            layer_lock_reader.read_layer_lock(path, "heavy")
     else:
-        assert layer_lock_file.read_layer_lock(path, "heavy").settings
+        assert layer_lock_reader.read_layer_lock(path, "heavy").settings
