@@ -11,26 +11,28 @@ import typer.main
 from uv_layers.cli.app import app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 PAGE = Path(__file__).parent / "reference/commands.md"
 INTRODUCTION = """\
 # Commands
 
-Made from the commands themselves: `uv-layers COMMAND --help` says the same. Data goes to standard output, all else to
-standard error. An option wins over its environment variable, and of several variables the first that is set counts.
-An option that can be given several times takes a list, separated by spaces, from its variable.
-`uv-layers --version` says the version, and `uv-layers --install-completion` completes words in the running shell.
-Output to a terminal has colour; `NO_COLOR=1` turns it off, and `FORCE_COLOR=1` turns it on for pipes, too.
-How it ends is in [exit codes and errors](exit-codes.md), what `--json` prints in [JSON output](json.md).
+`uv-layers COMMAND --help` prints the same. Data goes to standard output, everything else to standard error.
+
+An option wins over its environment variables, and the first of several variables wins. In the variable of an option
+that can be given several times, separate the values with spaces. `NO_COLOR=1` turns colours off, `FORCE_COLOR=1` on.
+
+See also [exit codes and errors](exit-codes.md) and [JSON output](json.md).
 """
 
 
 def page() -> str:
     """Return the text of the page."""
-    return "\n".join(
-        [INTRODUCTION, *(_section(name, command) for name, command in _commands(typer.main.get_command(app)))]
-    )
+    commands = dict(_commands(typer.main.get_command(app)))
+    shared = {_row(p): p.opts[0] for command in commands.values() for p in command.params if p.rich_help_panel}
+    table = "\n".join(["## Shared options", "", *_table(shared), ""])
+    sections = (_section(name, command, shared) for name, command in commands.items())
+    return "\n".join([INTRODUCTION, table, *sections])
 
 
 def _commands(group: Any, path: str = "uv-layers") -> Iterator[tuple[str, Any]]:
@@ -42,7 +44,7 @@ def _commands(group: Any, path: str = "uv-layers") -> Iterator[tuple[str, Any]]:
             yield f"{path} {name}", command
 
 
-def _section(name: str, command: Any) -> str:
+def _section(name: str, command: Any, shared: Mapping[str, str]) -> str:
     parameters = [p for p in command.params if p.name != "help"]
     arguments = [p for p in parameters if p.param_type_name == "argument"]
     options = [p for p in parameters if p.param_type_name == "option"]
@@ -51,10 +53,16 @@ def _section(name: str, command: Any) -> str:
     if arguments:
         lines += ["| argument | meaning |", "|---|---|"]
         lines += [f"| {_code(a.metavar)} | {_cell(a.help)} |" for a in arguments] + [""]
-    if options:
-        lines += ["| option | meaning | default | environment |", "|---|---|---|---|"]
-        lines += [_row(option) for option in options] + [""]
+    if own := [row for row in map(_row, options) if row not in shared]:
+        lines += [*_table(own), ""]
+    if taken := {p.opts[0] for p in options if p.rich_help_panel}:
+        missing = ", ".join(_code(name) for name in shared.values() if name not in taken)
+        lines += [f"And the [shared options](#shared-options){' except ' if missing else ''}{missing}.", ""]
     return "\n".join([*lines, f"{command.epilog.replace('Example: ', 'Example: `')}`", ""])
+
+
+def _table(rows: Iterable[str]) -> list[str]:
+    return ["| option | meaning | default | environment |", "|---|---|---|---|", *rows]
 
 
 def _row(option: Any) -> str:

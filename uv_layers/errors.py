@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _LINE, _VALUE = 4000, 100
 
 
-_ROOM = "make room there, or choose another place"
-_ACCESS = "get access to it, or choose another place"
+_ROOM = "free some space there, or choose another folder"
+_ACCESS = "get access to it, or choose another folder"
 _STEPS = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
@@ -68,7 +68,9 @@ class ProjectNotFoundError(LayersError):
     code = "no-project"
 
     def __init__(self, directory: Path) -> None:
-        super().__init__(f"no pyproject.toml in {directory} or above it; run in a uv project or name it with --project")
+        super().__init__(
+            f"no pyproject.toml in {directory} or above; run in a uv project, or pass its folder with --project"
+        )
 
 
 class UnreadableFileError(LayersError):
@@ -105,7 +107,7 @@ class LayerNameError(LayersError):
 
     def __init__(self, source: str, name: str) -> None:
         super().__init__(
-            f"{source}: {shown(name)} is no layer name; use at most 63 of a-z, 0-9, - and _, "
+            f"{source}: {shown(name)} is not a valid layer name; use at most 63 of a-z, 0-9, - and _, "
             "with a letter or digit at both ends"
         )
 
@@ -155,7 +157,7 @@ class PatternError(LayersError):
     def __init__(self, source: str, layer: str, pattern: str) -> None:
         super().__init__(
             f"{source}: layer {layer!r}: {pattern!r} matches no package of the image; "
-            "correct it, or see `uv-layers plan -v` for the names"
+            "correct it; `uv tree` lists the packages"
         )
 
 
@@ -168,8 +170,8 @@ class TwoVersionsError(LayersError):
         ways = dict.fromkeys(f"--no-group {name}" if kind == "group" else f"the extra {name}" for kind, name in reasons)
         which = f" ({' or '.join(ways)})" if ways else ""
         super().__init__(
-            f"{package} is needed as {version} by {where} and as {another} by {other}; "
-            f"an image holds one version, so leave one of the two out{which} or make two images"
+            f"{where} needs {package} {version} and {other} needs {package} {another}; "
+            f"an image has one version of a package, so leave one of the two out{which}, or build two images"
         )
 
 
@@ -179,7 +181,7 @@ class RefusedError(LayersError):
     code = "refused"
 
     def __init__(self, reason: str) -> None:
-        conflict = "leave one of them out, or make two images"
+        conflict = "leave one of them out, or build two images"
         step = conflict if "incompatible" in reason else "correct the name, or run `uv lock`"
         super().__init__(f"uv refuses this: {reason}; {step}")
 
@@ -199,7 +201,7 @@ class SourceNameError(LayersError):
 
     def __init__(self, package: str, folder: str, name: str) -> None:
         super().__init__(
-            f"{package} comes from the folder {folder}, whose project is {name}, and uv refuses to install that; "
+            f"{package} comes from the folder {folder}, whose project is named {name}, so uv refuses it; "
             f"depend on {name}, or correct tool.uv.sources"
         )
 
@@ -223,12 +225,12 @@ class NoWheelError(LayersError):
             target += f" with glibc 2.{old}"
             step = (
                 f"only for glibc 2.{new}; use a base image with glibc 2.{new} or newer, "
-                f"and outside of it --platform {machine}-manylinux_2_{new}"
+                f"and pass --platform {machine}-manylinux_2_{new} outside of it"
             )
         elif elsewhere:
-            step = "and nothing is built for a platform that is not here; make its layer there, or a wheel of it"
+            step = "and uv cannot build for another platform; build the layer on that platform, or build a wheel there"
         elif build_forbidden:
-            step = "its source distribution may not be built (no-build); allow the build or change the version"
+            step = "and no-build forbids building it; allow the build, or choose another version"
         else:
             step = "and it has no source distribution; choose another version, Python or platform"
         super().__init__(f"{' '.join(filter(None, (package, version)))} has no wheel for {target}, {step}")
@@ -240,7 +242,7 @@ class UnsupportedSourceError(LayersError):
     def __init__(self, package: str, kind: str) -> None:
         super().__init__(
             f"{package} comes from {kind}, which has no SHA-256 or stronger hash; "
-            "publish it to an index or depend on a built wheel of it"
+            "publish it to an index, or depend on a wheel of it"
         )
 
 
@@ -249,8 +251,8 @@ class LocalFolderError(LayersError):
 
     def __init__(self, package: str, folder: str) -> None:
         super().__init__(
-            f"{package} comes from the folder {folder}, which no lock pins; "
-            'install it with the project: layers = [..., { name = "app", project = true }]'
+            f"{package} comes from the folder {folder}, which uv.lock does not pin; "
+            'install it in the layer of the project: layers = [..., { name = "app", project = true }]'
         )
 
 
@@ -258,7 +260,7 @@ class LayerLockError(LayersError):
     code = "bad-layer-lock"
 
     def __init__(self, path: Path, problem: object) -> None:
-        super().__init__(f"{path}: {problem}; make it again with `uv-layers export`")
+        super().__init__(f"{path}: {problem}; run `uv-layers export` to write it again")
 
 
 class LayerLockNotFoundError(LayersError):
@@ -266,7 +268,8 @@ class LayerLockNotFoundError(LayersError):
 
     def __init__(self, path: Path, found: Sequence[str]) -> None:
         super().__init__(
-            f"no {path.name} in {path.parent} (layer locks there: {_listing(found)}); make it with `uv-layers export`"
+            f"no {path.name} in {path.parent} (layer locks there: {_listing(found)}); "
+            "run `uv-layers export` to write it"
         )
 
 
@@ -278,7 +281,7 @@ class PythonMismatchError(LayersError):
     code = "python-mismatch"
 
     def __init__(self, source: str, wanted: str, found: str) -> None:
-        super().__init__(f"{source} needs {wanted}, the target is {found}; name another one with --python")
+        super().__init__(f"{source} needs {wanted}, but the target is {found}; choose another with --python")
 
 
 class NotOursError(LayersError):
@@ -286,7 +289,7 @@ class NotOursError(LayersError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} was not made by uv-layers and is left alone; remove it yourself or choose another --layers-dir"
+            f"{path} was not built by uv-layers, so it is not replaced; remove it, or choose another --layers-dir"
         )
 
 
@@ -295,8 +298,8 @@ class MarksError(LayersError):
 
     def __init__(self, path: str, count: int, mark: str) -> None:
         super().__init__(
-            f"{path} has {count or 'no'} blocks from `{mark}` to its end, and one is needed; "
-            "take both blocks from `uv-layers dockerfile --snippet`"
+            f"{path} must have one block that starts with `{mark}`, but it has {count}; "
+            "copy both blocks from `uv-layers dockerfile --snippet`"
         )
 
 
@@ -331,14 +334,14 @@ class ShellNotFoundError(LayersError):
     code = "no-shell"
 
     def __init__(self, known: Iterable[str]) -> None:
-        super().__init__(f"cannot tell which shell is running; name one of these with --shell: {_listing(known)}")
+        super().__init__(f"cannot tell which shell is running; choose one with --shell: {_listing(known)}")
 
 
 class UnknownShellError(LayersError):
     code = "unknown-shell"
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
-        super().__init__(f"no code for the shell {name!r}; name one of these with --shell: {_listing(known)}")
+        super().__init__(f"shell {name!r} is not supported; choose one with --shell: {_listing(known)}")
 
 
 class PathSeparatorError(LayersError):
@@ -347,7 +350,7 @@ class PathSeparatorError(LayersError):
     def __init__(self, variable: str, folder: str) -> None:
         super().__init__(
             f"{folder} has a `:` in it, which separates the folders of {variable}; "
-            "choose a --layers-dir without it, or take --json"
+            "choose a --layers-dir without it, or use --json"
         )
 
 
@@ -356,7 +359,7 @@ class UvNotFoundError(LayersError):
     code = "no-uv"
 
     def __init__(self, where: str) -> None:
-        super().__init__(f"no uv: {where}; install it (`pip install uv`) or set UV_LAYERS_UV to its path")
+        super().__init__(f"uv not found: {where}; install it (`pip install uv`) or set UV_LAYERS_UV to its path")
 
 
 class UvTooOldError(LayersError):
@@ -364,7 +367,7 @@ class UvTooOldError(LayersError):
     code = "old-uv"
 
     def __init__(self, path: str, version: str, minimum: str) -> None:
-        super().__init__(f"{path} is uv {version}, uv-layers needs {minimum} or newer; run `uv self update`")
+        super().__init__(f"{path} is uv {version}, but uv-layers needs {minimum} or newer; run `uv self update`")
 
 
 class UvFailedError(LayersError):
@@ -381,10 +384,10 @@ class UvFailedError(LayersError):
         if problem:
             super().__init__(f"{problem}; the command was: {command}" if command else problem)
             return
-        how = f"was ended by signal {-status}" if status < 0 else f"failed with exit code {status}"
+        how = f"was killed by signal {-status}" if status < 0 else f"failed with exit code {status}"
         steps = [f"{step}; " for words, step in _UV_STEPS.items() if words in detail] if status > 0 else []
         if status == -signal.SIGKILL:
-            steps = ["run it again, with more memory where the system has ended it for want of that; "]
+            steps = ["run it again, with more memory if the system ran out of it; "]
         super().__init__(f"uv {how}; {''.join(steps)}the command was: {command}")
 
 
@@ -403,7 +406,7 @@ class CompileError(LayersError):
     code = "compile-failed"
 
     def __init__(self, interpreter: str, source: str) -> None:
-        super().__init__(f"{interpreter} ended while it compiled {source}; leave bytecode out with --compile none")
+        super().__init__(f"{interpreter} crashed while compiling {source}; skip bytecode with --compile none")
 
 
 class IncompleteTreeError(LayersError):
@@ -412,14 +415,14 @@ class IncompleteTreeError(LayersError):
 
     def __init__(self, path: str, *, expected: bool) -> None:
         what = "was removed" if expected else "appeared"
-        super().__init__(f"{path} {what} while the tree was built; find out what changes it, and run this again")
+        super().__init__(f"{path} {what} while the tree was built; stop what changes it, and run the command again")
 
 
 class ForeignMetadataError(LayersError):
     code = "foreign-metadata"
 
     def __init__(self, package: str, path: str, owner: str) -> None:
-        super().__init__(f"{package} has the file {path} in the metadata of {owner}; leave out one of the two packages")
+        super().__init__(f"{package} installs {path}, which is in the metadata of {owner}; leave one of the two out")
 
 
 class BaseImageError(LayersError):

@@ -117,7 +117,7 @@ def test_a_file_outside_of_the_context(project, pack_wheel, tmp_path):
     file = pack_wheel(tmp_path, "hello")
     context = project(needing("hello", f'{{ path = "../{file.name}" }}'))
     said = context.refused("dockerfile")
-    assert f"{file} is outside of the build context {context.path}; build from {tmp_path} with --context" in said
+    assert f"{file} is outside the build context {context.path}; pass --context {tmp_path}" in said
 
 
 def test_a_repository(project, web, write):

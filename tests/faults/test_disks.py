@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-ROOM = "make room there, or choose another place"
+ROOM = "free some space there, or choose another folder"
 
 
 def _noise(kilobytes: int) -> str:

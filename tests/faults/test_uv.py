@@ -44,8 +44,8 @@ def test_uv_is_killed(stage, files, start, mark, run, cold, until, layers_of):
     ended = program.end()
     assert (ended.status, ended.stdout) == (3, "")
     assert ended.error.startswith(
-        "error[uv-failed]: uv was ended by signal 9; "
-        "run it again, with more memory where the system has ended it for want of that; the command was: "
+        "error[uv-failed]: uv was killed by signal 9; "
+        "run it again, with more memory if the system ran out of it; the command was: "
     )
     assert (layers.digest(), layers.record()) == before
     assert layers.strays() == []
@@ -66,7 +66,7 @@ def test_uv_of_one_layer_is_killed_and_the_others_end_with_it(stage, files, star
     os.kill(next(process for process in mark.alive() if _comm(process) == "uv"), 9)
     ended = program.end()
     assert (ended.status, ended.stdout) == (3, "")
-    assert "uv was ended by signal 9; " in ended.error
+    assert "uv was killed by signal 9; " in ended.error
     until(mark.gone)
     assert (layers.digest("heavy"), layers.digest("light")) == (None, None)
     assert layers.strays() == []
@@ -105,7 +105,7 @@ def test_uv_is_missing(stage, without_uv, run, layers_of):
     )
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == (
-        "error[no-uv]: no uv: none on PATH, and the `uv` package is not installed; "
+        "error[no-uv]: uv not found: it is not on PATH, and the `uv` package is not installed; "
         "install it (`pip install uv`) or set UV_LAYERS_UV to its path\n"
     )
     assert layers_of(stage).strays() == []

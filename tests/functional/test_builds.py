@@ -189,9 +189,7 @@ def test_packages_that_a_build_wants_and_the_image_does_not_have(project, run):
     folder.lock()
     outcome = run("plan", cwd=folder)
     assert outcome.status == 2
-    assert (
-        "extra-build-dependencies.source: asks for helper as it is in the image, which does not have" in outcome.stderr
-    )
+    assert "build-dependencies.source: needs helper of the image (match-runtime), which does not have" in outcome.stderr
 
 
 LIMIT = "2024-01-01T00:00:00Z"

@@ -208,7 +208,7 @@ def test_an_interpreter_that_ends_while_it_compiles_is_an_error_and_the_old_tree
         assert failed.status == 4
         last = failed.stderr.splitlines()[-1]
         assert last.startswith("error[compile-failed]: /")
-        assert f"/python{sys.version_info[0]}.{sys.version_info[1]} ended while it compiled " in last
+        assert f"/python{sys.version_info[0]}.{sys.version_info[1]} crashed while compiling " in last
         assert "site-packages/one/a.py" in last
         assert "--compile none" in last
         assert _bytecode(stage / "layers/some") == before

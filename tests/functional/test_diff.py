@@ -218,7 +218,7 @@ def test_a_revision_from_before_the_project_is_said_to_be_that(project, git, run
 def test_a_revision_that_there_is_not(app, run):
     found = run("diff", "HEAD", "v9.9", cwd=app)
     assert (found.status, found.stdout) == (2, "")
-    assert found.stderr == "error[git]: git knows no revision 'v9.9'\n"
+    assert found.stderr == "error[git]: git has no revision 'v9.9'\n"
 
 
 def test_a_shallow_clone_compares_what_it_has(app, git, run, tmp_path):
@@ -431,12 +431,19 @@ def test_a_revision_without_dependencies(history, run):
 @pytest.mark.parametrize("words", [("--group", "ml"), ("--extra", "fast"), ("--no-group", "ml"), ("--all-groups",)])
 def test_a_revision_without_a_group_or_an_extra_that_there_is_now(history, run, words):
     more = '[project.optional-dependencies]\nfast = ["extra-one"]\n[dependency-groups]\nml = ["speed"]\n'
-    folder = history(f'{HEAD}dependencies = ["web==1.0"]\n', f'{HEAD}dependencies = ["web==1.0"]\n{more}')
+    before = f'{HEAD}dependencies = ["web==1.0"]\n'
+    folder = history(before, f"{before}{more}")
     added = {"--group": "speed", "--all-groups": "speed", "--extra": "extra-one"}.get(words[0])
     for sides, kind in ((["HEAD~1"], "added"), (["HEAD~1", "HEAD"], "added"), (["HEAD", "HEAD~1"], "removed")):
         found = changes(run("diff", *sides, *words, "--json", cwd=folder))
         said = [text for _, texts in found.values() for text in texts]
         assert [text for text in said if f"{added} {kind}" in text] == said[:1] == ([] if added is None else said)
+    # The same if the group or the extra was in OLD, and is no longer in the working tree.
+    folder.edit(f"{before}{more}", before)
+    folder.lock()
+    assert [run("diff", "HEAD", *words, "--json", cwd=folder).result] == [
+        run("diff", "HEAD", "HEAD~1", *words, "--json", cwd=folder).result
+    ]
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,7 @@ def test_the_folder_of_a_project_that_is_no_package_is_copied(project, run, pack
     (root / "packages/api").mkdir()
     api = '[project]\nname = "api"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["web"]\n'
     (root / "packages/api/pyproject.toml").write_text(api, encoding="utf-8")
+    (root / "main.py").touch()
     root.lock()
     outcome = run("dockerfile", *words, cwd=root / cwd)
     assert (outcome.status, outcome.stderr) == (0, "")
@@ -265,7 +266,7 @@ def test_a_file_outside_of_the_context_cannot_be_used(project, run, tmp_path):
     (tmp_path / "outside.toml").write_text("", encoding="utf-8")
     outcome = run("dockerfile", "--config", tmp_path / "outside.toml", cwd=project(APP))
     assert (outcome.status, outcome.stdout) == (2, "")
-    assert f"{tmp_path / 'outside.toml'} is outside of the build context {tmp_path / 'app'}" in outcome.stderr
+    assert f"{tmp_path / 'outside.toml'} is outside the build context {tmp_path / 'app'}" in outcome.stderr
 
 
 def test_groups_that_uv_refuses_together_without_a_package_in_common_are_refused_with_its_words(project, run):

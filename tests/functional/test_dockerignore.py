@@ -97,6 +97,15 @@ def test_a_file_that_docker_refuses_is_refused(run, folder, content, problem):
     assert (outcome.status, outcome.stderr) == (2, f"error[unreadable-file]: cannot read .dockerignore: {problem}\n")
 
 
+def test_what_the_build_context_lacks_is_reported(run, folder):
+    (folder / "here.py").touch()
+    words = ("--tool", "dist/tool-1-py3-none-any.whl", "--copy", "here.py", "--copy", "./gone", "--copy", "*.css")
+    outcome = run("dockerfile", "--base", "python:3.12", *words, cwd=folder)
+    lines = [f"hint: {name} is not in the build context" for name in ("dist/tool-1-py3-none-any.whl", "./gone")]
+    assert [line.partition(" context")[0] + " context" for line in outcome.stderr.splitlines()] == lines
+    assert outcome.status == 0
+
+
 @pytest.mark.parametrize(
     ("words", "lines", "excluded"),
     [

@@ -173,9 +173,7 @@ def test_without_a_shell_the_variable_of_the_users_says_it(shell_less, built, ru
 def test_without_that_too_it_has_to_be_named(shell_less):
     done = shell_less(SHELL="")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(
-        "error[no-shell]: cannot tell which shell is running; name one of these with --shell: "
-    )
+    assert done.stderr.startswith("error[no-shell]: cannot tell which shell is running; choose one with --shell: ")
     assert shell_less(SHELL="", UV_LAYERS_SHELL="zsh").returncode == 0
 
 

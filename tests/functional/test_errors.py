@@ -129,12 +129,12 @@ UV_HERE = {"UV_LAYERS_UV": "./uv-here"}
 NAMES = "use at most 63 of a-z, 0-9, - and _"
 CASES = {
     "no project": Case(
-        "no-project", 2, ("no pyproject.toml in {folder} or above it", "--project"), spoil=remove("pyproject.toml")
+        "no-project", 2, ("no pyproject.toml in {folder} or above", "--project"), spoil=remove("pyproject.toml")
     ),
     "no project that is named": Case(
         "no-project",
         2,
-        ("no pyproject.toml in {folder} or above it", "--project"),
+        ("no pyproject.toml in {folder} or above", "--project"),
         words=("plan", "--project", "."),
         spoil=remove("pyproject.toml"),
     ),
@@ -175,13 +175,13 @@ CASES = {
     "an unknown setting": Case(
         "bad-config",
         2,
-        ("pyproject.toml: tool.uv-layers.layer: ", "known: dockerfile, exclude, layers, prefix"),
+        ("pyproject.toml: tool.uv-layers.layer: ", "known: dockerfile, exclude, exclude-files, layers, prefix"),
         setting("layer = []"),
     ),
     "an unknown setting in a file of its own": Case(
         "bad-config",
         2,
-        ("uv-layers.toml: layer: ", "known: dockerfile, exclude, layers, prefix"),
+        ("uv-layers.toml: layer: ", "known: dockerfile, exclude, exclude-files, layers, prefix"),
         spoil=write("uv-layers.toml", "layer = []"),
     ),
     "layers that are no list": Case(
@@ -252,7 +252,7 @@ CASES = {
     "a project by another name": Case(
         "source-name",
         2,
-        ("other comes from the folder app, whose project is app, and uv refuses",),
+        ("other comes from the folder app, whose project is named app, so uv refuses",),
         f"{APP.replace(chr(34) + 'web' + chr(34), chr(34) + 'other' + chr(34))}"
         '[tool.uv.sources]\nother = { path = "." }\n',
     ),
@@ -290,7 +290,7 @@ CASES = {
     "a pattern that matches nothing": Case(
         "unmatched-pattern",
         2,
-        ("pyproject.toml: layer 'a': 'nvidia-*' matches no package", "plan -v"),
+        ("pyproject.toml: layer 'a': 'nvidia-*' matches no package", "uv tree"),
         layers('{ name = "a", packages = ["nvidia-*"] }'),
     ),
     "a pattern for a package of a group that is not in the image": Case(
@@ -299,14 +299,14 @@ CASES = {
     "two versions of one package": Case(
         "two-versions",
         2,
-        ("clash is needed as 1.0 by ", "and as 2.0 by ", "'old'", "'new'", "--no-group"),
+        ("needs clash 1.0 and ", "needs clash 2.0; ", "'old'", "'new'", "--no-group"),
         CONFLICT,
         ("plan", "--group", "new"),
     ),
     "two versions, one in a layer on top": Case(
         "two-versions",
         2,
-        ("clash is needed as 1.0 by the image and as 2.0 by new; ", "leave one of the two out or make two images"),
+        ("the image needs clash 1.0 and new needs clash 2.0; ", "leave one of the two out, or build two images"),
         CONFLICT,
         ("export", "new"),
     ),
@@ -333,14 +333,14 @@ CASES = {
     "a local folder": Case(
         "local-folder",
         2,
-        ("local-thing comes from the folder thing, which no lock pins", '{ name = "app", project = true }'),
+        ("local-thing comes from the folder thing, which uv.lock does not pin", '{ name = "app", project = true }'),
         f'{HEAD}dependencies = ["local-thing"]\n[tool.uv.sources]\nlocal-thing = {{ path = "thing" }}\n'
         '[tool.uv-layers]\nlayers = [{ name = "all", dependencies = true }]\n',
     ),
     "a local folder of a group on top": Case(
         "local-folder",
         2,
-        ("local-thing comes from the folder thing, which no lock pins",),
+        ("local-thing comes from the folder thing, which uv.lock does not pin",),
         f'{HEAD}[dependency-groups]\nmore = ["local-thing"]\n[tool.uv.sources]\nlocal-thing = {{ path = "thing" }}\n',
         ("export", "more"),
     ),
@@ -418,7 +418,7 @@ CASES = {
     "a Python that the project refuses": Case(
         "python-mismatch",
         2,
-        ("the project needs Python >=3.10, the target is Python 3.9", "--python"),
+        ("the project needs Python >=3.10, but the target is Python 3.9", "--python"),
         words=("plan", "--platform", "linux/amd64", "--python", "3.9"),
     ),
     "a tree that is not ours": Case(
@@ -445,7 +445,10 @@ CASES = {
     "a Dockerfile without marks": Case(
         "no-marks",
         2,
-        ("Dockerfile has no blocks from `# >>> uv-layers stages`", "`uv-layers dockerfile --snippet`"),
+        (
+            "Dockerfile must have one block that starts with `# >>> uv-layers stages`",
+            "`uv-layers dockerfile --snippet`",
+        ),
         words=("dockerfile", "--write", "Dockerfile"),
         spoil=write("Dockerfile", "FROM scratch\n"),
     ),
@@ -475,7 +478,7 @@ CASES = {
     "a shell that has no code": Case(
         "unknown-shell",
         2,
-        ("no code for the shell 'tcsh'", "--shell: bash, zsh, fish, powershell"),
+        ("shell 'tcsh' is not supported", "--shell: bash, zsh, fish, powershell"),
         words=("env", "--shell", "tcsh"),
         spoil=installed(),
     ),
@@ -519,7 +522,7 @@ CASES = {
     "no git": Case(
         "git",
         2,
-        ("git does not run (No such file or directory); install it",),
+        ("cannot run git (No such file or directory); install it",),
         words=("diff", "HEAD"),
         environ={"PATH": "nowhere"},
     ),

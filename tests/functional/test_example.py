@@ -55,10 +55,13 @@ def test_the_dockerfile_is_what_its_rule_makes(tmp_path: Path, make):
     shutil.copy(EXAMPLE / "main.py", tmp_path)
     shutil.copyfile(EXAMPLE / "pyproject.toml", tmp_path / "pyproject.toml")
     (tmp_path / "uv.lock").touch()  # which is not looked into
+    expected = (EXAMPLE / "Dockerfile").read_text(encoding="utf-8")
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text(expected.replace("USER root\n", "USER old\n"), encoding="utf-8")
+    os.utime(dockerfile, (0, 0))
     done = make("Dockerfile", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    made = (tmp_path / "Dockerfile").read_text(encoding="utf-8")
-    assert made == (EXAMPLE / "Dockerfile").read_text(encoding="utf-8")
+    assert dockerfile.read_text(encoding="utf-8") == expected
 
 
 def test_the_image_is_built_with_the_wheel_of_this_version():

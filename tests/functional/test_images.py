@@ -89,8 +89,8 @@ def test_other_options_of_the_first_image_leave_no_other_with_a_wrong_builder(do
     assert check(run, folder).status == 0
     ended = check(run, folder, "--image", "test", "--base", "python:3.13")
     message = (
-        "error[usage]: the stage of Dockerfile that copies the layers has Python 3.12, and they are for Python 3.13; "
-        "write them with --python 3.12, or change FROM\n"
+        "error[usage]: Dockerfile: the stage that copies the layers has Python 3.12, but the layers are for "
+        "Python 3.13; pass --python 3.12, or change FROM\n"
     )
     assert (ended.status, ended.stderr) == (2, message)
 
@@ -102,7 +102,8 @@ def test_the_first_image_can_have_a_name_too(dockerfile, folder, run):
     assert text.index("AS cuda\n") < text.index("AS cpu\n")
     assert check(run, folder).stderr == "Dockerfile: up to date\n"
     ended = run("dockerfile", *BASE, "--write", "Dockerfile", cwd=folder)
-    assert (ended.status, ended.stderr.partition(" from ")[0]) == (2, "error[no-marks]: Dockerfile has no blocks")
+    assert ended.status == 2
+    assert "but it has 0; copy both blocks" in ended.stderr
 
 
 def test_names_do_not_clash(dockerfile, folder, run):
@@ -113,7 +114,7 @@ def test_names_do_not_clash(dockerfile, folder, run):
     assert (ended.status, ended.stderr) == (2, message)
     ended = run("dockerfile", "--image", "Test", *BASE, cwd=folder)
     assert (ended.status, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("error[usage]: --image: 'Test' is not a valid name of a stage; ")
+    assert ended.stderr.startswith("error[usage]: --image: 'Test' is not a valid stage name; ")
     # The final stage has the name that a stage of the next image would have.
     dockerfile("--image", "a-dev", *BASE)
     text = dockerfile("--image", "a", *BASE, "dev")

@@ -138,7 +138,9 @@ def test_nothing_is_written_where_marks_are_missing(run, folder, own):
     for option in ("--write", "--check"):
         outcome = run("dockerfile", *BASE, option, "Dockerfile", cwd=folder)
         assert (outcome.status, outcome.stdout) == (2, "")
-        assert outcome.stderr.startswith("error[no-marks]: Dockerfile has no blocks from `# >>> uv-layers copies` ")
+        assert outcome.stderr.startswith(
+            "error[no-marks]: Dockerfile must have one block that starts with `# >>> uv-layers copies`, but it has 0; "
+        )
     assert own.read_text(encoding="utf-8") == text
 
 
@@ -220,7 +222,7 @@ def test_without_a_name_the_image_is_named_like_the_folder(project, run, name, i
 def test_a_dockerfile_outside_of_the_context_is_no_matter_for_bake(run, folder, tmp_path):
     outcome = run("dockerfile", "--bake", *BASE, "--write", tmp_path / "Dockerfile", cwd=folder)
     assert outcome.status == 2
-    assert "is outside of the build context" in outcome.stderr
+    assert "is outside the build context" in outcome.stderr
 
 
 # What the configuration says, and options over it.
@@ -313,11 +315,11 @@ def test_a_layer_may_have_build_arguments_and_variables(project, run, own):
 @pytest.mark.parametrize(
     ("setting", "error"),
     [
-        ('base = "a\\nRUN evil"', "is not a valid image name; give one such as registry/name:tag"),
-        ('builder = "a b"', "is not a valid image name; give one such as registry/name:tag"),
-        ('uv = ""', "is not a valid image name; give one such as registry/name:tag"),
-        ('tool = "1\\nRUN evil"', "cannot stand in a Dockerfile"),
-        ('secrets = ["a\\nRUN evil"]', "is neither the name of a variable nor netrc"),
+        ('base = "a\\nRUN evil"', "is not a valid image name; pass one, e.g. registry/name:tag"),
+        ('builder = "a b"', "is not a valid image name; pass one, e.g. registry/name:tag"),
+        ('uv = ""', "is not a valid image name; pass one, e.g. registry/name:tag"),
+        ('tool = "1\\nRUN evil"', "has a control character, which a Dockerfile cannot have; remove it"),
+        ('secrets = ["a\\nRUN evil"]', "is not valid; pass the name of a variable, or netrc"),
     ],
 )
 def test_what_would_be_an_instruction_is_refused(project, run, setting, error):
@@ -328,3 +330,12 @@ def test_what_would_be_an_instruction_is_refused(project, run, setting, error):
         assert outcome.stderr.startswith("error[usage]: ")
         assert outcome.stderr.endswith(f"{error}\n")
     assert not (folder / "Dockerfile").exists()
+
+
+def test_options_that_a_dockerfile_no_longer_remembers_are_named(run, folder):
+    first = ("--write", "Dockerfile", *BASE, "--cmd", "run --python 3", "--secret", "NETRC")
+    assert "no longer" not in run("dockerfile", *first, cwd=folder).stderr
+    assert "no longer" not in run("dockerfile", "--write", "Dockerfile", cwd=folder).stderr
+    outcome = run("dockerfile", "--write", "Dockerfile", *BASE, "--cmd", "other", cwd=folder)
+    assert "hint: Dockerfile no longer remembers --secret; to keep an option, pass it with the others" in outcome.stderr
+    assert (outcome.status, "NETRC" in (folder / "Dockerfile").read_text(encoding="utf-8")) == (0, False)

@@ -105,7 +105,7 @@ def test_what_would_have_to_be_built_is_an_error_that_says_so(project, run, name
     assert (outcome.status, outcome.stdout) == (2, ""), outcome.stderr
     assert outcome.stderr == (
         f"error[no-wheel]: {name} 1.0 has no wheel for CPython {VERSION} on linux aarch64, "
-        "and nothing is built for a platform that is not here; make its layer there, or a wheel of it\n"
+        "and uv cannot build for another platform; build the layer on that platform, or build a wheel there\n"
     )
     assert not (folder / "layers/dependencies").exists()
 

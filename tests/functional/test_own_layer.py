@@ -144,8 +144,8 @@ def test_a_folder_without_a_layer_for_it_is_an_error_that_says_how_to_have_one(a
         outcome = run(*words, cwd=folder)
         assert (outcome.status, outcome.stdout) == (2, "")
         assert outcome.stderr == (
-            "error[local-folder]: thing comes from the folder thing, which no lock pins; "
-            'install it with the project: layers = [..., { name = "app", project = true }]\n'
+            "error[local-folder]: thing comes from the folder thing, which uv.lock does not pin; "
+            'install it in the layer of the project: layers = [..., { name = "app", project = true }]\n'
         )
 
 
@@ -204,8 +204,7 @@ def test_a_project_that_is_no_package_has_an_empty_layer_with_a_hint(project, ru
     outcome = run("install", "--all", cwd=folder)
     assert outcome.status == 0
     assert (
-        "hint: layer 'app' is empty: neither the project nor what it needs of its workspace is a package"
-        in outcome.stderr
+        "hint: layer 'app' is empty: neither the project nor the members that it needs are packages" in outcome.stderr
     )
     assert "app: 0 packages, 0 files" in outcome.stderr
 
@@ -274,8 +273,8 @@ def test_a_diff_has_it_and_knows_nothing_of_its_sources(app, run, git):
 def test_a_layer_that_is_large_is_pointed_out(app, run):
     outcome = run("plan", "--warn-size", "1kB", cwd=app())
     [hint] = [line for line in outcome.stderr.splitlines() if line.startswith("hint: ")]
-    assert hint.startswith("hint: layer 'packages' has 0.00 GB, which BuildKit compresses on one core, ")
-    assert "split it (web 51%, shared 49%), as `uv-layers suggest` does" in hint
+    assert hint.startswith("hint: layer 'packages' has 0.00 GB: BuildKit compresses it on one core, ")
+    assert "split it (web 51%, shared 49%), e.g. with `uv-layers suggest`" in hint
     assert run("plan", cwd=app(name="other")).stderr == ""
     assert "hint: layer 'packages'" in run("export", "--warn-size", "1kB", cwd=app(name="third")).stderr
 
@@ -307,6 +306,23 @@ def test_a_project_that_uv_does_not_install_has_no_layer(app, run, more, words):
     text = run("dockerfile", *words, cwd=folder).stdout
     assert "uv-layers install project" not in text
     assert ("uv-layers export --no-install-project\n" in text) == bool(words)
+
+
+@pytest.mark.parametrize("command", ["plan", "dockerfile"])
+def test_layers_that_leave_the_project_out_are_reported(app, run, command):
+    layers = '[tool.uv-layers]\nlayers = [{ name = "packages", dependencies = true }]\n'
+    folder = app(layers)
+    outcome = run(command, cwd=folder)
+    report = "hint: the image lacks app, which uv sync would install; add "
+    assert (outcome.status, outcome.stderr.count(report)) == (0, 1)
+    assert "the image lacks" not in run(command, "--no-install-project", cwd=folder).stderr
+    # Both ways out that the message names.
+    [layer] = re.findall(r"add (\{.*?\})", outcome.stderr)
+    [exclude] = re.findall(r"or (exclude = .*)$", outcome.stderr, re.MULTILINE)
+    for change in (layers.replace("true }]", f"true }}, {layer}]"), f"{layers}{exclude}\n"):
+        folder.edit(layers, change)
+        assert "the image lacks" not in run(command, cwd=folder).stderr
+        folder.edit(change, layers)
 
 
 def test_what_a_plain_project_needs_of_its_workspace_has_a_layer(project, packaged, run, tmp_path):
@@ -415,5 +431,5 @@ def test_the_stage_of_editable_sources_has_them_where_the_image_has_them(app, ru
 @pytest.mark.parametrize("place", ["app", "/", "/a b", "/a/../b", "/$x", "/build", "/build/x"])
 def test_a_folder_that_editable_sources_cannot_be_in_is_refused(app, run, place):
     ended = run("dockerfile", "--base", "python:3.12", "--editable", place, cwd=app(""))
-    message = f"error[usage]: --editable: {place!r} is not a folder of an image; give one such as /app\n"
+    message = f"error[usage]: --editable: {place!r} is not a valid folder of an image; pass one, e.g. /app\n"
     assert (ended.status, ended.stdout, ended.stderr) == (2, "", message)

@@ -26,7 +26,9 @@ OPTIONS = (
 
 @pytest.fixture
 def folder(project):
-    return project(PROJECT)
+    made = project(PROJECT)
+    (made / "a b.py").touch()
+    return made
 
 
 def test_write_and_check_without_options_use_those_of_the_marks(folder, run):
@@ -125,8 +127,8 @@ def test_the_final_stage_has_the_python_of_the_layers(folder, run, stages, refus
     (folder / "Dockerfile").write_text(changed, encoding="utf-8")
     ended = run("dockerfile", "--write", "Dockerfile", cwd=folder)
     message = (
-        "error[usage]: the stage of Dockerfile that copies the layers has Python 3.13, and they are for Python 3.12; "
-        "write them with --python 3.13, or change FROM\n"
+        "error[usage]: Dockerfile: the stage that copies the layers has Python 3.13, but the layers are for "
+        "Python 3.12; pass --python 3.13, or change FROM\n"
     )
     assert (ended.status, ended.stderr) == ((2, message) if refused else (0, "Dockerfile: up to date\n"))
 
@@ -155,7 +157,7 @@ def monorepo(project, packaged, tmp_path):
 def test_a_sibling_needs_a_context_that_has_both(monorepo, run, tmp_path):
     ended = run("dockerfile", cwd=monorepo)
     assert ended.status == 2
-    assert ended.stderr.endswith(f"; build from {tmp_path / 'repo'} with --context\n")
+    assert ended.stderr.endswith(f"; pass --context {tmp_path / 'repo'}\n")
     text = run("dockerfile", "--context", "../..", cwd=monorepo).stdout
     for path in ("services/api/pyproject.toml", "services/api/uv.lock", "libs/common/pyproject.toml"):
         assert f"--mount=type=bind,source={path},target=/build/{path} " in text

@@ -128,7 +128,7 @@ def test_what_the_image_has_not_does_not_count(app, git, run):
     commit(git, app)
     found = suggest(run, app)
     assert found.result["history"] == {"revisions": 2, "unreadable": 0, "updates": 0}
-    assert found.stderr == "hint: from sizes alone: no update of the image in the history of the lock\n"
+    assert found.stderr == "hint: based only on sizes: the history of the lock has no update of the image\n"
 
 
 @pytest.mark.parametrize(
@@ -145,8 +145,8 @@ def test_what_the_image_has_not_does_not_count(app, git, run):
 def test_the_history_may_be_limited(busy, run, words, revisions, updates):
     found = suggest(run, busy, *words)
     assert found.result["history"] == {"revisions": revisions, "unreadable": 0, "updates": updates}
-    why = "no update of the image in the history of the lock" if revisions else "git knows no revision of uv.lock"
-    assert found.result["hints"] == ([] if updates else [f"from sizes alone: {why}"])
+    why = "the history of the lock has no update of the image" if revisions else "git has no revision of uv.lock"
+    assert found.result["hints"] == ([] if updates else [f"based only on sizes: {why}"])
 
 
 def test_since_is_a_date_of_git(busy, git, run):
@@ -165,7 +165,7 @@ def test_the_options_that_choose_the_image_choose_what_is_laid(busy, run):
 
 def test_a_folder_in_no_repository_is_laid_by_sizes(project, git, run):
     found = suggest(run, project(APP))
-    assert found.stderr.startswith("hint: from sizes alone: git rev-parse failed: fatal: not a git repository")
+    assert found.stderr.startswith("hint: based only on sizes: git rev-parse failed: fatal: not a git repository")
     assert found.result["history"] == {"revisions": 0, "unreadable": 0, "updates": 0}
     assert sorted(name for packages in layers(found).values() for name in packages) == IMAGE
 
@@ -177,7 +177,7 @@ def test_without_git_it_says_so(project, run, tmp_path):
     found = run("suggest", cwd=tmp_path / "app", PATH=str(tmp_path / "bin"))
     assert (found.status, found.stderr) == (
         0,
-        "hint: from sizes alone: git does not run (No such file or directory); install it\n",
+        "hint: based only on sizes: cannot run git (No such file or directory); install it\n",
     )
     assert "learned from 0 updates of the image in 0 revisions of uv.lock" in found.stdout
 
@@ -189,8 +189,8 @@ def test_a_lock_that_is_in_no_commit(project, git, run, committed):
     if committed:
         git(folder, "add", "pyproject.toml")
         git(folder, "commit", "-q", "-m", "a message")
-    why = "git knows no revision of uv.lock" if committed else "git log failed: fatal: your current branch 'main' does"
-    assert suggest(run, folder).stderr.startswith(f"hint: from sizes alone: {why}")
+    why = "git has no revision of uv.lock" if committed else "git log failed: fatal: your current branch 'main' does"
+    assert suggest(run, folder).stderr.startswith(f"hint: based only on sizes: {why}")
 
 
 @pytest.mark.parametrize(("depth", "updates"), [(1, 0), (3, 2)])
@@ -198,7 +198,7 @@ def test_a_shallow_clone_says_that_it_is_one(busy, git, run, tmp_path, depth, up
     git(tmp_path, "clone", "-q", "--depth", str(depth), busy.path.as_uri(), "clone")
     found = suggest(run, tmp_path / "clone")
     assert found.result["history"]["updates"] == updates
-    alone = "" if updates else "from sizes alone: "
+    alone = "" if updates else "based only on sizes: "
     assert found.stderr == (
         f"hint: {alone}the history ends early: this clone is shallow, `git fetch --unshallow` gets the rest\n"
     )
@@ -290,6 +290,28 @@ def test_the_file_wins_over_the_pyproject_and_has_its_prefix(busy, run):
         assert run(*words, cwd=busy).stderr.count(hint) == 1, words
     busy.edit(table, "")
     assert "has no effect" not in run("plan", cwd=busy).stderr
+
+
+@pytest.mark.parametrize("name", ["project", "rest", "web"])
+def test_the_project_stays_in_the_image(busy, run, name):
+    """The layer of the project is written too, and its name is not that of another layer."""
+    configured = f'layers = [{{ name = "all" }}, {{ name = "{name}", project = true }}]\n'
+    busy.edit(
+        "[tool.uv]\n",
+        '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
+        f"[tool.uv-layers]\n{configured * (name != 'project')}[tool.uv]\n",
+    )
+    busy.lock()
+    found = suggest(run, busy, "--budget", "4", "--write")
+    made = planned(run("plan", "--json", cwd=busy))
+    assert list(made.items()) == [*layers(found).items(), (name, ["app"])]
+
+
+def test_without_the_project_none_is_written(busy, run):
+    busy.edit("[tool.uv]\n", '[build-system]\nrequires = []\nbuild-backend = "own"\n[tool.uv]\n')
+    busy.lock()
+    found = suggest(run, busy, "--write", "--no-install-project")
+    assert list(planned(run("plan", "--json", cwd=busy)).items()) == list(layers(found).items())
 
 
 def test_a_table_that_does_not_count_may_have_anything_in_it(busy, run):
@@ -522,7 +544,7 @@ def test_what_stays_unknown_is_named_and_in_a_layer_of_its_own(unsized, run, tmp
     environ = {"UV_CACHE_DIR": str(tmp_path / "empty")}
     found = run("suggest", "--frozen", "--offline", "--json", "--budget", budget, cwd=unsized, **environ)
     assert found.result["unknown"] == ["numbers", "speed"]
-    assert "hint: unknown sizes, which no figure includes: numbers, speed\n" in found.stderr
+    assert "hint: unknown sizes, not included in the figures: numbers, speed\n" in found.stderr
     for packages in layers(found).values():
         assert not {"numbers", "speed"} & {*packages} or {*packages} <= {"numbers", "speed"}
     sizes = [

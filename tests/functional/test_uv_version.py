@@ -47,7 +47,7 @@ def test_what_does_not_answer_as_uv_does_is_no_uv(tmp_path, script):
 
 
 def test_a_uv_that_is_killed_before_it_answers_is_not_said_to_be_none(tmp_path):
-    with pytest.raises(UvFailedError, match=r"^uv was ended by signal 9; .*/uv --version$"):
+    with pytest.raises(UvFailedError, match=r"^uv was killed by signal 9; .*/uv --version$"):
         _ = _uv(tmp_path, "kill -KILL $$").version
 
 

@@ -218,10 +218,10 @@ def test_what_is_too_long_for_a_comment_is_in_the_summary(runner):
 @pytest.mark.parametrize(
     ("changed", "status", "words"),
     [
-        ({"BASE": "nope"}, 2, "git knows no revision 'nope'"),
+        ({"BASE": "nope"}, 2, "git has no revision 'nope'"),
         ({"PROJECT": "nope"}, 2, "error["),
-        ({"BASE": "$(touch injected)"}, 2, "git knows no revision"),
-        ({"BASE": "--output=injected"}, 2, "git knows no revision"),
+        ({"BASE": "$(touch injected)"}, 2, "git has no revision"),
+        ({"BASE": "--output=injected"}, 2, "git has no revision"),
     ],
 )
 def test_what_cannot_be_compared_fails_and_nothing_is_written(runner, changed, status, words):

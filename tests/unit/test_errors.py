@@ -112,7 +112,7 @@ def test_an_unknown_layer_lists_the_known_ones_and_the_groups_that_could_become_
 
 @pytest.mark.parametrize(
     ("build_forbidden", "step"),
-    [(True, "allow the build or change the version"), (False, "choose another version, Python or platform")],
+    [(True, "allow the build, or choose another version"), (False, "choose another version, Python or platform")],
 )
 def test_a_missing_wheel_says_what_can_be_done(build_forbidden, step):
     message = str(errors.NoWheelError("torch", "2.4.0", "CPython 3.13", build_forbidden=build_forbidden))
@@ -127,11 +127,11 @@ def test_a_missing_wheel_says_what_can_be_done(build_forbidden, step):
         (
             2,
             "Permission denied (os error 13)",
-            "uv failed with exit code 2; get access to it, or choose another place ",
+            "uv failed with exit code 2; get access to it, or choose another folder ",
         ),
-        (2, "No space left on device (os error 28)", "uv failed with exit code 2; make room there, or choose another "),
-        (-9, "", "uv was ended by signal 9; run it again, with more memory "),
-        (-25, "", "uv was ended by signal 25; the command was: "),
+        (2, "No space left on device (os error 28)", "uv failed with exit code 2; free some space there, "),
+        (-9, "", "uv was killed by signal 9; run it again, with more memory "),
+        (-25, "", "uv was killed by signal 25; the command was: "),
     ],
 )
 def test_a_failure_of_uv_has_the_command_and_keeps_its_own_words_apart(status, said, how):
@@ -141,7 +141,7 @@ def test_a_failure_of_uv_has_the_command_and_keeps_its_own_words_apart(status, s
     assert error.detail == said
 
 
-ROOM = "; make room there, or choose another place"
+ROOM = "; free some space there, or choose another folder"
 
 
 @pytest.mark.parametrize(

@@ -146,9 +146,13 @@ def _side(options: Options, side: str | None) -> tuple[list[LayerLock], Project 
 
 
 def _all_locks(options: Options, *, lenient: bool = False) -> tuple[list[LayerLock], Project]:
+    """Return the layer locks of a project, and the project; `lenient` is for one as it was.
+
+    The other side may have the groups and extras that options name: see `_check_names`.
+    """
     current = find_project(options)
+    options = replace(options, selection=known_selection(current, options.selection))
     if lenient:
-        options = replace(options, selection=known_selection(current, options.selection))
         current = replace(current, config=known_config(current))
     try:
         return layer_locks(make_plan(options, current, (), lenient=lenient), current, ()), current

@@ -12,10 +12,10 @@ import typer
 
 from uv_layers import errors
 from uv_layers.cli import completion
-from uv_layers.cli.dockerignore import check_dockerignore, new_dockerignore, uncopied_hints
+from uv_layers.cli.dockerignore import check_dockerignore, missing_hints, new_dockerignore, uncopied_hints
 from uv_layers.cli.kept import Kept, keep, lines_to_change
 from uv_layers.cli.options import command, env_names
-from uv_layers.cli.remembered import is_version, words_in, words_of
+from uv_layers.cli.remembered import dropped, is_version, words_in, words_of
 from uv_layers.cli.terminal import print_hints, say
 from uv_layers.cli.tool import unpublished_hints
 from uv_layers.image import marks
@@ -24,6 +24,7 @@ from uv_layers.image.bases import lines_for_python
 from uv_layers.image.dockerfile import dockerfile_blocks, last_lines, whole_dockerfile
 from uv_layers.image.kept import avoiding_names, updated_dockerfile, with_image
 from uv_layers.image.recipe import in_context, recipe_of
+from uv_layers.plan.layers import unlayered_hints
 from uv_layers.plan.resolve import check_folders, check_image, find_project, image_python, layers_of
 from uv_layers.project.options import Options
 from uv_layers.system.files import read_text
@@ -173,7 +174,8 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
     if sum(map(bool, (snippet, write and not as_bake, check, as_bake))) > 1:
         raise errors.UsageError("--snippet, --write, --check and --bake are different things to do; give one")
     path = write or check
-    requests = {} if path is None else _requests(path, request, given=_given(ctx))
+    given = _given(ctx)
+    requests = {} if path is None else _requests(path, request, given=given)
     if as_bake:
         request = requests.get(image or "", request)
         typer.echo(bake_for(request.options, path or Path("Dockerfile"), request.groups, request.told), nl=False)
@@ -181,6 +183,10 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be told
         typer.echo(dockerfile_for(options, request.groups, told, snippet=snippet), nl=False)
     else:
         words = words_of(options, told, request.groups) if request in requests.values() else []
+        remembered = marks.remembered(read_text(path)).get(image or "", "") if write and given and path.exists() else ""
+        if gone := dropped(remembered, words):
+            hint = f"{path} no longer remembers {', '.join(gone)}; to keep an option, pass it with the others"
+            print_hints([hint], options)
         remedy = ["uv-layers", "dockerfile", *words, "--write", str(path)]
         keep(_kept(path, requests, request), options, remedy, write=check is None)
     return None
@@ -213,9 +219,10 @@ def _recipe(
         # From wherever the command is run again, the folder of uv.lock is the same.
         told = {**told, "context": os.path.relpath(context, resolved(project.lock_root))}
     recipe = recipe_of(options, project, named, settings, context, words_of(options, told, named))
-    print_hints(project.config.hints, options)
     check_folders(options, project, named)
-    print_hints(check_dockerignore(recipe, project, context, dockerfile), options)
+    layers = layers_of(options, project, named)
+    print_hints([*project.config.hints, *unlayered_hints(project, options.selection, layers)], options)
+    print_hints([*missing_hints(recipe, context), *check_dockerignore(recipe, project, context, dockerfile)], options)
     if not settings.get("tool"):
         print_hints(unpublished_hints(context), options)
     return recipe

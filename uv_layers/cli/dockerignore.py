@@ -67,6 +67,15 @@ def check_dockerignore(recipe: Recipe, project: Project, context: Path, dockerfi
     ]
 
 
+def missing_hints(recipe: Recipe, context: Path) -> list[str]:
+    """Return a hint for each file that the Dockerfile takes from the build context and that is not there."""
+    wheel = [recipe.tool] if recipe.tool.endswith(".whl") else []
+    names = [name for name in (*wheel, *recipe.sources) if not any(character in name for character in "*?[")]
+    # Docker takes `..` at the top of the context for the top itself.
+    missing = [name for name in names if not os.path.lexists(f"{context}{posixpath.normpath(f'/{name}')}")]
+    return [f"{name} is not in the build context {context}; put it there before you build" for name in missing]
+
+
 def new_dockerignore(recipe: Recipe, project: Project, context: Path, dockerfile: Path) -> tuple[Path, str] | None:
     """Return the path and text of the `.dockerignore` that goes with a new Dockerfile; None where there is one."""
     root = resolved(context)

@@ -70,7 +70,7 @@ def install(
     sources: Annotated[
         Sources,
         typer.Option(
-            "--compile", envvar=env_names("COMPILE"), help="Compile all files, no files, or all but test folders."
+            "--compile", envvar=env_names("COMPILE"), help="Compile all files, all but test folders, or none."
         ),
     ] = Sources.DEFAULT,
     invalidation: Annotated[

@@ -63,12 +63,21 @@ def words_of(options: Options, told: Mapping[str, Any], groups: Sequence[str]) -
     return [*words, *groups]
 
 
+def dropped(remembered: str, words: Sequence[str]) -> list[str]:
+    """Return the options of a mark that words on the command line do not have."""
+    return sorted({word for word in _split(remembered) if word in _TAKEN} - set(words))
+
+
+def _split(remembered: str) -> list[str]:
+    try:
+        return shlex.split(remembered)
+    except ValueError:
+        return ["--"]
+
+
 def words_in(remembered: str, path: str) -> list[str]:
     """Return the words that a mark of the Dockerfile `path` remembers; raises UsageError for others than we write."""
-    try:
-        words = shlex.split(remembered)
-    except ValueError:
-        words = ["--"]
+    words = _split(remembered)
     refused = [word for word in words if word.startswith("-") and word not in _TAKEN]
     pythons = [value for word, value in pairwise(words) if word == "--python"]
     refused += [value for value in pythons if not is_version(value)]

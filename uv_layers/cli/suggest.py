@@ -16,7 +16,7 @@ from uv_layers.cli.tables import size, suggestion_table
 from uv_layers.cli.terminal import print_hints, say, terminal_width
 from uv_layers.history.sizes import complete
 from uv_layers.history.suggest import read_history, suggest_layers
-from uv_layers.plan.layers import asked_for, layer_specs
+from uv_layers.plan.layers import asked_for, layer_specs, own_layer
 from uv_layers.plan.resolve import find_project, make_plan
 from uv_layers.project.config import CONFIG_FILE
 from uv_layers.project.edit import with_layers
@@ -119,7 +119,15 @@ def suggest_for(
         layers, current.lock_root, _installed(options, current, made.prefix), offline=options.offline
     )
     found = suggest_layers(
-        layers, specs, history, budget, keep=keep, asked=asked, max_size=max_size, estimates=estimates
+        layers,
+        specs,
+        history,
+        budget,
+        keep=keep,
+        asked=asked,
+        max_size=max_size,
+        estimates=estimates,
+        reserved=[layer.name for layer in made.layers if layer.kind != "packages"],
     )
     hints = [*found.hints, *current.config.hints]
     if max_size and len(found.layers) > budget:
@@ -129,7 +137,9 @@ def suggest_for(
     if not write:
         return found, None
     path = options.config or current.directory / CONFIG_FILE
-    text = with_layers(path, [layer.spec for layer in found.layers], current.config)
+    # Configured layers have no layer for the project unless one of them is for it.
+    config = replace(current.config, project=own_layer(current, options.selection))
+    text = with_layers(path, [layer.spec for layer in found.layers], config)
     write_atomically(resolved(path), text)
     hints = [] if current.config.hints else [*replace(current.config, source=path.name).hints]
     if lost := unwritten(options):

@@ -106,7 +106,7 @@ class Repository:
                 fields = git.stdout.readline().split()
                 if not fields:
                     raise errors.GitError(
-                        "git ended before it was asked for all; if this is a partial clone, get the rest with "
+                        "git ended early; if this is a partial clone, get the rest with "
                         "`git fetch --refetch --no-filter`"
                     )
                 if fields[-1] == b"missing":
@@ -127,11 +127,11 @@ class Repository:
         try:
             done = process.run([*_GIT, *words], env=self._environ, cwd=self._folder)
         except OSError as error:
-            raise errors.GitError(f"git does not run ({error.strerror}); install it") from None
+            raise errors.GitError(f"cannot run git ({error.strerror}); install it") from None
         if done.status:
             if revision is not None:
                 shallow = " (this clone is shallow: `git fetch --unshallow` gets the rest)" if self.is_shallow() else ""
-                raise errors.GitError(f"git knows no revision {revision!r}{shallow}")
+                raise errors.GitError(f"git has no revision {revision!r}{shallow}")
             said = (done.stderr.strip().splitlines() or ["no message"])[0]
             raise errors.GitError(f"git {words[0]} failed: {said}")
         return done.stdout

@@ -118,7 +118,7 @@ def read_history(
             unreadable += 1
         else:
             states.append(versions)
-    lacks = "" if revisions else f"git knows no revision of {lock.name}"
+    lacks = "" if revisions else f"git has no revision of {lock.name}"
     if shallow:
         lacks = f"{lacks or 'the history ends early'}: this clone is shallow, `git fetch --unshallow` gets the rest"
     return History(states, len(revisions), unreadable, lacks)
@@ -134,13 +134,14 @@ def suggest_layers(
     asked: Collection[Claim] = (),
     max_size: int | None = None,
     estimates: Mapping[str, int] | None = None,
+    reserved: Collection[str] = (),
 ) -> Suggestion:
     """Return the layers to have, at most `budget`, for the image that has `layers`, bottom to top.
 
     `specs` is how those are configured, nothing where they are not. With `keep`, the layers are those that are there,
     changed where that pays; if the history is too short to tell, they are only merged to fit `budget`. The groups and
     extras in `asked` are in the image because an option names them. No new layer is larger than `max_size`, and
-    `estimates` has sizes that the packages lack.
+    `estimates` has sizes that the packages lack. Other layers of the image have the names in `reserved`.
     """
     image = {m.package.name: m.package for layer in layers for m in layer.members}
     where = {m.package.name: layer.name for layer in layers for m in layer.members}
@@ -158,7 +159,7 @@ def suggest_layers(
     else:
         chosen = layers_for(sizes, seen, budget, max_size)
         old = [None] * len(chosen)
-    written = _with_claims(_specs(chosen, old, specs, image, seen, before), specs, asked)
+    written = _with_claims(_specs(chosen, old, specs, image, seen, before, reserved), specs, asked)
     suggested = [_suggested(spec, names, image, seen) for spec, names in zip(written, chosen, strict=True)]
     moves = [Move(name, where[name], layer.spec.name) for layer in suggested for name in layer.packages]
     unknown = tuple(sorted(name for name, size in sizes.items() if size is None))
@@ -183,7 +184,7 @@ def suggest_layers(
 
 def _size_hints(unknown: Sequence[str], estimated: Sequence[str]) -> Iterator[str]:
     if unknown:
-        yield f"unknown sizes, which no figure includes: {', '.join(unknown)}"
+        yield f"unknown sizes, not included in the figures: {', '.join(unknown)}"
     if estimated:
         yield f"sizes estimated from installed files: {', '.join(estimated)}"
 
@@ -191,8 +192,8 @@ def _size_hints(unknown: Sequence[str], estimated: Sequence[str]) -> Iterator[st
 def _hints(history: History, updates: int) -> tuple[str, ...]:
     if updates:
         return (history.lacks,) if history.lacks else ()
-    why = history.lacks or "no update of the image in the history of the lock"
-    return (f"from sizes alone: {why}",)
+    why = history.lacks or "the history of the lock has no update of the image"
+    return (f"based only on sizes: {why}",)
 
 
 def _specs(
@@ -202,12 +203,15 @@ def _specs(
     image: Mapping[str, Package],
     seen: Sequence[Update],
     before: Collection[tuple[str, ...]],
+    reserved: Collection[str],
 ) -> list[LayerSpec]:
     """Return how each layer is configured: as it was where it stays as it is, else by its packages.
 
     The top one of new layers lists none, as it has what the others do not. Each layer that builds has what builds need.
     """
-    taken = {spec.name for spec in old if spec} or {_REST}
+    taken = {*reserved, *(spec.name for spec in old if spec)}
+    rest = _free((_REST,), taken)
+    taken |= set() if any(old) else {rest}
     system = tuple(dict.fromkeys(package for spec in specs for package in spec.system_packages))
     args = tuple(dict.fromkeys(name for spec in specs for name in spec.args))
     env = tuple({name: value for spec in specs for name, value in spec.env}.items())
@@ -220,7 +224,7 @@ def _specs(
         claims = tuple(optimise.patterns(names, image.keys() - set(names), seen))
         if spec is None:
             is_rest = not any(old) and names is chosen[-1]
-            spec = LayerSpec(_REST if is_rest else _free(_titles(names, claims, image), taken))  # noqa: PLW2901
+            spec = LayerSpec(rest if is_rest else _free(_titles(names, claims, image), taken))  # noqa: PLW2901
             taken.add(spec.name)
         if any(image[name].built for name in names):
             spec = replace(spec, image=builder, system_packages=system, args=args, env=env)  # noqa: PLW2901

@@ -211,8 +211,8 @@ def _copy(recipe: Recipe) -> str:
 def _check_layers(count: int) -> None:
     if count > (most := MOST_LAYERS - BASE_LAYERS):
         raise errors.UsageError(
-            f"{count} layers are too many: an image can have {MOST_LAYERS}, and {BASE_LAYERS} of them are left for the "
-            f"base image; put packages together until there are {most}"
+            f"{count} layers are too many: an image can have {MOST_LAYERS}, of which {BASE_LAYERS} are reserved for "
+            f"the base image; merge layers until there are at most {most}"
         )
 
 
@@ -245,14 +245,14 @@ def secrets(recipe: Recipe) -> Sequence[str]:
     """Return the names of the secrets of a recipe; raises UsageError for a name that is not valid."""
     for name in recipe.secrets:
         if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-            raise errors.UsageError(f"secret {name!r} is neither the name of a variable nor {NETRC}")
+            raise errors.UsageError(f"secret {name!r} is not valid; pass the name of a variable, or {NETRC}")
     return recipe.secrets
 
 
 def _image(name: str, *, variables: bool = True) -> str:
     """Return the name of an image; one in FROM may have variables of ARG in it."""
     if not _IMAGE_NAME.fullmatch(_VARIABLE.sub("0", name) if variables else name):
-        raise errors.UsageError(f"{name!r} is not a valid image name; give one such as registry/name:tag")
+        raise errors.UsageError(f"{name!r} is not a valid image name; pass one, e.g. registry/name:tag")
     return name
 
 
@@ -268,7 +268,7 @@ def _run(words: Sequence[str]) -> str:
     for word in words:
         # The shell's quotes hold no line break of a Dockerfile: what follows would be an instruction.
         if not word.isprintable():
-            raise errors.UsageError(f"{word!r} cannot stand in a Dockerfile")
+            raise errors.UsageError(f"{word!r} has a control character, which a Dockerfile cannot have; remove it")
     return "RUN " + " \\\n    ".join(words)
 
 

@@ -55,8 +55,8 @@ def updated_dockerfile(text: str, recipe: Recipe, path: str) -> str:
     final, base = (_python_of(image) for image in (stage or "", recipe.image))
     if final and base and final != base:
         raise errors.UsageError(
-            f"the stage of {path} that copies the layers has Python {final}, and they are for Python {base}; "
-            f"write them with --python {final}, or change FROM"
+            f"{path}: the stage that copies the layers has Python {final}, but the layers are for Python {base}; "
+            f"pass --python {final}, or change FROM"
         )
     blocks = {marks.STAGES: stages(recipe), marks.COPIES: copies(recipe)}
     return marks.replaced(text, blocks, path, recipe.remembered, recipe.name)

@@ -39,10 +39,10 @@ def recipe_of(
     """
     name = settings.get("image", "")
     if name and not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
-        raise errors.UsageError(f"--image: {name!r} is not a valid name of a stage; use letters a-z, digits, - and _")
+        raise errors.UsageError(f"--image: {name!r} is not a valid stage name; use letters a-z, digits, - and _")
     editable = settings.get("editable", "")
     if editable and not _FOLDER.fullmatch(editable):
-        raise errors.UsageError(f"--editable: {editable!r} is not a folder of an image; give one such as /app")
+        raise errors.UsageError(f"--editable: {editable!r} is not a valid folder of an image; pass one, e.g. /app")
     layers = resolve.layers_of(options, current, named)
     own = layers.own
     stages = [Stage(ENVIRONMENT)] * is_environment(layers.prefix)
@@ -95,7 +95,7 @@ def in_context(path: Path, context: Path) -> str:
     place, top = str(resolved(path)), os.path.join(resolved(context), "")  # noqa: PTH118
     if not f"{place}/".startswith(top):
         above = os.path.commonpath([place, top])
-        raise errors.UsageError(f"{path} is outside of the build context {context}; build from {above} with --context")
+        raise errors.UsageError(f"{path} is outside the build context {context}; pass --context {above}")
     return place[len(top) :] or "."
 
 

@@ -19,7 +19,7 @@ def install_system_packages(packages: Sequence[str]) -> list[str]:
     """Return the instruction that installs packages with the package manager of the image, whichever it has."""
     for package in packages:
         if not _SYSTEM_PACKAGE.fullmatch(package):
-            raise errors.UsageError(f"{package!r} is no package of a system")
+            raise errors.UsageError(f"{package!r} is not a valid system package name; correct it in system-packages")
     lines = [
         f"RUN packages={shlex.quote(' '.join(packages))}; \\",
         "    if command -v apt-get; then apt-get update && apt-get install --yes --no-install-recommends $packages; \\",
@@ -34,7 +34,7 @@ def set_variables(args: Sequence[str], env: Mapping[str, str], escape: str) -> l
     lines = [f"ARG {name}" for name in args]
     for name, value in env.items():
         if not value.isprintable():
-            raise errors.UsageError(f"{value!r} cannot stand in a Dockerfile")
+            raise errors.UsageError(f"{value!r} has a control character, which a Dockerfile cannot have; remove it")
         lines.append(f"ENV {name}={quoted(value, escape)}")
     return lines
 

@@ -67,7 +67,7 @@ def check_match_runtime(image: Collection[str], settings: Mapping[str, Any], sou
     check_requirements(settings, source)
     for package, requirement in _matched(settings, source):
         if package in image and (name := normalised(requirement.name)) not in image:
-            problem = f"asks for {name} as it is in the image, which does not have it; add it to the dependencies"
+            problem = f"needs {name} of the image (match-runtime), which does not have it; add it to the dependencies"
             raise errors.ConfigError(source, f"{_EXTRA}.{package}", problem)
 
 
@@ -182,7 +182,7 @@ def _matched(settings: Mapping[str, Any], source: str) -> Iterator[tuple[str, Re
         if _matches_runtime(entry):
             requirement = _requirement(entry["requirement"], source, package)
             if requirement.specifier or requirement.url:
-                problem = f"{requirement} has a version or a URL, and match-runtime = true; drop one of them"
+                problem = f"{requirement} has both a version or URL and match-runtime = true; drop one of them"
                 raise errors.ConfigError(source, f"{_EXTRA}.{package}", problem)
             yield normalised(package), requirement
 

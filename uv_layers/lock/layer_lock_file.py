@@ -62,7 +62,7 @@ def read_layer_lock(path: Path, layer: str) -> LayerLock:
         raise errors.LayerLockError(path, error) from None
     prefix = own.get("prefix", DEFAULT_PREFIX)
     if not isinstance(prefix, str):
-        problem = f'must be an absolute path such as "/usr/local", not {errors.shown(prefix)}'
+        problem = f'must be an absolute path, e.g. "/usr/local", not {errors.shown(prefix)}'
         raise errors.ConfigError(str(path), "tool.uv-layers.prefix", problem)
     kind = "environment" if own.get("environment") is True else "packages"
     lock = layer_lock.lock_of(layer, prefix, text, document.get("packages", []), settings)
@@ -114,7 +114,7 @@ def narrow_to_target(lock: LayerLock, path: Path, target: Target) -> LayerLock:
     names: set[str] = set()
     for name in (normalised(table["name"]) for table in tables):
         if name in names:
-            raise errors.LayerLockError(path, f"{name} is in it twice for {target}")
+            raise errors.LayerLockError(path, f"it has {name} twice for {target}")
         names.add(name)
 
     def narrow(chosen: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -193,13 +193,13 @@ def _check_file(name: str, file: Mapping[str, Any]) -> None:
 
 def _check_source(name: str, vcs: Mapping[str, Any]) -> None:
     if vcs["type"] != "git":
-        raise ValueError(f"{name} comes from {errors.shown(vcs['type'])}, and uv knows only git")
+        raise ValueError(f"{name} comes from {errors.shown(vcs['type'])}, but uv supports only git")
     if not _COMMIT.fullmatch(vcs["commit-id"]):
         raise ValueError(f"{name} comes from {errors.shown(vcs['commit-id'])}, which is not a commit")
     place = vcs.get("url", "file:///")
     address = urlsplit(place)
     if address.scheme not in _GIT_SCHEMES or address.netloc.startswith("-") or "::" in place.split("/")[0]:
-        raise ValueError(f"{name} comes from {errors.shown(place)}, which is not an address that uv gives to git")
+        raise ValueError(f"{name} comes from {errors.shown(place)}, which uv does not accept as a git URL")
     if not all(str(vcs.get(key, "")).isprintable() for key in ("path", "url", "subdirectory")):
         raise ValueError(f"the address of {name} has a control character")
 
@@ -233,7 +233,7 @@ def _own(document: Mapping[str, Any], layer: str) -> tuple[dict[str, Any], dict[
         raise ValueError(f"tool.uv-layers.uv.{wrong[0]} must be {wrong[1]}")
     for place in _indexes(settings):
         if credentials.is_url(place) and urlsplit(place).scheme not in _SCHEMES:
-            raise ValueError(f"{errors.shown(place)} is not a URL where uv looks for packages")
+            raise ValueError(f"{errors.shown(place)} is not a URL that uv accepts for an index")
     if own.get("layer", layer) != layer:
         raise ValueError(f"it is the lock of layer {errors.shown(own['layer'])}, not of {layer!r}")
     return own, settings

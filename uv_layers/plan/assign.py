@@ -78,7 +78,7 @@ def assign(
         made.insert(0, Layer(ENVIRONMENT, kind="environment"))
     if own is not None:
         if not own[1]:
-            what = "neither the project nor what it needs of its workspace is a package (see tool.uv.package)"
+            what = "neither the project nor the members that it needs are packages (see tool.uv.package)"
             hints = (*hints, f"layer {own[0].name!r} is empty: {what}")
         made.append(Layer(own[0].name, tuple(Member(package, "project") for package in own[1]), kind="project"))
     return Plan(prefix, target, tuple(made), hints)
@@ -103,7 +103,7 @@ def _owners(
             for name in names:
                 owner.setdefault(name, (spec.name, f"packages {pattern}"))
         gone = [pattern for pattern, names in found.items() if not names]
-        unmatched += [f"layer {spec.name!r}: {pattern!r} matches no package of the image; drop it" for pattern in gone]
+        unmatched += [f"layer {spec.name!r}: {p!r} matches no package of the image; remove it" for p in gone]
     for spec in layers:
         for closure in closures.get(spec.name, ()):
             for name in closure.versions:
@@ -127,8 +127,8 @@ def too_large(layers: Iterable[Layer], limit: int) -> Iterable[str]:
             largest = sorted(layer.members, key=lambda m: (-(m.package.size or 0), m.package.name))[:3]
             shares = ", ".join(f"{m.package.name} {(m.package.size or 0) / layer.size:.0%}" for m in largest)
             yield (
-                f"layer {layer.name!r} has {layer.size / 1e9:.2f} GB, which BuildKit compresses on one core, and a "
-                f"registry may refuse; split it ({shares}), as `uv-layers suggest` does"
+                f"layer {layer.name!r} has {layer.size / 1e9:.2f} GB: BuildKit compresses it on one core, and a "
+                f"registry may refuse it; split it ({shares}), e.g. with `uv-layers suggest`"
             )
 
 
@@ -137,10 +137,10 @@ def _hints(
     on_top: Sequence[tuple[LayerSpec, Sequence[Package]]],
 ) -> Iterable[str]:
     for spec, _ in on_top:
-        yield f"group {spec.name!r} is not in the image; to have it there, add it to tool.uv.default-groups or a layer"
+        yield f"group {spec.name!r} is not in the image; to include it, add it to tool.uv.default-groups or a layer"
     for layer in made:
         if not layer.members:
-            yield f"layer {layer.name!r} is empty: it claims nothing that the target installs and no other layer has"
+            yield f"layer {layer.name!r} is empty: the target does not install what it claims, or another layer has it"
 
 
 def _closure_of(packages: Sequence[Package]) -> Closure:

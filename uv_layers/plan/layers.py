@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -59,11 +60,28 @@ def own_layer(project: Project, selection: Selection) -> LayerSpec | None:
     """Return the layer of the project itself: the configured one, else one if `uv sync` would install local folders."""
     if project.config.layers or project.config.project:
         return project.config.project
-    claims = [DEPENDENCIES, *(Claim("group", group) for group in image_groups(project, selection))]
-    claims += [Claim("extra", e) for e in (project.extras if selection.all_extras else selection.extras)]
-    installed = {name for claim in claims for name in project.local.get(claim, ())}
-    installed -= left_out(project, selection, installed)
+    installed = local_packages(project, selection)
     return LayerSpec(_free_name(_PROJECT, project.groups), project=True) if installed else None
+
+
+def local_packages(project: Project, selection: Selection, layers: Iterable[LayerSpec] = ()) -> set[str]:
+    """Return the packages in local folders that `uv sync` would install for what is selected and what layers claim."""
+    layers = tuple(layers)
+    extras = {*(project.extras if selection.all_extras else selection.extras), *(e for x in layers for e in x.extras)}
+    claims = [DEPENDENCIES, *(Claim("group", group) for group in image_groups(project, selection, layers))]
+    claims += [Claim("extra", extra) for extra in extras]
+    installed = {name for claim in claims for name in project.local.get(claim, ())}
+    return installed - left_out(project, selection, installed)
+
+
+def unlayered_hints(project: Project, selection: Selection, layers: LayerSet) -> list[str]:
+    """Return a hint if the image lacks the project, or a member that it needs, as no configured layer installs them."""
+    names = sorted(local_packages(project, selection, layers.layers)) if layers.own is None else []
+    if not names:
+        return []
+    layer = '{ name = "project", project = true }'
+    cause = f"the image lacks {', '.join(names)}, which uv sync would install"
+    return [f"{cause}; add {layer} as the last layer, or exclude = {json.dumps(names)}"]
 
 
 def layer_specs(project: Project, selection: Selection, named: Sequence[str] = ()) -> tuple[LayerSpec, ...]:

@@ -18,6 +18,7 @@ from uv_layers.plan.layers import (
     image_groups,
     left_out,
     python_limits,
+    unlayered_hints,
 )
 from uv_layers.plan.scope import select_packages
 from uv_layers.project import config, discovery
@@ -183,7 +184,8 @@ def make_plan(
     )
     hints = (
         *current.config.hints,
-        *(f"exclude: {pattern!r} matches no package of the image; drop it" for pattern in unmatched),
+        *unlayered_hints(current, options.selection, layers),
+        *(f"exclude: {pattern!r} matches no package of the image; remove it" for pattern in unmatched),
         *assign.too_large(plan.layers, options.warn_size),
         *_unnamed(plan.layers, settings),
     )
@@ -223,8 +225,8 @@ def _unnamed(layers: Sequence[Layer], settings: Mapping[str, Any]) -> Iterable[s
     for layer in layers:
         if shared and layer.kind == "packages" and (names := builds.unnamed(layer, settings)):
             yield (
-                f"layer {layer.name!r}: every update of the image builds {', '.join(names)} again, as uv builds "
-                "without isolation with all packages of the image; name those that the build needs in "
+                f"layer {layer.name!r}: every update of the image builds {', '.join(names)} again, because "
+                "uv builds without isolation with all packages of the image; list those that the build needs in "
                 f'tool.uv.extra-build-dependencies, e.g. {names[0]} = ["setuptools"]'
             )
 

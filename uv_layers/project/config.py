@@ -130,7 +130,7 @@ def _validated(table: Mapping[str, Any], source: str, where: str) -> Config:
         raise errors.ConfigError(source, f"{where}{key}", f"unknown setting; known: {', '.join(sorted(_CONFIG_KEYS))}")
     layers = table.get("layers", [])
     if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
-        raise errors.ConfigError(source, f"{where}layers", "must be a list of tables, one for each layer")
+        raise errors.ConfigError(source, f"{where}layers", "must be a list of tables, one per layer")
     specs = [_layer(layer, source, f"{where}layers[{index}]") for index, layer in enumerate(layers)]
     seen: set[str] = set()
     for spec in specs:
@@ -141,7 +141,7 @@ def _validated(table: Mapping[str, Any], source: str, where: str) -> Config:
     for spec in specs:
         if spec.project:
             raise errors.ConfigError(
-                source, f"{where}layers", f"{spec.name!r} is the project, and so has to be the last"
+                source, f"{where}layers", f"{spec.name!r} is the layer of the project, so it must be the last"
             )
     return Config(
         source,
@@ -178,7 +178,7 @@ def _dockerfile(table: object, source: str, where: str) -> dict[str, Any]:
 def checked_prefix(value: object, source: str, setting: str) -> str:
     """Return a valid prefix: an absolute, normal POSIX path; raises ConfigError."""
     if not isinstance(value, str) or not value.startswith("/") or not value.isprintable():
-        problem = f'must be an absolute path such as "/usr/local", not {errors.shown(value)}'
+        problem = f'must be an absolute path, e.g. "/usr/local", not {errors.shown(value)}'
         raise errors.ConfigError(source, setting, problem)
     parts = [part for part in value.split("/") if part]
     if len(value) > LONGEST_PATH or any(len(part.encode()) > LONGEST_NAME for part in parts):
@@ -211,7 +211,8 @@ def _layer(table: Mapping[str, Any], source: str, where: str) -> LayerSpec:
             problem = f"must be true or false, not {errors.shown(value)}"
             raise errors.ConfigError(source, f"{where}.{key}", problem)
     if flags["project"] and (flags["dependencies"] or any(lists.values())):
-        raise errors.ConfigError(source, f"{where}.project", "is the project alone; let a layer below claim packages")
+        problem = "cannot be combined with claims; claim packages in a layer below"
+        raise errors.ConfigError(source, f"{where}.project", problem)
     return LayerSpec(
         layer_name(table["name"], source),
         packages=lists["packages"],
@@ -229,14 +230,14 @@ def _layer(table: Mapping[str, Any], source: str, where: str) -> LayerSpec:
 def _patterns(value: object, source: str, where: str) -> tuple[str, ...]:
     patterns = tuple(map(normalised, get_strings(value, source, where)))
     if any(len(pattern) > LONGEST_NAME for pattern in patterns):
-        raise errors.ConfigError(source, where, "has a pattern that is longer than any name")
+        raise errors.ConfigError(source, where, "has a pattern that is too long")
     return patterns
 
 
 def _env(table: object, source: str, where: str) -> tuple[tuple[str, str], ...]:
     if not isinstance(table, dict):
         raise errors.ConfigError(
-            source, where, f'must be a table such as {{ NAME = "value" }}, not {errors.shown(table)}'
+            source, where, f'must be a table, e.g. {{ NAME = "value" }}, not {errors.shown(table)}'
         )
     names = _variables(table, source, where)
     return tuple((name, get_text(table[name], source, f"{where}.{name}")) for name in names)
@@ -245,5 +246,5 @@ def _env(table: object, source: str, where: str) -> tuple[tuple[str, str], ...]:
 def _variables(names: Iterable[str], source: str, where: str) -> tuple[str, ...]:
     for name in names:
         if not _VARIABLE.fullmatch(name):
-            raise errors.ConfigError(source, where, f"{errors.shown(name)} is not the name of a variable")
+            raise errors.ConfigError(source, where, f"{errors.shown(name)} is not a valid variable name")
     return tuple(names)

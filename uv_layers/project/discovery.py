@@ -162,7 +162,7 @@ def _python_request(directory: Path, lock_root: Path) -> str | None:
         requests = (line.split("#")[0].strip() for line in lines)
         request = next(filter(None, requests), None)
         if request is not None and (not request.isprintable() or len(request) > LONGEST_NAME):
-            raise errors.UnreadableFileError(path, f"{errors.shown(request)} names no Python")
+            raise errors.UnreadableFileError(path, f"{errors.shown(request)} is not a valid Python version")
         return request
     return None
 
@@ -206,7 +206,7 @@ def _project_name(meta: Mapping[str, Any]) -> str | None:
     if name is None:
         return None
     if not is_name(name):
-        raise errors.ConfigError("pyproject.toml", "project.name", f"{errors.shown(name)} is no name of a package")
+        raise errors.ConfigError("pyproject.toml", "project.name", f"{errors.shown(name)} is not a valid package name")
     return normalised(name)
 
 
@@ -215,7 +215,7 @@ def _names(document: Mapping[str, Any], setting: str) -> tuple[str, ...]:
     names = tuple(get_table(document, setting))
     for name in names:
         if not is_name(name):
-            raise errors.ConfigError("pyproject.toml", setting, f"{errors.shown(name)} is no name that uv takes")
+            raise errors.ConfigError("pyproject.toml", setting, f"{errors.shown(name)} is not a valid name")
     return tuple(map(normalised, names))
 
 
@@ -236,7 +236,7 @@ def _local(pyprojects: Mapping[Path, Mapping[str, Any]]) -> list[Path]:
             for place in source if isinstance(source, list) else [source]:
                 if isinstance(place, dict) and isinstance(place.get("path"), str):
                     if "\0" in place["path"]:
-                        raise errors.ConfigError(str(path), f"tool.uv.sources.{name}", "its path is none")
+                        raise errors.ConfigError(str(path), f"tool.uv.sources.{name}", "its path has a NUL character")
                     found[Path(os.path.normpath(path.parent / place["path"]))] = None
     return list(found)
 
@@ -254,9 +254,7 @@ def _unchecked(pyprojects: Mapping[Path, Mapping[str, Any]], local: Iterable[Pat
         # uv asks for no sources where only the version is dynamic, unless the lock is stale.
         for key in ("dependencies", "optional-dependencies"):
             if key in dynamic:
-                return (
-                    f"the {key} of {meta.get('name') or path.parent.name} are dynamic, and only its sources tell them"
-                )
+                return f"the {key} of {meta.get('name') or path.parent.name} are dynamic and only in its sources"
         if not meta and path not in pyprojects:
-            return f"{path.parent.name} has no [project] table, and only its sources tell what it needs"
+            return f"{path.parent.name} has no [project] table, so its dependencies are only in its sources"
     return ""

@@ -31,7 +31,8 @@ def with_layers(path: Path, layers: Sequence[LayerSpec], config: Config) -> str:
     specs = (*layers, *([config.project] if config.project else []))
     if not path.is_file():
         values = {"prefix": config.prefix} if config.prefix != DEFAULT_PREFIX else {}
-        settings = tomlkit.dumps(values | ({"exclude": config.exclude} if config.exclude else {}))
+        lists = {"exclude": config.exclude, "exclude-files": config.exclude_files}
+        settings = tomlkit.dumps(values | {key: value for key, value in lists.items() if value})
         dockerfile = tomlkit.dumps({"dockerfile": config.dockerfile}) if config.dockerfile else ""
         return settings + _array(specs, len(layers)) + (f"\n{dockerfile}" if dockerfile else "")
     read_toml(path)  # within limits

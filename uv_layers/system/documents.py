@@ -53,7 +53,7 @@ def read_document(path: Path, largest: int = LARGEST) -> tuple[str, dict[str, An
 def parsed(text: str) -> dict[str, Any]:
     """Return what a TOML document says; raises ValueError with the reason why it cannot be read here."""
     if sum(line.count(".") ** 2 for line in text.split("\n")) > DOTS:
-        raise ValueError("it has keys of too many parts")
+        raise ValueError("it has a key with too many parts")
     try:
         document = tomli.loads(text)
     except RecursionError as error:
@@ -72,7 +72,7 @@ def _check(document: dict[str, Any]) -> None:
         level = [value for value in values if isinstance(value, (dict, list))]
         if not level:
             return
-    raise ValueError(f"it is nested more than {DEEPEST} deep")
+    raise ValueError(f"it is nested more than {DEEPEST} levels deep")
 
 
 def misshapen(settings: Mapping[str, Any]) -> tuple[str, str] | None:

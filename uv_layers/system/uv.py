@@ -213,7 +213,7 @@ class Uv:
             if path := environ.get(variable):
                 if found := shutil.which(path, path=environ.get("PATH")):
                     return cls(found, variables)
-                raise errors.UvNotFoundError(f"{variable} is {path!r}, which is no executable")
+                raise errors.UvNotFoundError(f"{variable} is {path!r}, which is not an executable")
         if found := shutil.which("uv", path=environ.get("PATH")):
             return cls(found, variables)
         try:
@@ -221,7 +221,7 @@ class Uv:
 
             return cls(find_uv_bin(), variables)
         except (ImportError, FileNotFoundError):
-            raise errors.UvNotFoundError("none on PATH, and the `uv` package is not installed") from None
+            raise errors.UvNotFoundError("it is not on PATH, and the `uv` package is not installed") from None
 
     @cached_property
     def version(self) -> tuple[int, ...]:

@@ -314,7 +314,7 @@ def test_a_stream_that_is_closed_is_one_that_nobody_reads(monkeypatch):
 def test_outside_of_a_project_there_is_one_line_that_says_so(run, tmp_path):
     status, out, err = run("plan")
     assert (status, out) == (2, "")
-    assert err.startswith(f"error[no-project]: no pyproject.toml in {tmp_path} or above it; ")
+    assert err.startswith(f"error[no-project]: no pyproject.toml in {tmp_path} or above; ")
     assert err.count("\n") == 1
 
 
@@ -330,7 +330,7 @@ def test_outside_of_a_project_there_is_one_line_that_says_so(run, tmp_path):
         (
             OSError(errno.ENOSPC, "No space left on device", "a"),
             4,
-            "error[machine]: No space left on device: a; make room there, or choose another place\n",
+            "error[machine]: No space left on device: a; free some space there, or choose another folder\n",
         ),
         (OSError(errno.EIO, "Input/output error"), 4, "error[machine]: Input/output error\n"),
     ],

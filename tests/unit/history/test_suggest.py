@@ -135,8 +135,8 @@ def test_a_layer_has_the_name_of_its_largest_package_as_far_as_that_is_one(names
 @pytest.mark.parametrize(
     ("history", "hints"),
     [
-        (History(), ("from sizes alone: no update of the image in the history of the lock",)),
-        (History(lacks="no git"), ("from sizes alone: no git",)),
+        (History(), ("based only on sizes: the history of the lock has no update of the image",)),
+        (History(lacks="no git"), ("based only on sizes: no git",)),
         (History(BUSY.states, lacks="it ends early"), ("it ends early",)),
         (BUSY, ()),
     ],

@@ -376,7 +376,7 @@ def test_build_arguments_and_variables_are_those_of_one_stage():
 def test_a_variable_that_would_be_an_instruction_is_refused():
     with pytest.raises(UsageError) as caught:
         dockerfile_blocks(_recipe(layers=(Stage("heavy", env=(("A", "x\nRUN evil"),)),)))
-    assert str(caught.value) == r"'x\nRUN evil' cannot stand in a Dockerfile"
+    assert str(caught.value) == r"'x\nRUN evil' has a control character, which a Dockerfile cannot have; remove it"
 
 
 @pytest.mark.parametrize(
@@ -495,7 +495,7 @@ WORDS = [
 def test_a_package_of_the_system_is_a_name(package):
     with pytest.raises(UsageError) as caught:
         dockerfile_blocks(_recipe(layers=(Stage("heavy", None, ("libpq-dev", package)),)))
-    assert str(caught.value).endswith(" is no package of a system")
+    assert str(caught.value).endswith(" is not a valid system package name; correct it in system-packages")
     assert "\n" not in str(caught.value)
 
 
@@ -513,7 +513,7 @@ def test_a_secret_is_the_name_of_a_variable(name):
     for make in (dockerfile_blocks, lambda recipe: bake_file(recipe, "demo", "Dockerfile")):
         with pytest.raises(UsageError) as caught:
             make(_recipe(secrets=("GOOD", name)))
-        assert str(caught.value).endswith(" is neither the name of a variable nor netrc")
+        assert str(caught.value).endswith(" is not valid; pass the name of a variable, or netrc")
 
 
 NO_IMAGES = [
@@ -557,7 +557,7 @@ def test_what_is_no_image_is_refused(name):
             whole_dockerfile(recipe)
         # A name with an @ may have a password in it.
         shown = credentials.masked(repr(name))
-        assert str(caught.value) == f"{shown} is not a valid image name; give one such as registry/name:tag"
+        assert str(caught.value) == f"{shown} is not a valid image name; pass one, e.g. registry/name:tag"
 
 
 @pytest.mark.parametrize("name", IMAGES)
@@ -579,7 +579,7 @@ def test_no_argument_breaks_its_line(text):
     for recipe in recipes:
         with pytest.raises(UsageError) as caught:
             dockerfile_blocks(recipe)
-        assert str(caught.value).endswith(" cannot stand in a Dockerfile")
+        assert str(caught.value).endswith(" has a control character, which a Dockerfile cannot have; remove it")
 
 
 @pytest.mark.parametrize("tool", ["0.1 && evil", "0.1;evil", "$(evil)", "`evil`", "0.1 --index evil", "<<EOF", "*"])
@@ -608,8 +608,8 @@ def test_an_image_has_no_more_layers_than_engines_take():
     assert dockerfile_blocks(_recipe(layers=layers[:111])).count("COPY --link") == 111
     assert whole_dockerfile(_recipe(layers=layers[:109], sources=("src",))).count("COPY --link") == 110
     message = (
-        "112 layers are too many: an image can have 127, and 16 of them are left for the base image; "
-        "put packages together until there are 111"
+        "112 layers are too many: an image can have 127, of which 16 are reserved for the base image; "
+        "merge layers until there are at most 111"
     )
     for make, recipe in (
         (dockerfile_blocks, _recipe(layers=layers)),
@@ -665,27 +665,27 @@ def test_line_ends_are_those_that_the_block_has():
 @pytest.mark.parametrize(
     ("text", "count", "mark"),
     [
-        ("", "no", "stages"),
-        (_kept(stages=""), "no", "stages"),
-        (_kept(copies=""), "no", "copies"),
+        ("", "0", "stages"),
+        (_kept(stages=""), "0", "stages"),
+        (_kept(copies=""), "0", "copies"),
         (_kept(stages=STAGES * 2), "2", "stages"),
         (_kept(copies=COPIES * 3), "3", "copies"),
-        (_kept(stages=STAGES.partition("# <<<")[0]), "no", "stages"),
-        (_kept(copies=COPIES.partition("\n")[2]), "no", "copies"),
-        (_kept(stages=STAGES.replace("# >>>", "## >>>")), "no", "stages"),
-        (_kept(stages=STAGES.replace("stages", "stagesx")), "no", "stages"),
+        (_kept(stages=STAGES.partition("# <<<")[0]), "0", "stages"),
+        (_kept(copies=COPIES.partition("\n")[2]), "0", "copies"),
+        (_kept(stages=STAGES.replace("# >>>", "## >>>")), "0", "stages"),
+        (_kept(stages=STAGES.replace("stages", "stagesx")), "0", "stages"),
         # The end of one is no end of the other.
-        (_kept(stages=STAGES.replace("<<< uv-layers stages", "<<< uv-layers copies")), "no", "stages"),
+        (_kept(stages=STAGES.replace("<<< uv-layers stages", "<<< uv-layers copies")), "0", "stages"),
         # What is in a block goes with it.
-        (_kept(stages=STAGES.replace("\n\n", f"\n{COPIES}\n", 1), copies=""), "no", "copies"),
+        (_kept(stages=STAGES.replace("\n\n", f"\n{COPIES}\n", 1), copies=""), "0", "copies"),
     ],
 )
 def test_each_mark_is_there_once(text, count, mark):
     with pytest.raises(MarksError) as caught:
         updated_dockerfile(text, RECIPE, "ci/Dockerfile")
     assert str(caught.value) == (
-        f"ci/Dockerfile has {count} blocks from `# >>> uv-layers {mark}` to its end, and one is needed; "
-        "take both blocks from `uv-layers dockerfile --snippet`"
+        f"ci/Dockerfile must have one block that starts with `# >>> uv-layers {mark}`, but it has {count}; "
+        "copy both blocks from `uv-layers dockerfile --snippet`"
     )
 
 

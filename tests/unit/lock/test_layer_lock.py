@@ -109,7 +109,7 @@ def test_a_marker_of_a_group_that_is_not_asked_for_admits_nothing(target):
 
 
 def test_two_versions_in_one_closure_are_an_error(target):
-    with pytest.raises(TwoVersionsError, match=r"^a is needed as 1\.0 by group x and as 2\.0 by group x"):
+    with pytest.raises(TwoVersionsError, match=r"^group x needs a 1\.0 and group x needs a 2\.0"):
         exported.closure_of("a==1.0\na==2.0\n", "group x", target, {})
 
 
@@ -273,8 +273,8 @@ def test_no_binary_forbids_wheels(target, settings, built):
         (_package(wheels=_wheels("py3-none-any")), {"no-binary": True}, "it has no source distribution"),
         (_package(wheels=_wheels("cp311-cp311-linux_x86_64")), {"no-build": True}, "it has no source distribution"),
         (_package(), {}, "it has no source distribution"),
-        (_package(sdist=_file("demo-1.0.tar.gz")), {"no-build": True}, "may not be built (no-build)"),
-        (_package(sdist=_file("demo-1.0.tar.gz")), {"no-build-package": ["Demo"]}, "may not be built (no-build)"),
+        (_package(sdist=_file("demo-1.0.tar.gz")), {"no-build": True}, "no-build forbids building it"),
+        (_package(sdist=_file("demo-1.0.tar.gz")), {"no-build-package": ["Demo"]}, "no-build forbids building it"),
         (_package(archive=_file("demo-1.0-cp311-cp311-linux_x86_64.whl")), {}, "it has no source distribution"),
     ],
 )
@@ -767,7 +767,7 @@ def test_what_is_no_layer_lock_is_an_error_that_says_why(tmp_path, text, problem
     with pytest.raises(LayerLockError, match=re.escape(problem)) as caught:
         layer_lock_file.read_layer_lock(path, "heavy")
     assert str(caught.value).startswith(f"{path}: ")
-    assert str(caught.value).endswith("; make it again with `uv-layers export`")
+    assert str(caught.value).endswith("; run `uv-layers export` to write it again")
 
 
 @pytest.mark.parametrize(
@@ -819,7 +819,7 @@ def test_a_layer_lock_is_for_targets_like_its_own(tmp_path, target, platform, py
     assert str(caught.value) == (
         f"{path} needs Python ==3.12.* where "
         "implementation_name == 'cpython' and platform_machine == 'x86_64' and sys_platform == 'linux', "
-        f"the target is {other}; name another one with --python"
+        f"but the target is {other}; choose another with --python"
     )
 
 
@@ -897,7 +897,7 @@ def test_for_another_platform_nothing_is_built(table, message):
         layer_lock_file.check_wheels(locks, at)
     assert str(caught.value) == (
         f"{message} has no wheel for CPython 3.12 on linux aarch64, "
-        "and nothing is built for a platform that is not here; make its layer there, or a wheel of it"
+        "and uv cannot build for another platform; build the layer on that platform, or build a wheel there"
     )
 
 
@@ -926,7 +926,7 @@ def test_the_name_of_a_wheel_may_be_encoded_in_its_url(target):
 @pytest.mark.parametrize(
     ("own", "says"),
     [
-        ({"prefix": 1}, 'tool.uv-layers.prefix: must be an absolute path such as "/usr/local", not 1'),
+        ({"prefix": 1}, 'tool.uv-layers.prefix: must be an absolute path, e.g. "/usr/local", not 1'),
         ({"uv": {"index": [{"name": "a"}]}}, "tool.uv-layers.uv.index must be a list of tables, each with a url"),
         ({"layer": ["a"]}, "it is the lock of layer ['a'], not of 'some'"),
     ],

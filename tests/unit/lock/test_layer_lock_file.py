@@ -97,19 +97,19 @@ NOT_A_NAME = "is not the name of a wheel"
         (_package(wheels=[_wheel(tag="a.b.c.d.e-f.g.h.i.j-k.l.m.n.o")]), NOT_A_NAME),
         (_package(wheels=[{**_wheel(), "name": "demo-1.0-" + "-".join([".".join("abcde")] * 3)}]), NOT_A_NAME),
         (_package(wheels=[{**_wheel(), "path": "a/demo-1.0-" + "-".join([".".join("abcde")] * 3)}]), NOT_A_NAME),
-        (_git(type="hg"), "demo comes from 'hg', and uv knows only git"),
+        (_git(type="hg"), "demo comes from 'hg', but uv supports only git"),
         (_git(**{"commit-id": "main"}), "'main', which is not a commit"),
         (_git(**{"commit-id": "--upload-pack=x"}), "which is not a commit"),
         (_git(**{"commit-id": COMMIT[1:]}), "which is not a commit"),
         (_git(**{"commit-id": f"{COMMIT}\n"}), "which is not a commit"),
-        (_git(url="ext::sh -c id"), "not an address that uv gives to git"),
-        (_git(url="file::ext::sh -c id"), "not an address that uv gives to git"),
-        (_git(url="https::https://git.example/a"), "not an address that uv gives to git"),
-        (_git(url="--upload-pack=id"), "not an address that uv gives to git"),
-        (_git(url="ssh://-oProxyCommand=id/a"), "not an address that uv gives to git"),
-        (_git(url="git@git.example:a"), "not an address that uv gives to git"),
-        (_git(url="ftp://git.example/a"), "not an address that uv gives to git"),
-        (_git(url="git+https://git.example/a"), "not an address that uv gives to git"),
+        (_git(url="ext::sh -c id"), "not accept as a git URL"),
+        (_git(url="file::ext::sh -c id"), "not accept as a git URL"),
+        (_git(url="https::https://git.example/a"), "not accept as a git URL"),
+        (_git(url="--upload-pack=id"), "not accept as a git URL"),
+        (_git(url="ssh://-oProxyCommand=id/a"), "not accept as a git URL"),
+        (_git(url="git@git.example:a"), "not accept as a git URL"),
+        (_git(url="ftp://git.example/a"), "not accept as a git URL"),
+        (_git(url="git+https://git.example/a"), "not accept as a git URL"),
         (_git(url="https://[git.example/a"), "Invalid IPv6 URL"),
         (_git(url="https://git.example/a\0"), "control character"),
         (_git(subdirectory="a\0"), "control character"),
@@ -196,7 +196,7 @@ def test_extras_are_not_asked_for_and_of_the_groups_the_default_ones_are(narrowe
 
 def test_a_package_that_is_in_a_lock_twice_for_a_target_is_refused(narrowed):
     tables = (_package(wheels=[_wheel()]), _package("2.0", marker=LINUX, wheels=[_wheel("2.0")]))
-    with pytest.raises(LayerLockError, match=r"demo is in it twice for CPython 3\.12 on linux x86_64"):
+    with pytest.raises(LayerLockError, match=r"it has demo twice for CPython 3\.12 on linux x86_64"):
         narrowed(*tables)
     lock = narrowed(_package(marker=WINDOWS, wheels=[_wheel()]), tables[1])
     assert lock.versions == {"demo": "2.0"}
@@ -208,7 +208,7 @@ def test_the_python_of_a_package_that_is_installed_is_compared_with_the_target(n
     if not refused:
         assert narrowed(table).versions == {}
         return
-    with pytest.raises(PythonMismatchError, match=r"demo needs Python >=3\.13, the target is Python 3\.12\.4"):
+    with pytest.raises(PythonMismatchError, match=r"demo needs Python >=3\.13, but the target is Python 3\.12\.4"):
         narrowed(table)
 
 
@@ -236,7 +236,7 @@ def test_an_index_is_where_uv_can_look_for_packages(tmp_path, setting, refused):
     path = tmp_path / "pylock.heavy.toml"
     path.write_text(f'lock-version = "1.0"\ncreated-by = "x"\npackages = []\n[tool.uv-layers.uv]\n{setting}\n')
     if refused:
-        with pytest.raises(LayerLockError, match=r"'ftp://x\.test/\w+' is not a URL where uv looks for packages"):
+        with pytest.raises(LayerLockError, match=r"'ftp://x\.test/\w+' is not a URL that uv accepts for an index"):
             layer_lock_file.read_layer_lock(path, "heavy")
     else:
         assert layer_lock_file.read_layer_lock(path, "heavy").settings

@@ -171,7 +171,7 @@ def test_the_python_of_the_target_is_compared_with_all_limits(python, limits, re
         check_python(limits, at)
     source, limit = refused
     assert str(caught.value) == (
-        f"{source} needs Python {limit}, the target is Python {python}; name another one with --python"
+        f"{source} needs Python {limit}, but the target is Python {python}; choose another with --python"
     )
 
 
@@ -394,9 +394,9 @@ def test_patterns_match_whole_names(target):
 def test_each_pattern_that_matches_nothing_beside_others_is_a_hint(target):
     layers = [LayerSpec("low", packages=("a", "gone-*", "lost")), LayerSpec("high", packages=("b", "away"))]
     assert _make(target, _packages("a", "b"), layers).hints == (
-        "layer 'low': 'gone-*' matches no package of the image; drop it",
-        "layer 'low': 'lost' matches no package of the image; drop it",
-        "layer 'high': 'away' matches no package of the image; drop it",
+        "layer 'low': 'gone-*' matches no package of the image; remove it",
+        "layer 'low': 'lost' matches no package of the image; remove it",
+        "layer 'high': 'away' matches no package of the image; remove it",
     )
 
 
@@ -406,8 +406,8 @@ def test_named_groups_become_layers_on_top_without_what_is_below(target):
     assert _content(made) == {"heavy": ["a"], "docs": ["sphinx", "jinja2"], "lint": ["ruff"]}
     assert _reasons(made)["ruff"] == ("group lint", ())
     assert made.hints == (
-        "group 'docs' is not in the image; to have it there, add it to tool.uv.default-groups or a layer",
-        "group 'lint' is not in the image; to have it there, add it to tool.uv.default-groups or a layer",
+        "group 'docs' is not in the image; to include it, add it to tool.uv.default-groups or a layer",
+        "group 'lint' is not in the image; to include it, add it to tool.uv.default-groups or a layer",
     )
 
 
@@ -415,7 +415,7 @@ def test_a_project_without_layers_has_those_that_are_named(target):
     made = _make(target, [], [], on_top=[(_group("docs"), _packages("sphinx"))], source="pyproject.toml")
     assert _content(made) == {"docs": ["sphinx"]}
     assert made.hints == (
-        "group 'docs' is not in the image; to have it there, add it to tool.uv.default-groups or a layer",
+        "group 'docs' is not in the image; to include it, add it to tool.uv.default-groups or a layer",
     )
 
 
@@ -423,7 +423,7 @@ def test_a_layer_that_is_left_with_nothing_is_kept_with_a_hint(target):
     closures = {"low": [_needs("group low", "a")], "high": [_needs("group high", "a")]}
     made = _make(target, _packages("a"), [_group("low"), _group("high")], closures)
     assert _content(made) == {"low": ["a"], "high": []}
-    assert made.hints == ("layer 'high' is empty: it claims nothing that the target installs and no other layer has",)
+    assert made.hints == ("layer 'high' is empty: the target does not install what it claims, or another layer has it",)
 
 
 @pytest.mark.parametrize(
@@ -443,18 +443,18 @@ def test_a_layer_that_is_left_with_nothing_is_kept_with_a_hint(target):
 )
 def test_the_hint_of_an_empty_layer_is_true(target, layers, closures):
     hints = _make(target, _packages("a"), layers, closures).hints
-    assert hints == ("layer 'low' is empty: it claims nothing that the target installs and no other layer has",)
+    assert hints == ("layer 'low' is empty: the target does not install what it claims, or another layer has it",)
 
 
 def test_a_named_group_that_needs_another_version_than_the_image_is_an_error(target):
     with pytest.raises(TwoVersionsError) as caught:
         _make(target, [Package("a", "1")], [_group("heavy")], on_top=[(_group("docs"), [Package("a", "2")])])
-    assert str(caught.value).startswith("a is needed as 1 by the image and as 2 by docs; ")
+    assert str(caught.value).startswith("the image needs a 1 and docs needs a 2; ")
 
 
 def test_two_named_groups_that_need_two_versions_are_an_error(target):
     on_top = [(_group("docs"), [Package("a", "1")]), (_group("lint"), [Package("a", "2")])]
-    with pytest.raises(TwoVersionsError, match=r"^a is needed as 1 by docs and as 2 by lint; "):
+    with pytest.raises(TwoVersionsError, match=r"^docs needs a 1 and lint needs a 2; "):
         _make(target, [], [], on_top=on_top)
 
 
@@ -466,25 +466,25 @@ def test_two_layers_that_need_two_versions_are_named_with_their_reasons():
     with pytest.raises(TwoVersionsError) as caught:
         assign.check_versions(closures)
     assert str(caught.value).startswith(
-        "torch is needed as 2.4+cpu by layer 'cpu' (group cpu) and as 2.4+cu124 by layer 'gpu' (group gpu); "
+        "layer 'cpu' (group cpu) needs torch 2.4+cpu and layer 'gpu' (group gpu) needs torch 2.4+cu124; "
     )
 
 
 @pytest.mark.parametrize(
     ("first", "second", "way"),
     [
-        ("group a", "group b", "leave one of the two out (--no-group a or --no-group b) or"),
-        ("extra a", "extra b", "leave one of the two out (the extra a or the extra b) or"),
-        ("dependencies", "extra b", "leave one of the two out (the extra b) or"),
-        ("group a", "extra a", "leave one of the two out (--no-group a or the extra a) or"),
-        ("", "", "leave one of the two out or"),
+        ("group a", "group b", "leave one of the two out (--no-group a or --no-group b), or"),
+        ("extra a", "extra b", "leave one of the two out (the extra a or the extra b), or"),
+        ("dependencies", "extra b", "leave one of the two out (the extra b), or"),
+        ("group a", "extra a", "leave one of the two out (--no-group a or the extra a), or"),
+        ("", "", "leave one of the two out, or"),
     ],
 )
 def test_two_versions_are_avoided_by_what_asks_for_them(first, second, way):
     closures = {"layer 'low'": [Closure(first, {"a": "1"})], "layer 'top'": [Closure(second, {"a": "2"})]}
     with pytest.raises(TwoVersionsError) as caught:
         assign.check_versions(closures)
-    assert f"an image holds one version, so {way} make two images" in str(caught.value)
+    assert f"an image has one version of a package, so {way} build two images" in str(caught.value)
 
 
 def test_a_package_may_have_no_version():
@@ -587,7 +587,7 @@ def test_the_project_is_a_layer_above_all_others(target):
 def test_a_project_that_is_no_package_is_said_to_be_none(target):
     made = _whole(target, own=(LayerSpec("app", project=True), []))
     assert [layer.name for layer in made.layers] == ["dependencies", "app"]
-    what = "neither the project nor what it needs of its workspace is a package (see tool.uv.package)"
+    what = "neither the project nor the members that it needs are packages (see tool.uv.package)"
     assert made.hints == (f"layer 'app' is empty: {what}",)
 
 
@@ -608,8 +608,8 @@ def test_a_layer_that_is_too_large_is_told_with_its_largest_packages():
     layers = [_sized(600, 1_000_000_000, None, 900_000_000, 100_000_000, 0), _sized(10)]
     [hint] = assign.too_large(layers, 1_999_999_999)
     assert hint == (
-        "layer 'heavy' has 2.00 GB, which BuildKit compresses on one core, and a registry may refuse; "
-        "split it (p1 50%, p3 45%, p4 5%), as `uv-layers suggest` does"
+        "layer 'heavy' has 2.00 GB: BuildKit compresses it on one core, and a registry may refuse it; "
+        "split it (p1 50%, p3 45%, p4 5%), e.g. with `uv-layers suggest`"
     )
     assert list(assign.too_large(layers, 2_000_000_600)) == []
     assert list(assign.too_large([Layer("venv", kind="environment"), _sized(None, 0)], 0)) == []

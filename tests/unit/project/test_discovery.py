@@ -288,8 +288,8 @@ def test_a_file_that_is_named_wins_over_both(tmp_path):
     ("text", "message"),
     [
         ("prefxi = '/a'", "prefxi: unknown setting; known: dockerfile, exclude, exclude-files, layers, prefix"),
-        ("layers = 3", "layers: must be a list of tables, one for each layer"),
-        ("layers = ['a']", "layers: must be a list of tables, one for each layer"),
+        ("layers = 3", "layers: must be a list of tables, one per layer"),
+        ("layers = ['a']", "layers: must be a list of tables, one per layer"),
         ("layers = [{}]", "layers[0]: has no name; add one"),
         (
             "layers = [{name='a'}, {name='b', group=[]}]",
@@ -305,19 +305,19 @@ def test_a_file_that_is_named_wins_over_both(tmp_path):
         ("layers = [{name='a', project=1}]", "layers[0].project: must be true or false, not 1"),
         (
             "layers = [{name='a', project=true, dependencies=true}]",
-            "layers[0].project: is the project alone; let a layer below claim packages",
+            "layers[0].project: cannot be combined with claims; claim packages in a layer below",
         ),
         (
             "layers = [{name='a', project=true, packages=['x']}]",
-            "layers[0].project: is the project alone; let a layer below claim packages",
+            "layers[0].project: cannot be combined with claims; claim packages in a layer below",
         ),
         (
             "layers = [{name='a', project=true}, {name='b'}]",
-            "layers: 'a' is the project, and so has to be the last",
+            "layers: 'a' is the layer of the project, so it must be the last",
         ),
         (
             "layers = [{name='a', project=true}, {name='b', project=true}]",
-            "layers: 'a' is the project, and so has to be the last",
+            "layers: 'a' is the layer of the project, so it must be the last",
         ),
         ("layers = [{name='a', image=1}]", "layers[0].image: must be a string, not 1"),
         (
@@ -325,10 +325,10 @@ def test_a_file_that_is_named_wins_over_both(tmp_path):
             "layers[0].system-packages: must be a list of strings, not 'g++'",
         ),
         ("layers = [{name='a', args='A'}]", "layers[0].args: must be a list of strings, not 'A'"),
-        ("layers = [{name='a', args=['A B']}]", "layers[0].args: 'A B' is not the name of a variable"),
-        ("layers = [{name='a', env=['A']}]", "layers[0].env: must be a table such as { NAME = \"value\" }, not ['A']"),
+        ("layers = [{name='a', args=['A B']}]", "layers[0].args: 'A B' is not a valid variable name"),
+        ("layers = [{name='a', env=['A']}]", "layers[0].env: must be a table, e.g. { NAME = \"value\" }, not ['A']"),
         ("layers = [{name='a', env={A=1}}]", "layers[0].env.A: must be a string, not 1"),
-        ("layers = [{name='a', env={'1A'='x'}}]", "layers[0].env: '1A' is not the name of a variable"),
+        ("layers = [{name='a', env={'1A'='x'}}]", "layers[0].env: '1A' is not a valid variable name"),
         ("dockerfile = 1", "dockerfile: must be a table"),
         (
             "dockerfile.bas = 'a'",
@@ -339,9 +339,9 @@ def test_a_file_that_is_named_wins_over_both(tmp_path):
         ("dockerfile.copy = 'src'", "dockerfile.copy: must be a list of strings, not 'src'"),
         ("dockerfile.secrets = [1]", "dockerfile.secrets: must be a list of strings, not [1]"),
         ("dockerfile.link = 'no'", "dockerfile.link: must be true or false, not 'no'"),
-        ("prefix = 'usr'", "prefix: must be an absolute path such as \"/usr/local\", not 'usr'"),
-        ("prefix = 1", 'prefix: must be an absolute path such as "/usr/local", not 1'),
-        ('prefix = "/a\\nb"', "prefix: must be an absolute path such as \"/usr/local\", not '/a\\nb'"),
+        ("prefix = 'usr'", "prefix: must be an absolute path, e.g. \"/usr/local\", not 'usr'"),
+        ("prefix = 1", 'prefix: must be an absolute path, e.g. "/usr/local", not 1'),
+        ('prefix = "/a\\nb"', "prefix: must be an absolute path, e.g. \"/usr/local\", not '/a\\nb'"),
         ("prefix = '/a/../b'", "prefix: must have no `.` or `..` in it: '/a/../b'"),
         *(
             (
@@ -399,7 +399,7 @@ def test_a_layer_name_can_be_a_file_a_folder_and_a_stage(name):
     "name", ["", "A", "-a", "a-", "_a", "a_", "a.b", "a/b", "..", "a b", "é", "a\n", "a" * 64, 1, None]
 )
 def test_any_other_layer_name_is_refused(name):
-    with pytest.raises(LayerNameError, match=re.escape(f"here: {str(name)!r} is no layer name")):
+    with pytest.raises(LayerNameError, match=re.escape(f"here: {str(name)!r} is not a valid layer name")):
         layer_name(name, "here")
 
 
@@ -746,12 +746,15 @@ def test_a_new_file_has_all_else_that_pyproject_has_and_the_project_stays_on_top
     env = (("FLAGS", 'a "b" $c \\'), ("B", ""))
     own = LayerSpec("app", project=True, system_packages=("git",), args=("VERSION", "A"), env=env)
     dockerfile = {"base": "debian", "secrets": ["netrc"], "link": False}
-    config = Config("pyproject.toml", "/app/.venv", MADE, own, dockerfile, ("torch", "nvidia-*"))
+    config = Config(
+        "pyproject.toml", "/app/.venv", MADE, own, dockerfile, ("torch", "nvidia-*"), ("*.pyi", "**/tests/**")
+    )
     path = tmp_path / "uv-layers.toml"
     path.write_text(edit.with_layers(path, MADE, config), encoding="utf-8")
     (tmp_path / "pyproject.toml").touch()
     read = discovery.load_project(tmp_path).config
     assert (read.prefix, read.layers, read.project, read.exclude) == (config.prefix, MADE, own, config.exclude)
+    assert set(read.exclude_files) == set(config.exclude_files)
     assert dict(read.dockerfile) == {**config.dockerfile, "secrets": ("netrc",)}
 
 
@@ -831,7 +834,7 @@ def test_local_files_and_folders_are_found_in_the_sources(tmp_path):
     assert _relative(found.inputs, tmp_path) == ["pyproject.toml", "uv.lock", "libs/folder/pyproject.toml"]
     # What is not there is no folder, and uv says so better.
     assert _relative(found.files, tmp_path) == ["libs/gone", "vendor/a-1-py3-none-any.whl"]
-    assert found.unchecked == "bare has no [project] table, and only its sources tell what it needs"
+    assert found.unchecked == "bare has no [project] table, so its dependencies are only in its sources"
 
 
 def test_sources_of_members_and_of_the_root_count_too(tmp_path):
@@ -853,15 +856,15 @@ def test_sources_of_members_and_of_the_root_count_too(tmp_path):
         ("[project]\nname = 'thing'\ndynamic = ['version']", ""),
         (
             "[project]\nname = 'thing'\ndynamic = ['version', 'dependencies']",
-            "the dependencies of thing are dynamic, and only its sources tell them",
+            "the dependencies of thing are dynamic and only in its sources",
         ),
         (
             "[project]\nname = 'thing'\ndynamic = ['optional-dependencies']",
-            "the optional-dependencies of thing are dynamic, and only its sources tell them",
+            "the optional-dependencies of thing are dynamic and only in its sources",
         ),
         (
             "[project]\ndynamic = ['dependencies']",
-            "the dependencies of {folder} are dynamic, and only its sources tell them",
+            "the dependencies of {folder} are dynamic and only in its sources",
         ),
     ],
 )
@@ -882,7 +885,7 @@ def test_a_project_without_a_project_table_can_be_checked_and_a_folder_without_o
     assert _load(tmp_path, "[dependency-groups]\na = []\n").unchecked == ""
     _write(tmp_path / "inner/pyproject.toml", "[build-system]\nrequires = []\n")
     found = _load(tmp_path, "[tool.uv.sources]\nthing = { path = 'inner' }\n")
-    assert found.unchecked == "inner has no [project] table, and only its sources tell what it needs"
+    assert found.unchecked == "inner has no [project] table, so its dependencies are only in its sources"
 
 
 # Several members at once.
@@ -948,7 +951,7 @@ def test_several_members_are_one_project_with_what_each_of_them_has(workspace):
     assert both.default_groups == ("one",)
     assert both.group_python == {"one": (), "two": (">=3.12",), "three": ()}
     assert both.has_dependencies
-    assert both.unchecked == "the dependencies of b are dynamic, and only its sources tell them"
+    assert both.unchecked == "the dependencies of b are dynamic and only in its sources"
     assert [part.name for part in both.parts] == ["a", "b"]
     assert both.packages == ("a", "b")
     assert _select(workspace, "web", "b").has_dependencies is False
@@ -1001,7 +1004,7 @@ def test_a_folder_has_the_project_that_its_package_is(tmp_path, text, refused):
     if text is not None:
         _write(tmp_path / "pyproject.toml", text)
     if refused:
-        with pytest.raises(SourceNameError, match=r"^q comes from the folder .*, whose project is a, "):
+        with pytest.raises(SourceNameError, match=r"^q comes from the folder .*, whose project is named a, "):
             discovery.check_source_name(tmp_path, "q")
     else:
         assert discovery.check_source_name(tmp_path, "q") is None
@@ -1013,14 +1016,14 @@ def test_a_folder_has_the_project_that_its_package_is(tmp_path, text, refused):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[dependency-groups]\n'a b' = []\n", "dependency-groups: 'a b' is no name"),
-        ("[project.optional-dependencies]\n'../a' = []\n", "project.optional-dependencies: '../a' is no name"),
-        ("[project]\nname = '-a'\n", "project.name: '-a' is no name"),
-        ("[tool.uv.sources]\na = { path = 'a\\u0000' }\n".replace("'", '"'), "tool.uv.sources.a: its path is none"),
+        ("[dependency-groups]\n'a b' = []\n", "dependency-groups: 'a b' is not a valid name"),
+        ("[project.optional-dependencies]\n'../a' = []\n", "project.optional-dependencies: '../a' is not a valid name"),
+        ("[project]\nname = '-a'\n", "project.name: '-a' is not a valid package name"),
+        ("[tool.uv.sources]\na = { path = 'a\\u0000' }\n".replace("'", '"'), "a: its path has a NUL character"),
         ("[tool.uv]\nindex = 3\n", "tool.uv.index: must be a list of tables"),
         (f"[tool.uv.workspace]\nmembers = {['a'] * 1001}\n", "tool.uv.workspace.members: has more than 1000"),
         (f"[tool.uv.workspace]\nmembers = ['{'a/' * 2000}']\n", "members: has a pattern that is too long"),
-        (f"[tool.uv-layers]\nlayers = [{{ name = 'a', packages = ['{'a' * 256}'] }}]\n", "longer than any name"),
+        (f"[tool.uv-layers]\nlayers = [{{ name = 'a', packages = ['{'a' * 256}'] }}]\n", "has a pattern that is too"),
         (f"[tool.uv-layers]\nprefix = '/{'a' * 256}'\n", "tool.uv-layers.prefix: is too long"),
         (f"[tool.uv-layers]\nprefix = '{'/a' * 501}'\n", "tool.uv-layers.prefix: is too long"),
     ],
@@ -1042,7 +1045,7 @@ def test_settings_of_uv_in_a_file_of_its_own_are_held_to_their_form_too(tmp_path
 def test_a_request_that_names_no_python_is_refused(tmp_path, request_):
     (tmp_path / "pyproject.toml").touch()
     (tmp_path / ".python-version").write_text(request_)
-    with pytest.raises(UnreadableFileError, match="names no Python"):
+    with pytest.raises(UnreadableFileError, match="is not a valid Python version"):
         discovery.load_project(tmp_path)
 
 

@@ -288,14 +288,14 @@ def test_the_wheel_has_uv_where_path_has_none(tmp_path):
 
 def test_no_uv_at_all_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "uv", None)
-    with pytest.raises(UvNotFoundError, match="none on PATH, and the `uv` package is not installed"):
+    with pytest.raises(UvNotFoundError, match="it is not on PATH, and the `uv` package is not installed"):
         Uv.find({"PATH": str(tmp_path)})
 
 
 @pytest.mark.parametrize("variable", ["UV_LAYERS_UV", "UV"])
 def test_a_uv_that_is_named_and_not_there_is_an_error_even_with_another_on_path(tmp_path, variable):
     _executable(tmp_path / "uv")
-    with pytest.raises(UvNotFoundError, match=f"{variable} is 'nowhere/uv', which is no executable"):
+    with pytest.raises(UvNotFoundError, match=f"{variable} is 'nowhere/uv', which is not an executable"):
         Uv.find({variable: "nowhere/uv", "PATH": str(tmp_path)})
 
 

@@ -422,7 +422,7 @@ def test_what_is_not_ours_is_refused_and_left_alone(folder, make, was_ours):
         folder.tree("heavy").rename(folder.path.parent / "moved")
     make(folder.tree("heavy"))
     before = _tree_of(folder)
-    message = "heavy was not made by uv-layers and is left alone"
+    message = "heavy was not built by uv-layers, so it is not replaced"
     with pytest.raises(NotOursError, match=message), folder.staging("heavy"):
         pytest.fail("it was staged")
     assert _tree_of(folder) == before
