@@ -54,7 +54,7 @@ def test_blocks_in_a_dockerfile_that_is_there(context):
 
     # A layer comes: the blocks are stale until they are written again.
     context.edit('  { name = "high"', '  { name = "middle", packages = ["other"] },\n  { name = "high"')
-    with pytest.raises(AssertionError, match="Dockerfile is stale"):
+    with pytest.raises(AssertionError, match="Dockerfile is out of date"):
         context.dockerfile("--check", "Dockerfile")
     context.dockerfile("--write", "Dockerfile")
     context.dockerfile("--check", "Dockerfile")

@@ -74,7 +74,7 @@ def test_all_images_are_written_and_checked_together(dockerfile, folder, run):
     (folder / "Dockerfile").write_text(text.replace("install d", "install D"), encoding="utf-8")
     ended = check(run, folder)
     assert ended.status == 1
-    assert ended.stderr == "Dockerfile is stale; run `uv-layers dockerfile --write Dockerfile`\n"
+    assert ended.stderr == "Dockerfile is out of date; run `uv-layers dockerfile --write Dockerfile`\n"
     assert ended.stdout.count("\n+    uv-layers install d") == 4
     assert dockerfile() == text
 

@@ -68,7 +68,7 @@ def test_a_check_says_what_would_change_and_changes_nothing(run, folder, own):
     outcome = run("dockerfile", "--base", "python:3.12", "--tool", "1.2.4", "--check", "Dockerfile", cwd=folder)
     assert outcome.status == 1
     remedy = "uv-layers dockerfile --base python:3.12 --tool 1.2.4 --write Dockerfile"
-    assert outcome.stderr == f"Dockerfile is stale; run `{remedy}`\n"
+    assert outcome.stderr == f"Dockerfile is out of date; run `{remedy}`\n"
     assert outcome.stdout.splitlines()[:2] == ["--- Dockerfile", "+++ Dockerfile (up to date)"]
     changed = [line for line in outcome.stdout.splitlines()[2:] if line[:1] in {"-", "+"}]
     mark = "# >>> uv-layers stages, kept by `uv-layers dockerfile --write` with: --base python:3.12 --tool"
@@ -337,3 +337,8 @@ def test_options_that_a_dockerfile_no_longer_remembers_are_named(run, folder):
     outcome = run("dockerfile", "--write", "Dockerfile", *BASE, "--cmd", "other", cwd=folder)
     assert "hint: Dockerfile no longer remembers --secret; to keep an option, pass it with the others" in outcome.stderr
     assert (outcome.status, "NETRC" in (folder / "Dockerfile").read_text(encoding="utf-8")) == (0, False)
+
+
+def test_a_check_of_a_dockerfile_that_does_not_exist_says_so(run, folder):
+    outcome = run("dockerfile", *BASE, "--check", "Gone", cwd=folder)
+    assert (outcome.status, outcome.stderr.startswith("Gone does not exist; run `uv-layers dockerfile ")) == (1, True)

@@ -55,7 +55,7 @@ def test_check_with_options_shows_what_they_change_and_the_remedy_has_them(folde
     assert "--write` with: --base own/base --cmd 'a b'\n" in checked.stdout
     remedy = "uv-layers dockerfile --base own/base --cmd 'a b' --write Dockerfile"
     hint = 'hint: lines outside the marks are yours to change; Dockerfile lacks: CMD ["a", "b"]\n'
-    assert checked.stderr == f"{hint}Dockerfile is stale; run `{remedy}`\n"
+    assert checked.stderr == f"{hint}Dockerfile is out of date; run `{remedy}`\n"
 
 
 def test_marks_of_an_older_release_have_no_options(folder, run):

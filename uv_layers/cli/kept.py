@@ -66,5 +66,6 @@ def keep(kept: Kept, options: Options, remedy: Sequence[str], *, write: bool) ->
         whole = (li if li.endswith("\n") else f"{li}\n\\ No newline at end of file\n" for li in lines)
         # As bytes: a path may be invalid in the terminal's encoding.
         typer.echo(os.fsencode("".join(whole)), nl=False)
-        say(f"{path} is stale; run `{shlex.join(remedy)}`", options)
+        state = "is out of date" if path.exists() else "does not exist"
+        say(f"{path} {state}; run `{shlex.join(remedy)}`", options)
         raise typer.Exit(1)
