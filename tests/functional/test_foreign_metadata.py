@@ -52,7 +52,7 @@ def test_a_wheel_that_writes_into_the_metadata_of_a_package_of_the_lock_is_refus
     stage.lock("some", stage.wheel("aaa", files=files), stage.wheel("bbb"))
     ended = run("install", "some", cwd=stage)
     place = f"aaa installs usr/local/{site}/{path}, which is in the metadata of bbb"
-    message = f"error[foreign-metadata]: {place}; leave out one of the two packages\n"
+    message = f"error[foreign-metadata]: {place}; leave one of the two out\n"
     assert (ended.status, ended.stderr) == (2, message)
     assert not (stage / "layers/some").exists()
 
