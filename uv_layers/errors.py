@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # The longest line of an error, and the longest value of a document in one.
 _LINE, _VALUE = 4000, 100
-_ROOM = "free some space there, or choose another folder"
+_ROOM = "free some space on that disk, or choose another folder"
 _ACCESS = "get access to it, or choose another folder"
 _STEPS = {
     errno.ENOSPC: _ROOM,
@@ -169,7 +169,7 @@ class TwoVersionsError(LayersError):
         which = f" ({' or '.join(ways)})" if ways else ""
         super().__init__(
             f"{where} needs {package} {version} and {other} needs {package} {another}; "
-            f"an image has one version of a package, so leave one of the two out{which}, or build two images"
+            f"an image can have only one version of a package, so leave one of the two out{which}, or build two images"
         )
 
 
@@ -222,8 +222,8 @@ class NoWheelError(LayersError):
             old, new, machine = glibc
             target += f" with glibc 2.{old}"
             step = (
-                f"only for glibc 2.{new}; use a base image with glibc 2.{new} or newer, "
-                f"and pass --platform {machine}-manylinux_2_{new} outside of it"
+                f"only for glibc 2.{new}; use a base image with glibc 2.{new} or newer, and pass "
+                f"--platform {machine}-manylinux_2_{new} where uv-layers runs outside of that image"
             )
         elif elsewhere:
             step = "and uv cannot build for another platform; build the layer on that platform, or build a wheel there"
@@ -413,7 +413,9 @@ class IncompleteTreeError(LayersError):
 
     def __init__(self, path: str, *, expected: bool) -> None:
         what = "was removed" if expected else "appeared"
-        super().__init__(f"{path} {what} while the tree was built; stop what changes it, and run the command again")
+        super().__init__(
+            f"{path} {what} while the tree was being built; stop the program that changes it, and run the command again"
+        )
 
 
 class ForeignMetadataError(LayersError):

@@ -56,7 +56,10 @@ def test_a_reader_that_has_what_it_wants(shell):
 def test_no_room_for_the_output(shell, words):
     done = shell(f"uv-layers {words} > /dev/full")
     assert done.returncode == 4
-    assert done.stderr == "error[machine]: No space left on device; free some space there, or choose another folder\n"
+    assert (
+        done.stderr
+        == "error[machine]: No space left on device; free some space on that disk, or choose another folder\n"
+    )
 
 
 def test_no_room_for_what_is_said(shell):

@@ -323,7 +323,7 @@ def test_plan_names_the_groups_that_are_in_no_layer(project, run, tmp_path):
     def hints(*words):
         return [line for line in run(*words, cwd=folder).stderr.splitlines() if "not in the image" in line]
 
-    where = "not in the image; add one with --group, or to the groups of a layer"
+    where = "not in the image; to include a group, use --group, or add it to the groups of a layer"
     assert hints("plan") == [f"hint: groups dev, docs are {where}"]
     assert hints("plan", "--group", "docs") == [f"hint: group dev is {where}"]
     assert hints("plan", "--no-group", "docs", "--no-group", "dev") == hints("plan", "--all-groups") == []
@@ -453,7 +453,7 @@ def test_the_oldest_glibc_that_has_a_wheel_is_named(accelerated, run):
     assert outcome.stderr == (
         f"error[no-wheel]: accelerated 1.0 has no wheel for CPython {HERE} on linux x86_64 with glibc 2.28, only for "
         "glibc 2.34; use a base image with glibc 2.34 or newer, and pass "
-        "--platform x86_64-manylinux_2_34 outside of it\n"
+        "--platform x86_64-manylinux_2_34 where uv-layers runs outside of that image\n"
     )
     assert synced(folder, "--python-platform", OLD) == 2
     newer = "x86_64-manylinux_2_34"

@@ -189,7 +189,7 @@ def test_packages_that_a_build_wants_and_the_image_does_not_have(project, run):
     folder.lock()
     outcome = run("plan", cwd=folder)
     assert outcome.status == 2
-    problem = "build-dependencies.source: needs helper of the image (match-runtime), which does not have"
+    problem = "build-dependencies.source: has match-runtime = true for helper, which the image lacks"
     assert problem in outcome.stderr
     # An excluded package is not in the image; and what is not built needs nothing.
     folder.edit('["source"]', '["source", "helper"]')

@@ -277,10 +277,11 @@ def test_lines_outside_the_marks_are_not_changed(run, built):
     (folder / "deploy").mkdir()
     run("dockerfile", *BASE, "--cmd", "app", "--write", "Dockerfile", cwd=folder)
     again = ("dockerfile", *BASE, "--cmd", "app serve", "--copy", "deploy", "--write", "Dockerfile")
-    hint = "hint: lines outside the marks are yours to change; Dockerfile lacks: "
+    step = "add it yourself, as uv-layers changes only the lines between its marks"
     lines = ["COPY --link deploy ./deploy", 'CMD ["app", "serve"]']
     written = run(*again, cwd=folder).stderr
-    assert written == "".join(f"{hint}{line}\n" for line in lines) + "Dockerfile: written\n"
+    hints = [f"hint: Dockerfile lacks `{line}`; {step}\n" for line in lines]
+    assert written == "".join(hints) + "Dockerfile: written\n"
     assert run("dockerfile", "--check", "Dockerfile", cwd=folder).stderr == "Dockerfile: up to date\n"
     folder.edit('CMD ["app"]', "\n".join(lines), name="Dockerfile")
     assert run(*again, cwd=folder).stderr == "Dockerfile: up to date\n"

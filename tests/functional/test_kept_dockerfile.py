@@ -291,7 +291,7 @@ def test_a_base_without_python_is_pointed_out_with_the_lines_that_add_it(project
     assert (
         ended.stderr.splitlines()
         == [
-            f"hint: {base} has no Python; add it at the top of the Dockerfile, and use --base base:",
+            f"hint: {base} has no Python; pass --base base, and add these lines at the top:",
             f"FROM {base} AS base",
             "RUN apt-get update && apt-get install --yes --no-install-recommends python3",
         ][:lines]

@@ -54,8 +54,11 @@ def test_check_with_options_shows_what_they_change_and_the_remedy_has_them(folde
     assert checked.status == 1
     assert "--write` with: --base own/base --cmd 'a b'\n" in checked.stdout
     remedy = "uv-layers dockerfile --base own/base --cmd 'a b' --write Dockerfile"
-    hint = 'hint: lines outside the marks are yours to change; Dockerfile lacks: CMD ["a", "b"]\n'
-    assert checked.stderr == f"{hint}Dockerfile is out of date; run `{remedy}`\n"
+    step = "add it yourself, as uv-layers changes only the lines between its marks"
+    assert (
+        checked.stderr == f'hint: Dockerfile lacks `CMD ["a", "b"]`; {step}\n'
+        f"Dockerfile is out of date; run `{remedy}`\n"
+    )
 
 
 def test_marks_of_an_older_release_have_no_options(folder, run):
@@ -105,7 +108,7 @@ def test_a_dockerfile_of_a_stranger_chooses_no_program_and_no_file(folder, run, 
     text = (folder / "Dockerfile").read_text(encoding="utf-8")
     (folder / "Dockerfile").write_text(text.replace("with: --base debian", f"with: {words}"), encoding="utf-8")
     ended = run("dockerfile", "--check", "Dockerfile", cwd=folder)
-    message = f"error[usage]: Dockerfile: the first mark has {refused}, which is not an option that it can keep; "
+    message = f"error[usage]: Dockerfile: its first mark has {refused}, which cannot be an option there; "
     assert (ended.status, ended.stderr) == (2, f"{message}pass the options on the command line\n")
 
 

@@ -128,7 +128,7 @@ def test_what_the_image_has_not_does_not_count(app, git, run):
     commit(git, app)
     found = suggest(run, app)
     assert found.result["history"] == {"revisions": 2, "unreadable": 0, "updates": 0}
-    assert found.stderr == "hint: based only on sizes: the history of the lock has no update of the image\n"
+    assert found.stderr == "hint: based only on sizes: no revision of uv.lock changed a package of the image\n"
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_what_the_image_has_not_does_not_count(app, git, run):
 def test_the_history_may_be_limited(busy, run, words, revisions, updates):
     found = suggest(run, busy, *words)
     assert found.result["history"] == {"revisions": revisions, "unreadable": 0, "updates": updates}
-    why = "the history of the lock has no update of the image" if revisions else "git has no revision of uv.lock"
+    why = "no revision of uv.lock changed a package of the image" if revisions else "git has no revision of uv.lock"
     assert found.result["hints"] == ([] if updates else [f"based only on sizes: {why}"])
 
 
@@ -598,7 +598,7 @@ def test_a_layer_that_is_too_large_is_split(busy, run):
     sizes = [layer["bytes"] for layer in found.result["layers"]]
     assert len(sizes) > 1
     assert max(sizes) <= 3000
-    assert f"hint: {len(sizes)} layers, more than the budget of 1: none is larger than 3.0 kB\n" in found.stderr
+    assert f"hint: {len(sizes)} layers, more than the budget of 1, so that none is larger than 3.0 kB\n" in found.stderr
     assert layers(suggest(run, busy, "--budget", "1")).keys() == {"rest"}
     refused = run("suggest", "--max-size", "much", cwd=busy)
     assert (refused.status, refused.stderr) == (

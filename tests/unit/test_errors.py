@@ -129,7 +129,7 @@ def test_a_missing_wheel_says_what_can_be_done(build_forbidden, step):
             "Permission denied (os error 13)",
             "uv failed with exit code 2; get access to it, or choose another folder ",
         ),
-        (2, "No space left on device (os error 28)", "uv failed with exit code 2; free some space there, "),
+        (2, "No space left on device (os error 28)", "uv failed with exit code 2; free some space on that disk, "),
         (-9, "", "uv was killed by signal 9; run it again, with more memory "),
         (-25, "", "uv was killed by signal 25; the command was: "),
     ],
@@ -141,7 +141,7 @@ def test_a_failure_of_uv_has_the_command_and_keeps_its_own_words_apart(status, s
     assert error.detail == said
 
 
-ROOM = "; free some space there, or choose another folder"
+ROOM = "; free some space on that disk, or choose another folder"
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def cache_prune(
 
 @cache_app.command("clean", cls=HelpfulCommand, epilog="Example: uv-layers cache clean")
 def cache_clean() -> None:
-    """Remove all bytecode."""
+    """Remove the whole bytecode cache."""
     _removed(_cache().clean())
 
 

@@ -57,7 +57,9 @@ def diff(
     old: Annotated[str, typer.Argument(metavar="OLD", help="A git revision, a uv.lock, or a folder of layer locks.")],
     new: Annotated[
         str | None,
-        typer.Argument(metavar="[NEW]", help="The same. [the working tree]", show_default=False),
+        typer.Argument(
+            metavar="[NEW]", help="Also a revision, a uv.lock or a folder. [the working tree]", show_default=False
+        ),
     ] = None,
     layer: Annotated[
         list[str] | None,

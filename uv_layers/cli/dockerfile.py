@@ -60,7 +60,7 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be overrides
         typer.Argument(
             metavar="[GROUP]...",
             autocompletion=completion.groups,
-            help="More dependency groups, each a layer on top.",
+            help="Additional dependency groups; each becomes a layer on top.",
             show_default=False,
         ),
     ] = None,
@@ -76,9 +76,7 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be overrides
     as_bake: Annotated[bool, typer.Option("--bake", help="Print a file for docker buildx bake.")] = False,
     image: Annotated[
         str | None,
-        typer.Option(
-            "--image", metavar="NAME", help="Write the blocks of this final stage, for several images in one file."
-        ),
+        typer.Option("--image", metavar="NAME", help="The final stage to write, if the Dockerfile has several images."),
     ] = None,
     context: Annotated[
         Path | None,
@@ -119,7 +117,7 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be overrides
             "--uv",
             metavar="VERSION|IMAGE|pip",
             envvar=env_names("BUILDER_UV"),
-            help="Where the builder stage gets uv. [its image, a fixed release]",
+            help="Where the builder stage gets uv. [the image of a fixed release]",
         ),
     ] = None,
     secret: Annotated[
@@ -209,7 +207,7 @@ def _recipe(
         check_image(options, project, groups, python)
         settings["base"] = f"python:{python}-slim-bookworm"
     if lines := lines_for_python(settings["base"]):
-        hint = f"hint: {settings['base']} has no Python; add it at the top of the Dockerfile, and use --base base:"
+        hint = f"hint: {settings['base']} has no Python; pass --base base, and add these lines at the top:"
         for line in (hint, *lines):
             say(line, options)
     if options.python is not None and not is_version(options.python):

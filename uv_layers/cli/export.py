@@ -54,7 +54,7 @@ def export(
     """Write a lock for each layer, pylock.LAYER.toml."""
     prints = output is not None and str(output) == "-"
     if prints and (len(layers or ()) != 1 or as_json):
-        raise errors.UsageError("--output - prints the lock of one layer; name one, without --json")
+        raise errors.UsageError("`--output -` prints the lock of a single layer; name one layer, and drop --json")
     exported, plan = export_locks(options, layers or (), output, write=not prints)
     if prints:
         typer.echo(exported[0].lock.text, nl=False)

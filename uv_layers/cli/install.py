@@ -84,13 +84,15 @@ def install(
         typer.Option(
             "--editable",
             envvar=env_names("EDITABLE"),
-            help="Install the project and workspace members editable, as uv sync does.",
+            help="Install the project and workspace members as editable, like uv sync.",
         ),
     ] = False,
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", envvar=env_names("STRICT"), help="Fail if layers, or a layer and the base image, conflict."
+            "--strict",
+            envvar=env_names("STRICT"),
+            help="Fail if layers conflict with each other or with the base image.",
         ),
     ] = False,
     digest: Annotated[

@@ -93,7 +93,7 @@ NoDefaultGroupsOption = Annotated[
     ),
 ]
 AllGroupsOption = Annotated[
-    bool, typer.Option("--all-groups", envvar=env_names("ALL_GROUPS"), help="Include all dependency groups, also dev.")
+    bool, typer.Option("--all-groups", envvar=env_names("ALL_GROUPS"), help="Include all dependency groups, even dev.")
 ]
 ExtraOption = Annotated[
     list[str] | None,

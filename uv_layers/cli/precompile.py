@@ -26,7 +26,7 @@ _MODULES = (
 def precompile() -> None:
     """Compile the modules that the stages of a Dockerfile run, once for all stages.
 
-    The official images have no bytecode of the standard library, and what a stage compiles the others do not see.
+    The official images come without bytecode of the standard library, and a stage cannot see what another one compiled.
     """
     if os.environ.get(unwanted := "PYTHONDONTWRITEBYTECODE"):
         # Images set it, and Python used it to load its first modules.

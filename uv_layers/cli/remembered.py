@@ -83,7 +83,7 @@ def words_in(remembered: str, path: str) -> list[str]:
     refused += [value for value in pythons if not is_version(value)]
     if refused:
         raise errors.UsageError(
-            f"{path}: the first mark has {errors.shown(refused[0])}, which is not an option that it can keep; "
+            f"{path}: its first mark has {errors.shown(refused[0])}, which cannot be an option there; "
             "pass the options on the command line"
         )
     return words

@@ -40,7 +40,7 @@ def suggest(
     budget: Annotated[
         int,
         typer.Option(
-            "--budget", metavar="N", min=1, max=100, envvar=env_names("BUDGET"), help="The largest number of layers."
+            "--budget", metavar="N", min=1, max=100, envvar=env_names("BUDGET"), help="The maximum number of layers."
         ),
     ] = 10,
     since: Annotated[
@@ -67,7 +67,7 @@ def suggest(
         ),
     ] = "1GB",
     keep: Annotated[
-        bool, typer.Option("--keep", help="Start from the current layers; move only packages for which it pays.")
+        bool, typer.Option("--keep", help="Start from the current layers; move a package only if that saves pulls.")
     ] = False,
     write: Annotated[bool, typer.Option("--write", help="Write the layers to uv-layers.toml.")] = False,
     as_json: JsonOption = False,
@@ -131,8 +131,8 @@ def suggest_for(
     )
     hints = [*found.hints, *current.config.hints]
     if max_size and len(found.layers) > budget:
-        why = f"none is larger than {size(max_size)}"
-        hints.append(f"{len(found.layers)} layers, more than the budget of {budget}: {why}")
+        why = f"so that none is larger than {size(max_size)}"
+        hints.append(f"{len(found.layers)} layers, more than the budget of {budget}, {why}")
     found = replace(found, hints=tuple(hints))
     if not write:
         return found, None

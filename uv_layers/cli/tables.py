@@ -152,7 +152,7 @@ def tree_lines(tree: Tree, *, verbose: bool = False) -> list[str]:
         lines.append(f"{tree.layer}: {tree.digest}")
     if tree.built:
         lines.append(
-            f"{tree.layer}: built from source, so only a reproducible build gives the same tree elsewhere: "
+            f"{tree.layer}: built from source, and the same elsewhere only if the build is reproducible: "
             + ", ".join(tree.built)
         )
     if tree.excluded:

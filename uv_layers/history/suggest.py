@@ -192,7 +192,7 @@ def _size_hints(unknown: Sequence[str], estimated: Sequence[str]) -> Iterator[st
 def _hints(history: History, updates: int) -> tuple[str, ...]:
     if updates:
         return (history.lacks,) if history.lacks else ()
-    why = history.lacks or "the history of the lock has no update of the image"
+    why = history.lacks or "no revision of uv.lock changed a package of the image"
     return (f"based only on sizes: {why}",)
 
 

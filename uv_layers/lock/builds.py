@@ -64,7 +64,9 @@ def check_match_runtime(image: Collection[str], settings: Mapping[str, Any], sou
     check_requirements(settings, source)
     for package, requirement in _matched(settings, source):
         if package in image and (name := normalised(requirement.name)) not in image:
-            problem = f"needs {name} of the image (match-runtime), which does not have it; add it to the dependencies"
+            problem = (
+                f"has match-runtime = true for {name}, which the image lacks; add it to the project's dependencies"
+            )
             raise errors.ConfigError(source, f"{_EXTRA}.{package}", problem)
 
 
@@ -98,8 +100,8 @@ def check_sources(built: Collection[str], settings: Mapping[str, Any], sources: 
         name = normalised(_requirement(entry["requirement"] if isinstance(entry, dict) else entry, "", "").name)
         if normalised(package) in built and name in unknown and not _matches_runtime(entry):
             problem = (
-                f"{name} has a source in tool.uv.sources that is not one url, git repository or file, so a layer lock "
-                f"cannot have it; add {name} to the dependencies and set match-runtime = true"
+                f"{name} has a source in tool.uv.sources that a layer lock cannot record (only one URL, git "
+                f"repository or file); add {name} to the dependencies and set match-runtime = true"
             )
             raise errors.ConfigError(source, f"{_EXTRA}.{package}", problem)
 
@@ -180,7 +182,9 @@ def _matched(settings: Mapping[str, Any], source: str) -> Iterator[tuple[str, Re
         if _matches_runtime(entry):
             requirement = _requirement(entry["requirement"], source, package)
             if requirement.specifier or requirement.url:
-                problem = f"{requirement} has both a version or URL and match-runtime = true; drop one of them"
+                problem = (
+                    f"{requirement} has match-runtime = true, so it cannot have a version or URL; drop one of the two"
+                )
                 raise errors.ConfigError(source, f"{_EXTRA}.{package}", problem)
             yield normalised(package), requirement
 

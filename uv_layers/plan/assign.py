@@ -127,8 +127,8 @@ def too_large(layers: Iterable[Layer], limit: int) -> Iterable[str]:
             largest = sorted(layer.members, key=lambda m: (-(m.package.size or 0), m.package.name))[:3]
             shares = ", ".join(f"{m.package.name} {(m.package.size or 0) / layer.size:.0%}" for m in largest)
             yield (
-                f"layer {layer.name!r} has {layer.size / 1e9:.2f} GB: BuildKit compresses it on one core, and a "
-                f"registry may refuse it; split it ({shares}), e.g. with `uv-layers suggest`"
+                f"layer {layer.name!r} is {layer.size / 1e9:.2f} GB ({shares}): BuildKit compresses it on one core, "
+                "and a registry may refuse it; split it, e.g. with `uv-layers suggest`"
             )
 
 
@@ -137,7 +137,7 @@ def _hints(layers: Sequence[Layer], on_top: Sequence[tuple[LayerSpec, Sequence[P
         yield f"group {spec.name!r} is not in the image; to include it, add it to tool.uv.default-groups or a layer"
     for layer in layers:
         if not layer.members:
-            yield f"layer {layer.name!r} is empty: the target does not install what it claims, or another layer has it"
+            yield f"layer {layer.name!r} is empty: its packages are in another layer, or not needed on this platform"
 
 
 def _closure_of(packages: Sequence[Package]) -> Closure:

@@ -81,7 +81,7 @@ def unlayered_hints(project: Project, selection: Selection, layers: LayerSet) ->
         return []
     layer = '{ name = "project", project = true }'
     cause = f"the image lacks {', '.join(names)}, which uv sync would install"
-    return [f"{cause}; add {layer} as the last layer, or exclude = {json.dumps(names)}"]
+    return [f"{cause}; add {layer} as the last layer, or set exclude = {json.dumps(names)}"]
 
 
 def layer_specs(project: Project, selection: Selection, named: Sequence[str] = ()) -> tuple[LayerSpec, ...]:

@@ -231,7 +231,7 @@ def _unnamed(layers: Sequence[Layer], settings: Mapping[str, Any]) -> Iterable[s
         if shared and layer.kind == "packages" and (names := builds.unnamed(layer, settings)):
             yield (
                 f"layer {layer.name!r}: every update of the image builds {', '.join(names)} again, because "
-                "uv builds without isolation with all packages of the image; list those that the build needs in "
+                "without isolation a build sees all packages of the image; list the ones that it needs in "
                 f'tool.uv.extra-build-dependencies, e.g. {names[0]} = ["setuptools"]'
             )
 

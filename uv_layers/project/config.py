@@ -192,7 +192,7 @@ def _layer(table: Mapping[str, Any], source: str, where: str) -> LayerSpec:
     lists = {k: _patterns(table.get(k, []), source, f"{where}.{k}") for k in CLAIMS}
     flags = {key: get_flag(table.get(key, False), source, f"{where}.{key}") for key in ("dependencies", "project")}
     if flags["project"] and (flags["dependencies"] or any(lists.values())):
-        problem = "cannot be combined with claims; claim packages in a layer below"
+        problem = "cannot be combined with packages, groups, extras or dependencies; put those in a layer below"
         raise errors.ConfigError(source, f"{where}.project", problem)
     return LayerSpec(
         layer_name(table["name"], source),

@@ -100,7 +100,9 @@ def load_project(directory: Path, config_file: Path | None = None, lock_root: Pa
     for folder, table in ((directory, document), (lock_root, root)):
         if get_table(table, "tool.uv").get("managed") is False:
             where = str(folder / pyproject.name)
-            raise errors.ConfigError(where, "tool.uv.managed", "is false, so uv installs nothing for it; remove it")
+            raise errors.ConfigError(
+                where, "tool.uv.managed", "is false, so uv does not install this project; remove the setting"
+            )
     settings = lock_root / "uv.toml"
     configuration = config_file or directory / CONFIG_FILE
     candidates = (settings, lock_root / pyproject.name, configuration, *member_files)

@@ -73,8 +73,8 @@ def find_interpreter(
         return of_running()
     if chosen is None and request is not None and not _NAME.fullmatch(request):
         raise errors.TargetError(
-            f".python-version has the path {errors.shown(request)}, and uv-layers runs no interpreter from there; "
-            "pass it with --python or UV_PYTHON"
+            f".python-version names an interpreter by path, {errors.shown(request)}, which uv-layers does not run; "
+            "if you trust it, pass it with --python or UV_PYTHON"
         )
     # uv prefers a file or folder with the requested name: run it in a folder without the project's files.
     cwd = None if chosen else Path(os.__file__).parent

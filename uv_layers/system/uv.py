@@ -171,8 +171,8 @@ def _build_step(said: str, package: str) -> str:
     if match := _MISSING_MODULE.search(said):
         module = match[1].split(".")[0]
         return (
-            f"its build needs the Python module {module}: add the package that has it to the project's dependencies if "
-            f"{package} is built without isolation, else to tool.uv.extra-build-dependencies"
+            f"its build needs the Python module {module}: add the package that provides it to the project's "
+            f"dependencies if {package} is built without isolation, else to tool.uv.extra-build-dependencies"
         )
     return "add what its build needs (gcc, headers) to the layer's system-packages"
 

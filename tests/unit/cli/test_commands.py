@@ -238,7 +238,7 @@ def test_a_layer_lock_is_printed_as_it_is_for_a_dash(run, asked):
 def test_a_dash_prints_one_layer_and_no_json(run, asked, arguments):
     status, out, err = run("export", "-o", "-", *arguments)
     assert (status, out) == (2, "")
-    assert err == "error[usage]: --output - prints the lock of one layer; name one, without --json\n"
+    assert err == "error[usage]: `--output -` prints the lock of a single layer; name one layer, and drop --json\n"
     assert asked == []
 
 
@@ -330,7 +330,7 @@ def test_outside_of_a_project_there_is_one_line_that_says_so(run, tmp_path):
         (
             OSError(errno.ENOSPC, "No space left on device", "a"),
             4,
-            "error[machine]: No space left on device: a; free some space there, or choose another folder\n",
+            "error[machine]: No space left on device: a; free some space on that disk, or choose another folder\n",
         ),
         (OSError(errno.EIO, "Input/output error"), 4, "error[machine]: Input/output error\n"),
     ],

@@ -365,7 +365,7 @@ def test_what_looks_like_markup_is_text(target):
             {"built": ("antlr", "tool"), "invalid": 2, "clashes": (Clash("bin/x", ("a", "b")),)},
             [
                 "heavy: 2 packages, 30 files, 4.5 MB, 1.2 s, layers/heavy",
-                "heavy: built from source, so only a reproducible build gives the same tree elsewhere: antlr, tool",
+                "heavy: built from source, and the same elsewhere only if the build is reproducible: antlr, tool",
                 "heavy: 2 files left uncompiled, because this Python finds a syntax error",
                 "warning: heavy: bin/x differs between a and b; the file of b is kept",
             ],

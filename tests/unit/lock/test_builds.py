@@ -77,15 +77,20 @@ def test_what_a_build_without_isolation_needs_can_be_named():
 def test_what_shall_match_the_runtime_must_be_in_the_image():
     builds.check_match_runtime({"demo", "helper"}, matching("helper"), "pyproject.toml: tool.uv")
     builds.check_match_runtime({"helper"}, matching("missing"), "pyproject.toml: tool.uv")
-    with pytest.raises(ConfigError, match=r"tool\.uv: extra-build-dependencies\.demo: needs missing of the image"):
+    with pytest.raises(
+        ConfigError, match=r"tool\.uv: extra-build-dependencies\.demo: has match-runtime = true for missing"
+    ):
         builds.check_match_runtime({"demo"}, matching("missing"), "pyproject.toml: tool.uv")
 
 
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        (matching("helper>=1"), "helper>=1 has both a version or URL and match-runtime = true; drop one of them"),
-        (matching("helper @ https://a.example/b.whl"), "match-runtime = true; drop one of them"),
+        (
+            matching("helper>=1"),
+            "helper>=1 has match-runtime = true, so it cannot have a version or URL; drop one of the two",
+        ),
+        (matching("helper @ https://a.example/b.whl"), "has match-runtime = true, so it cannot have a version or URL"),
         ({"extra-build-dependencies": {"demo": ["=="]}}, "'==' is not a valid requirement"),
     ],
 )

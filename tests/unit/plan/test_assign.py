@@ -423,7 +423,7 @@ def test_a_layer_that_is_left_with_nothing_is_kept_with_a_hint(target):
     closures = {"low": [_needs("group low", "a")], "high": [_needs("group high", "a")]}
     made = _make(target, _packages("a"), [_group("low"), _group("high")], closures)
     assert _content(made) == {"low": ["a"], "high": []}
-    assert made.hints == ("layer 'high' is empty: the target does not install what it claims, or another layer has it",)
+    assert made.hints == ("layer 'high' is empty: its packages are in another layer, or not needed on this platform",)
 
 
 @pytest.mark.parametrize(
@@ -443,7 +443,7 @@ def test_a_layer_that_is_left_with_nothing_is_kept_with_a_hint(target):
 )
 def test_the_hint_of_an_empty_layer_is_true(target, layers, closures):
     hints = _make(target, _packages("a"), layers, closures).hints
-    assert hints == ("layer 'low' is empty: the target does not install what it claims, or another layer has it",)
+    assert hints == ("layer 'low' is empty: its packages are in another layer, or not needed on this platform",)
 
 
 def test_a_named_group_that_needs_another_version_than_the_image_is_an_error(target):
@@ -484,7 +484,7 @@ def test_two_versions_are_avoided_by_what_asks_for_them(first, second, way):
     closures = {"layer 'low'": [Closure(first, {"a": "1"})], "layer 'top'": [Closure(second, {"a": "2"})]}
     with pytest.raises(TwoVersionsError) as caught:
         assign.check_versions(closures)
-    assert f"an image has one version of a package, so {way} build two images" in str(caught.value)
+    assert f"an image can have only one version of a package, so {way} build two images" in str(caught.value)
 
 
 def test_a_package_may_have_no_version():
@@ -608,8 +608,8 @@ def test_a_layer_that_is_too_large_is_told_with_its_largest_packages():
     layers = [_sized(600, 1_000_000_000, None, 900_000_000, 100_000_000, 0), _sized(10)]
     [hint] = assign.too_large(layers, 1_999_999_999)
     assert hint == (
-        "layer 'heavy' has 2.00 GB: BuildKit compresses it on one core, and a registry may refuse it; "
-        "split it (p1 50%, p3 45%, p4 5%), e.g. with `uv-layers suggest`"
+        "layer 'heavy' is 2.00 GB (p1 50%, p3 45%, p4 5%): BuildKit compresses it on one core, and a registry may "
+        "refuse it; split it, e.g. with `uv-layers suggest`"
     )
     assert list(assign.too_large(layers, 2_000_000_600)) == []
     assert list(assign.too_large([Layer("venv", kind="environment"), _sized(None, 0)], 0)) == []
@@ -618,4 +618,4 @@ def test_a_layer_that_is_too_large_is_told_with_its_largest_packages():
 
 def test_a_package_of_unknown_size_is_no_part_of_a_layer_that_is_too_large():
     [hint] = assign.too_large([_sized(1, None, 1)], 0)
-    assert "split it (p0 50%, p2 50%, p1 0%)" in hint
+    assert "is 0.00 GB (p0 50%, p2 50%, p1 0%): " in hint

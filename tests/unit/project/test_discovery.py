@@ -305,11 +305,17 @@ def test_a_file_that_is_named_wins_over_both(tmp_path):
         ("layers = [{name='a', project=1}]", "layers[0].project: must be true or false, not 1"),
         (
             "layers = [{name='a', project=true, dependencies=true}]",
-            "layers[0].project: cannot be combined with claims; claim packages in a layer below",
+            (
+                "layers[0].project: cannot be combined with packages, groups, extras or dependencies; put those in a "
+                "layer below"
+            ),
         ),
         (
             "layers = [{name='a', project=true, packages=['x']}]",
-            "layers[0].project: cannot be combined with claims; claim packages in a layer below",
+            (
+                "layers[0].project: cannot be combined with packages, groups, extras or dependencies; put those in a "
+                "layer below"
+            ),
         ),
         (
             "layers = [{name='a', project=true}, {name='b'}]",
@@ -561,7 +567,7 @@ def test_a_project_that_uv_does_not_manage_is_refused(tmp_path, folder):
     texts = {".": '[tool.uv.workspace]\nmembers = ["packages/*"]\n', "packages/a": '[project]\nname = "a"\n'}
     for name, text in texts.items():
         _write(tmp_path / name / "pyproject.toml", (unmanaged if name == folder else "") + text)
-    with pytest.raises(ConfigError, match=r"tool\.uv\.managed: is false, so uv installs nothing"):
+    with pytest.raises(ConfigError, match=r"tool\.uv\.managed: is false, so uv does not install this project"):
         discovery.load_project(tmp_path / "packages/a")
 
 
