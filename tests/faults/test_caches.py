@@ -35,7 +35,7 @@ def other_version(tmp_path):
     shutil.copytree(Path(uv_layers.__file__).parent, place / "uv_layers")
     for name, pattern, replacement in (
         ("bytecode_cache.py", r"^FORMAT = \d+$", f"FORMAT = {FORMAT + 1}"),
-        ("bytecode.py", r"^_OPTIMISATION = 0$", "_OPTIMISATION = 2"),  # without docstrings
+        ("bytecode_worker.py", r"^OPTIMISATION = 0$", "OPTIMISATION = 2"),  # without docstrings
     ):
         source = place / "uv_layers/tree" / name
         text = source.read_text(encoding="utf-8")
@@ -122,7 +122,7 @@ def test_a_cache_that_is_damaged_at_random_makes_the_same_trees(stage, run, cold
                 _damage(chance, present)
         words = ("--layers-dir", f"layers-{attempt}")
         outcome = run("install", "--all", *words, cwd=stage, **caches)
-        assert (outcome.status, "error" in outcome.stderr) == (0, False)
+        assert (outcome.status, "error[" in outcome.stderr) == (0, False)
         for name, digest in expected.items():
             assert layers_of(stage, f"layers-{attempt}").digest(name) == digest
         shutil.rmtree(stage / f"layers-{attempt}")

@@ -151,7 +151,7 @@ def test_a_full_bytecode_cache_is_only_a_cache(stage, start, run, disk, cold, la
         small = disk(kilobytes)
         caches = cold() | {"UV_LAYERS_CACHE_DIR": str(small.path)}
         ended = start("install", "heavy", "--layers-dir", f"layers-{kilobytes}", cwd=stage, **caches).end()
-        assert (ended.status, "error" in ended.stderr) == (0, False)
+        assert (ended.status, "error[" in ended.stderr) == (0, False)
         assert [path for path in small.path.rglob("*") if path.name.startswith(".")] == []
         made = json.loads(
             run("install", "heavy", "--digest", "--json", "--layers-dir", f"layers-{kilobytes}", cwd=stage).stdout

@@ -23,7 +23,7 @@ def test_an_interpreter_that_crashes_leaves_the_old_tree(stage, start, mark, run
     interpreter.instead(CRASHES[crash])
     ended = start(*words, cwd=stage, **caches).end()
     assert (ended.status, ended.stdout) == (4, "")
-    assert ended.error.startswith(f"error[compile-failed]: {interpreter.path} crashed while compiling usr/local/lib/")
+    assert ended.error.startswith(f"error[compile-failed]: {interpreter.path} crashed while compiling /usr/local/lib/")
     assert ended.error.endswith("; skip bytecode with --compile none")
     assert mark.gone()
     assert (layers.digest(), layers.record()) == before

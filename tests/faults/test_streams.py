@@ -56,15 +56,15 @@ def test_a_reader_that_has_what_it_wants(shell):
 def test_no_room_for_the_output(shell, words):
     done = shell(f"uv-layers {words} > /dev/full")
     assert done.returncode == 4
-    assert (
-        done.stderr
-        == "error[machine]: No space left on device; free some space on that disk, or choose another folder\n"
-    )
+    last = "error[machine]: No space left on device; free some space on that disk, or choose another folder"
+    # `dockerfile` prints a hint where uv-layers was installed from a file.
+    assert [line for line in done.stderr.splitlines() if not line.startswith("hint: ")] == [last]
 
 
 def test_no_room_for_what_is_said(shell):
     assert shell("uv-layers export 2> /dev/full").returncode == 4
-    assert shell("uv-layers nonsense 2> /dev/full").returncode == 4
+    # Only the exit code tells of an error that cannot be printed.
+    assert shell("uv-layers nonsense 2> /dev/full").returncode == 2
     assert shell("uv-layers plan --group nope 2> /dev/full").returncode == 2
 
 
