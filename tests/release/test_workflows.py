@@ -70,7 +70,7 @@ def test_the_recipe_for_pull_requests_uses_the_action_of_this_version():
     assert action["uses"].endswith(f"/uv-layers@v{__version__}")
     inputs = _read(ROOT / "action.yml")["inputs"]
     table = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", PAGE, re.MULTILINE))
-    assert table == {"base": f"`{inputs['base']['default']}`", "project": "`.`", "token": "that of the job"}
+    assert table == {"base": f"`{inputs['base']['default']}`", "project": "`.`", "token": "the job's token"}
 
 
 def test_actionlint_finds_nothing_in_the_recipe(lint, tmp_path):
