@@ -44,8 +44,7 @@ def _help(command: Any, ctx: Any, commands: Sequence[tuple[str, str]] = ()) -> s
     sections: dict[str, list[tuple[str, str]]] = {}
     for parameter in command.get_params(ctx):
         argument = parameter.param_type_name == "argument"
-        # The option --help of older releases of Typer is one of click's, which has no panel.
-        title = getattr(parameter, "rich_help_panel", None) or ("Arguments" if argument else "Options")
+        title = parameter.rich_help_panel or ("Arguments" if argument else "Options")
         if parameter.name == "help":  # it comes last
             title = next((known for known in reversed(sections) if known != "Arguments"), title)
         term, text = parameter.get_help_record(ctx)
