@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 HEAVY, LIGHT = "heavy-rarely-updated", "light-frequently-updated"
-STEPS = ("pip install", "uv-layers export", f"uv-layers install {HEAVY}", f"uv-layers install {LIGHT}")
+STEPS = ("uv tool install", "uv-layers export", f"uv-layers install {HEAVY}", f"uv-layers install {LIGHT}")
 SMALL = 1 << 18  # bytes: more than all that is no layer of packages, less than any that is
 
 
