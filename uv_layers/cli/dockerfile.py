@@ -51,7 +51,7 @@ class _Request:
     example="uv-layers dockerfile --cmd 'uvicorn main:app' > Dockerfile",
     without=("platform", "offline", "verbose", "warn_size"),
 )
-def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be overrides
+def dockerfile(  # noqa: PLR0913 - a parameter for each option
     *,
     ctx: typer.Context,
     options: Options,
@@ -173,7 +173,8 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be overrides
         raise errors.UsageError("--snippet, --write, --check and --bake exclude each other; pass one")
     path = write or check
     given = _given(ctx)
-    requests = {} if path is None else _requests(path, request, given=given)
+    marked = marks.remembered(read_text(path)) if path is not None and path.exists() else {}
+    requests = {} if path is None else _requests(path, marked, request, given=given)
     if as_bake:
         request = requests.get(image or "", request)
         typer.echo(bake_for(request.options, path or Path("Dockerfile"), request.groups, request.overrides), nl=False)
@@ -181,8 +182,7 @@ def dockerfile(  # noqa: PLR0913 - what a Dockerfile can be overrides
         typer.echo(dockerfile_for(options, request.groups, overrides, snippet=snippet), nl=False)
     else:
         words = words_of(options, overrides, request.groups) if request in requests.values() else []
-        remembered = marks.remembered(read_text(path)).get(image or "", "") if write and given and path.exists() else ""
-        if gone := dropped(remembered, words):
+        if write and given and (gone := dropped(marked.get(image or "", ""), words)):
             hint = f"{path} no longer remembers {', '.join(gone)}; to keep an option, pass it with the others"
             print_hints([hint], options)
         remedy = ["uv-layers", "dockerfile", *words, "--write", str(path)]
@@ -201,10 +201,10 @@ def _recipe(
     """Return the recipe of the project; `overrides`, from the command line, win over the configuration."""
     settings = {**project.config.dockerfile, **overrides}
     python = None
+    layers = layers_of(options, project, named)
     if not settings.get("base"):
         python = image_python(options, project)
-        groups = layers_of(options, project, named).groups(project, options.selection)
-        check_image(options, project, groups, python)
+        check_image(options, project, layers.groups(project, options.selection), python)
         settings["base"] = f"python:{python}-slim-bookworm"
     if lines := lines_for_python(settings["base"]):
         hint = f"hint: {settings['base']} has no Python; pass --base base, and add these lines at the top:"
@@ -218,7 +218,6 @@ def _recipe(
         overrides = {**overrides, "context": os.path.relpath(context, resolved(project.lock_root))}
     recipe = recipe_of(options, project, named, settings, context, words_of(options, overrides, named))
     check_folders(options, project, named)
-    layers = layers_of(options, project, named)
     print_hints([*project.config.hints, *unlayered_hints(project, options.selection, layers)], options)
     print_hints([*missing_hints(recipe, context), *check_dockerignore(recipe, project, context, dockerfile)], options)
     if not settings.get("tool"):
@@ -285,13 +284,10 @@ def _given(ctx: typer.Context) -> bool:
     return any(source is not None and source.name == "COMMANDLINE" for source in sources)
 
 
-def _requests(path: Path, request: _Request, *, given: bool) -> dict[str, _Request]:
-    """Return the images of a Dockerfile by name, with `request` if it was `given` or is new."""
-    marked = marks.remembered(read_text(path)) if path.exists() else {}
+def _requests(path: Path, marked: Mapping[str, str], request: _Request, *, given: bool) -> dict[str, _Request]:
+    """Return the images of a Dockerfile by name: those that its marks remember, and `request` if `given` or new."""
     name = request.overrides.get("image", "")
-    if given:
-        marked.pop(name, None)
-    found = {other: words_in(words, str(path)) for other, words in marked.items()}
+    found = {other: words_in(words, str(path)) for other, words in marked.items() if not given or other != name}
     requests = {other: _remembered(other, words, request.options) for other, words in found.items()}
     if given or (not found.get(name) and (name or not any(found.values()))):
         requests[name] = request

@@ -171,7 +171,7 @@ def tree_lines(tree: Tree, *, verbose: bool = False) -> list[str]:
 
 
 def verified_lines(layer: str, digest: str | None, problems: Sequence[Problem]) -> list[str]:
-    """Return a line per problem of a layer, or one line if there is none."""
+    """Return a line per problem of a layer, or one line that says that the layer matches its lock."""
     if not problems:
         return [f"{layer}: matches its layer lock, {digest}"]
     return [f"{layer}: {p.kind}: {p.path}{': ' if p.path and p.detail else ''}{p.detail}" for p in problems]

@@ -55,7 +55,7 @@ def whole_dockerfile(recipe: Recipe) -> str:
     """Return a whole Dockerfile: the stages and the final image."""
     lines = last_lines(recipe)
     _check_layers(len(recipe.layers) + len(lines) + 1)
-    # What comes after a linked layer and is none itself makes BuildKit put all files of the image together first.
+    # If an unlinked line follows a linked layer, BuildKit first puts all files of the image together.
     top = f"FROM {_image(recipe.image)}{recipe.name and f' AS {recipe.name}'}\nWORKDIR {recipe.editable or '/app'}\n"
     return f"{_marked_stages(recipe)}\n{top}{_marked_copies(recipe)}" + "".join(f"{line}\n" for line in lines)
 

@@ -67,7 +67,7 @@ def own_layer(project: Project, selection: Selection) -> LayerSpec | None:
 def local_packages(project: Project, selection: Selection, layers: Iterable[LayerSpec] = ()) -> set[str]:
     """Return the packages in local folders that `uv sync` would install for what is selected and what layers claim."""
     layers = tuple(layers)
-    extras = {*(project.extras if selection.all_extras else selection.extras), *(e for x in layers for e in x.extras)}
+    extras = {*_selected_extras(project, selection), *(extra for spec in layers for extra in spec.extras)}
     claims = [DEPENDENCIES, *(Claim("group", group) for group in image_groups(project, selection, layers))]
     claims += [Claim("extra", extra) for extra in extras]
     installed = {name for claim in claims for name in project.local.get(claim, ())}
@@ -105,7 +105,7 @@ def layer_specs(project: Project, selection: Selection, named: Sequence[str] = (
     own = own_layer(project, selection)
     specs = [_of_group(group) for group in image_groups(project, selection)]
     if project.has_dependencies or selection.extras or selection.all_extras:
-        extras = project.extras if selection.all_extras else selection.extras
+        extras = _selected_extras(project, selection)
         taken = {*project.groups, *(() if own is None else (own.name,))}
         specs.append(LayerSpec(_free_name(_DEPENDENCIES, taken), extras=extras, dependencies=True))
     if not specs and not named and own is None:
@@ -147,8 +147,12 @@ def known_config(project: Project) -> Config:
 def claims_of(project: Project, selection: Selection) -> list[Claim]:
     """Return the groups and extras that are in the image because an option names them."""
     groups = image_groups(replace(project, default_groups=()), selection)
-    extras = project.extras if selection.all_extras else selection.extras
+    extras = _selected_extras(project, selection)
     return [*(Claim("group", name) for name in groups), *(Claim("extra", name) for name in extras)]
+
+
+def _selected_extras(project: Project, selection: Selection) -> tuple[str, ...]:
+    return project.extras if selection.all_extras else selection.extras
 
 
 def left_out(project: Project, selection: Selection, names: Collection[str]) -> set[str]:

@@ -183,7 +183,7 @@ class Compiler:
         return hashlib.sha256(json.dumps([FORMAT, *facts, *sorted(lost)]).encode()).hexdigest()
 
     def _restore(self, key: str) -> Compiled | None:
-        """Write the cached bytecode of a wheel, or return None if there is none."""
+        """Write the cached bytecode of a wheel, or return None if the cache does not have it."""
         codes = self.cache.get(key)
         # A shared cache is untrusted: write only below the prefix.
         below = f"{self.prefix.rstrip('/')}/"
