@@ -421,7 +421,7 @@ CASES = {
         ("the project needs Python >=3.10, but the target is Python 3.9", "--python"),
         words=("plan", "--platform", "linux/amd64", "--python", "3.9"),
     ),
-    "a Python that the project refuses and that is not here": Case(
+    "an unsupported Python that is not installed": Case(
         "python-mismatch",
         2,
         ("the project needs Python >=3.10, but the target is Python 3.8", "--python"),

@@ -323,7 +323,7 @@ def test_a_table_that_does_not_count_may_have_anything_in_it(busy, run):
 
 
 @pytest.mark.parametrize("budget", ["1", "2", "10"])
-@pytest.mark.parametrize("keep", [(), ("--keep",)], ids=["anew", "keep"])
+@pytest.mark.parametrize("keep", [(), ("--keep",)], ids=["new", "keep"])
 @pytest.mark.parametrize(
     "words", [("--group", "docs"), ("--extra", "fast"), ("--all-groups", "--all-extras")], ids=" ".join
 )
@@ -354,7 +354,7 @@ def test_options_that_the_file_cannot_say_are_named(busy, run):
     assert "cannot store" in suggest(run, busy, "--write", "--package", "app", "--package", "numbers").stderr
 
 
-@pytest.mark.parametrize("words", [(), ("--keep",)], ids=["anew", "keep"])
+@pytest.mark.parametrize("words", [(), ("--keep",)], ids=["new", "keep"])
 def test_groups_and_extras_that_only_a_layer_named_stay_in_the_image(busy, run, words):
     busy.edit(
         "[dependency-groups]\n",
