@@ -61,10 +61,11 @@ _ALLOWED = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
 def _run(*argv: object, cwd: Path | None = None, timeout: float = BUILD_TIMEOUT):
     words = [str(word) for word in argv]
-    # An image that another worker removes may take layers with it that a build is about to unpack on.
-    removes = "image" in words and "rm" in words
+    # These run while nothing else does. Removing an image may remove layers that another build is about to unpack.
+    # While a build with --no-cache runs a step, BuildKit has other builds share that step instead of their cache.
+    alone = {"image", "rm"} <= set(words) or any("--no-cache" in word for word in words)
     with (Path(tempfile.gettempdir()) / f"uv-layers-tests-{os.getuid()}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX if removes else fcntl.LOCK_SH)
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False, timeout=timeout)
     assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}{done.stderr}"
     return done
