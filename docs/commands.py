@@ -68,8 +68,8 @@ def _table(rows: Iterable[str]) -> list[str]:
 def _row(option: Any) -> str:
     metavar = "" if option.is_flag else f" {_metavar(option)}"
     names = ", ".join(_code(f"{name}{metavar}") for name in option.opts)
-    # What stands in brackets at the end of the help is the default that the code finds out.
-    meaning, default = re.fullmatch(r"(.*?)(?: \[(.*)\])?", option.help).groups()
+    # For a default that the code computes, the help ends with a description of it.
+    meaning, default = re.fullmatch(r"(.*?)(?: \[default: (.*)\])?", option.help).groups()
     if default is None and not option.is_flag and option.default is not None:
         default = _code(str(getattr(option.default, "value", option.default)))
     variables = [option.envvar] if isinstance(option.envvar, str) else option.envvar
