@@ -149,7 +149,9 @@ def replayed(history: Sequence[Revision], options: argparse.Namespace) -> tuple[
     started = time.perf_counter()
     learn = history[:half]
     seen = updates_of([r.locked for r in learn], now.sizes) if options.as_suggest else updates(learn)
-    model = learned(now.sizes, seen)
+    # A package whose size the lock does not have counts like the median one.
+    middle = statistics.median_low([size for size in now.sizes.values() if size is not None] or [1])
+    model = learned({name: middle if size is None else size for name, size in now.sizes.items()}, seen)
     layers = greedy(now.sizes, seen, options.budget) if options.greedy else proposed(model, options.budget)
     seconds = time.perf_counter() - started
     scores, least = ratios(layers, later), floors(later)

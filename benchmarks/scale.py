@@ -40,7 +40,7 @@ MODULE = "LIMIT = {0}\n\n\ndef twice(value: int = LIMIT) -> int:\n    return 2 *
 # Runs uv-layers in its process, and writes down what it took. Unlike ru_maxrss, VmHWM forgets who started it.
 OWN = """
 import json, resource, sys
-from uv_layers.cli.runtime import main
+from uv_layers.cli.main import main
 place, *sys.argv[1:] = sys.argv[1:]
 try:
     main()

@@ -1,3 +1,3 @@
-"""One image layer per dependency group of a uv project."""
+"""One image layer for each part of a uv project."""
 
 __version__ = "0.1.0"

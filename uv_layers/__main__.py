@@ -14,7 +14,7 @@ def main() -> None:
     """Import the command line and run it; a signal before that ends the program at once and prints nothing."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
-    from uv_layers.cli.runtime import main as run  # noqa: PLC0415 - after the handlers
+    from uv_layers.cli.main import main as run  # noqa: PLC0415 - after the handlers
 
     run()
 

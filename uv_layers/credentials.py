@@ -47,28 +47,20 @@ def _masked(match: re.Match[str]) -> str:
     return scheme + ("****@" if at else "") + path + (f"{mark}****" if query else mark)
 
 
-def removed(value: Any) -> Any:
+def removed(value: Any, *, settings: bool = False) -> Any:
     """Return a value for a file: no URL in it, however deep, has a user, a password or a secret parameter.
 
-    The user of an SSH address stays: the address needs it, and it is not a secret.
+    The user of an SSH address stays: the address needs it, and it is not a secret. In `settings` of uv's, an index has
+    no @ in its path, so a password with a `/`, `?` or `#` in it goes as well.
     """
     if isinstance(value, dict):
-        return {key: removed(inner) for key, inner in value.items()}
+        return {key: removed(inner, settings=settings) for key, inner in value.items()}
     if isinstance(value, list):
-        return [removed(inner) for inner in value]
-    return _ADDRESS.sub(_public, value) if isinstance(value, str) else value
-
-
-def removed_from_settings(value: Any) -> Any:
-    """Return a setting of uv's for a file, as `removed` does.
-
-    An index has no @ in its path, so a password with a `/`, `?` or `#` in it goes as well.
-    """
-    if isinstance(value, dict):
-        return {key: removed_from_settings(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [removed_from_settings(inner) for inner in value]
-    return _LOGIN.sub(r"\1", removed(value)) if isinstance(value, str) else value
+        return [removed(inner, settings=settings) for inner in value]
+    if not isinstance(value, str):
+        return value
+    text = _ADDRESS.sub(_public, value)
+    return _LOGIN.sub(r"\1", text) if settings else text
 
 
 def _public(match: re.Match[str]) -> str:

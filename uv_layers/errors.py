@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # The longest line of an error, and the longest value of a document in one.
 _LINE, _VALUE = 4000, 100
 _ROOM = "free some space on that disk, or choose another folder"
-_ACCESS = "get access to it, or choose another folder"
+_ACCESS = "check its permissions, or choose another folder"
 _STEPS = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
@@ -56,92 +56,73 @@ class LayersError(Exception):
     exit_code: ClassVar[int] = 2
     code: ClassVar[str] = "error"
 
+    def __init_subclass__(cls, *, code: str, exit_code: int = 2) -> None:
+        cls.code, cls.exit_code = code, exit_code
+
     def __init__(self, message: str) -> None:
         message = printable(masked(message))
         half = _LINE // 2
         super().__init__(message if len(message) <= _LINE else f"{message[:half]} … {message[-half:]}")
 
 
-class ProjectNotFoundError(LayersError):
-    code = "no-project"
-
+class ProjectNotFoundError(LayersError, code="no-project"):
     def __init__(self, directory: Path) -> None:
         super().__init__(
             f"no pyproject.toml in {directory} or above; run in a uv project, or pass its folder with --project"
         )
 
 
-class UnreadableFileError(LayersError):
-    code = "unreadable-file"
-
+class UnreadableFileError(LayersError, code="unreadable-file"):
     def __init__(self, path: Path, reason: object) -> None:
         super().__init__(f"cannot read {path}: {reason}")
 
 
-class LockNotFoundError(LayersError):
-    code = "no-lock"
-
+class LockNotFoundError(LayersError, code="no-lock"):
     def __init__(self, directory: Path) -> None:
         super().__init__(f"no uv.lock in {directory}; run `uv lock`")
 
 
-class StaleLockError(LayersError):
-    code = "stale-lock"
-
+class StaleLockError(LayersError, code="stale-lock"):
     def __init__(self, path: Path, reason: str = "") -> None:
         why = f" ({reason})" if reason else ""
         super().__init__(f"{path} does not match pyproject.toml{why}; run `uv lock`, or skip the check with --frozen")
 
 
-class ConfigError(LayersError):
-    code = "bad-config"
-
+class ConfigError(LayersError, code="bad-config"):
     def __init__(self, source: str, setting: str, problem: str) -> None:
         super().__init__(f"{source}: {setting}: {problem}")
 
 
-class LayerNameError(LayersError):
-    code = "bad-layer-name"
-
+class LayerNameError(LayersError, code="bad-layer-name"):
     def __init__(self, source: str, name: str) -> None:
         super().__init__(
-            f"{source}: {shown(name)} is not a valid layer name; use at most 63 of a-z, 0-9, - and _, "
+            f"{source}: {shown(name)} is not a valid layer name; use at most 63 characters from a-z, 0-9, - and _, "
             "with a letter or digit at both ends"
         )
 
 
-class DuplicateLayerError(LayersError):
-    code = "duplicate-layer"
-
+class DuplicateLayerError(LayersError, code="duplicate-layer"):
     def __init__(self, source: str, name: str) -> None:
         super().__init__(f"{source}: two layers are named {name!r}; rename one")
 
 
-class UnknownLayerError(LayersError):
-    code = "unknown-layer"
-
+class UnknownLayerError(LayersError, code="unknown-layer"):
     def __init__(self, name: str, layers: Sequence[str], groups: Sequence[str]) -> None:
         others = f"; other dependency groups: {_listing(groups)}" if groups else ""
         super().__init__(f"no layer or dependency group {name!r}; layers: {_listing(layers)}{others}")
 
 
-class UnknownGroupError(LayersError):
-    code = "unknown-group"
-
+class UnknownGroupError(LayersError, code="unknown-group"):
     def __init__(self, source: str, group: str, groups: Sequence[str]) -> None:
         super().__init__(f"{source}: no dependency group {group!r} in pyproject.toml; it has: {_listing(groups)}")
 
 
-class UnknownExtraError(LayersError):
-    code = "unknown-extra"
-
+class UnknownExtraError(LayersError, code="unknown-extra"):
     def __init__(self, source: str, extra: str, extras: Sequence[str]) -> None:
         super().__init__(f"{source}: no extra {extra!r} in pyproject.toml; it has: {_listing(extras)}")
 
 
-class NoLayersError(LayersError):
-    code = "no-layers"
-
+class NoLayersError(LayersError, code="no-layers"):
     def __init__(self, path: Path) -> None:
         super().__init__(
             f"{path}: no dependencies and no default dependency groups, so there is nothing to layer; "
@@ -149,23 +130,21 @@ class NoLayersError(LayersError):
         )
 
 
-class PatternError(LayersError):
-    code = "unmatched-pattern"
-
+class PatternError(LayersError, code="unmatched-pattern"):
     def __init__(self, source: str, layer: str, pattern: str) -> None:
         super().__init__(
-            f"{source}: layer {layer!r}: {pattern!r} matches no package of the image; "
-            "correct it; `uv tree` lists the packages"
+            f"{source}: layer {layer!r}: {pattern!r} matches no package in the image; "
+            "correct the pattern (`uv tree` lists the packages)"
         )
 
 
-class TwoVersionsError(LayersError):
-    code = "two-versions"
-
+class TwoVersionsError(LayersError, code="two-versions"):
     def __init__(self, package: str, first: tuple[str, str], second: tuple[str, str]) -> None:
         (where, version), (other, another) = first, second
         reasons = re.findall(r"\((group|extra) ([^()]+)\)", f"{where} {other}")
-        ways = dict.fromkeys(f"--no-group {name}" if kind == "group" else f"the extra {name}" for kind, name in reasons)
+        ways = dict.fromkeys(
+            f"pass --no-group {name}" if kind == "group" else f"drop the extra {name}" for kind, name in reasons
+        )
         which = f" ({' or '.join(ways)})" if ways else ""
         super().__init__(
             f"{where} needs {package} {version} and {other} needs {package} {another}; "
@@ -173,20 +152,16 @@ class TwoVersionsError(LayersError):
         )
 
 
-class RefusedError(LayersError):
+class RefusedError(LayersError, code="refused"):
     """uv refuses the selection: what it asks for is not in the lock, or in conflict."""
 
-    code = "refused"
-
     def __init__(self, reason: str) -> None:
-        conflict = "leave one of them out, or build two images"
+        conflict = "leave one of the conflicting groups or extras out, or build two images"
         step = conflict if "incompatible" in reason else "correct the name, or run `uv lock`"
-        super().__init__(f"uv refuses this: {reason}; {step}")
+        super().__init__(f"uv refuses this selection: {reason}; {step}")
 
 
-class UnsupportedTargetError(LayersError):
-    code = "unsupported-target"
-
+class UnsupportedTargetError(LayersError, code="unsupported-target"):
     def __init__(self, target: str, environments: Iterable[str]) -> None:
         super().__init__(
             f"uv.lock has no packages for {target}: tool.uv.environments has only {_listing(environments)}; "
@@ -194,9 +169,7 @@ class UnsupportedTargetError(LayersError):
         )
 
 
-class SourceNameError(LayersError):
-    code = "source-name"
-
+class SourceNameError(LayersError, code="source-name"):
     def __init__(self, package: str, folder: str, name: str) -> None:
         super().__init__(
             f"{package} comes from the folder {folder}, whose project is named {name}, so uv refuses it; "
@@ -204,9 +177,7 @@ class SourceNameError(LayersError):
         )
 
 
-class NoWheelError(LayersError):
-    code = "no-wheel"
-
+class NoWheelError(LayersError, code="no-wheel"):
     def __init__(
         self,
         package: str,
@@ -223,7 +194,7 @@ class NoWheelError(LayersError):
             target += f" with glibc 2.{old}"
             step = (
                 f"only for glibc 2.{new}; use a base image with glibc 2.{new} or newer, and pass "
-                f"--platform {machine}-manylinux_2_{new} where uv-layers runs outside of that image"
+                f"--platform {machine}-manylinux_2_{new} whenever you run uv-layers outside that image"
             )
         elif elsewhere:
             step = "and uv cannot build for another platform; build the layer on that platform, or build a wheel there"
@@ -234,36 +205,28 @@ class NoWheelError(LayersError):
         super().__init__(f"{' '.join(filter(None, (package, version)))} has no wheel for {target}, {step}")
 
 
-class UnsupportedSourceError(LayersError):
-    code = "unsupported-source"
-
+class UnsupportedSourceError(LayersError, code="unsupported-source"):
     def __init__(self, package: str, kind: str) -> None:
         super().__init__(
             f"{package} comes from {kind}, which has no SHA-256 or stronger hash; "
-            "publish it to an index, or depend on a wheel of it"
+            "publish it to an index, or depend on its wheel instead"
         )
 
 
-class LocalFolderError(LayersError):
-    code = "local-folder"
-
+class LocalFolderError(LayersError, code="local-folder"):
     def __init__(self, package: str, folder: str) -> None:
         super().__init__(
             f"{package} comes from the folder {folder}, which uv.lock does not pin; "
-            'install it in the layer of the project: layers = [..., { name = "app", project = true }]'
+            'install it in the project layer: layers = [..., { name = "app", project = true }]'
         )
 
 
-class LayerLockError(LayersError):
-    code = "bad-layer-lock"
-
+class LayerLockError(LayersError, code="bad-layer-lock"):
     def __init__(self, path: Path, problem: object) -> None:
         super().__init__(f"{path}: {problem}; run `uv-layers export` to write it again")
 
 
-class LayerLockNotFoundError(LayersError):
-    code = "no-layer-lock"
-
+class LayerLockNotFoundError(LayersError, code="no-layer-lock"):
     def __init__(self, path: Path, found: Sequence[str]) -> None:
         super().__init__(
             f"no {path.name} in {path.parent} (layer locks there: {_listing(found)}); "
@@ -271,29 +234,23 @@ class LayerLockNotFoundError(LayersError):
         )
 
 
-class TargetError(LayersError):
-    code = "bad-target"
+class TargetError(LayersError, code="bad-target"):
+    """The platform or Python of --platform and --python cannot be used."""
 
 
-class PythonMismatchError(LayersError):
-    code = "python-mismatch"
-
+class PythonMismatchError(LayersError, code="python-mismatch"):
     def __init__(self, source: str, wanted: str, found: str) -> None:
         super().__init__(f"{source} needs {wanted}, but the target is {found}; choose another with --python")
 
 
-class NotOursError(LayersError):
-    code = "not-ours"
-
+class NotOursError(LayersError, code="not-ours"):
     def __init__(self, path: Path) -> None:
         super().__init__(
             f"{path} was not built by uv-layers, so it is not replaced; remove it, or choose another --layers-dir"
         )
 
 
-class MarksError(LayersError):
-    code = "no-marks"
-
+class MarksError(LayersError, code="no-marks"):
     def __init__(self, path: str, count: int, mark: str) -> None:
         super().__init__(
             f"{path} must have one block that starts with `{mark}`, but it has {count}; "
@@ -301,10 +258,8 @@ class MarksError(LayersError):
         )
 
 
-class ExcludedError(LayersError):
+class ExcludedError(LayersError, code="excluded"):
     """The build context lacks files that the Dockerfile needs. `line` is the last one that excludes one of them."""
-
-    code = "excluded"
 
     def __init__(self, path: Path, excluded: Sequence[str], line: str, exceptions: Sequence[str]) -> None:
         super().__init__(
@@ -313,38 +268,30 @@ class ExcludedError(LayersError):
         )
 
 
-class GitError(LayersError):
-    code = "git"
+class GitError(LayersError, code="git"):
+    """git failed, or cannot read a revision."""
 
 
-class UsageError(LayersError):
-    code = "usage"
+class UsageError(LayersError, code="usage"):
+    """The command line is wrong."""
 
 
-class NotBuiltError(LayersError):
-    code = "not-built"
-
+class NotBuiltError(LayersError, code="not-built"):
     def __init__(self, layers: Sequence[str], folder: Path) -> None:
         super().__init__(f"not built in {folder}: {_listing(layers)}; run `uv-layers install {' '.join(layers)}` first")
 
 
-class ShellNotFoundError(LayersError):
-    code = "no-shell"
-
+class ShellNotFoundError(LayersError, code="no-shell"):
     def __init__(self, known: Iterable[str]) -> None:
         super().__init__(f"cannot tell which shell is running; choose one with --shell: {_listing(known)}")
 
 
-class UnknownShellError(LayersError):
-    code = "unknown-shell"
-
+class UnknownShellError(LayersError, code="unknown-shell"):
     def __init__(self, name: str, known: Iterable[str]) -> None:
         super().__init__(f"shell {name!r} is not supported; choose one with --shell: {_listing(known)}")
 
 
-class PathSeparatorError(LayersError):
-    code = "path-separator"
-
+class PathSeparatorError(LayersError, code="path-separator"):
     def __init__(self, variable: str, folder: str) -> None:
         super().__init__(
             f"{folder} has a `:` in it, which separates the folders of {variable}; "
@@ -352,30 +299,23 @@ class PathSeparatorError(LayersError):
         )
 
 
-class UvNotFoundError(LayersError):
-    exit_code = 3
-    code = "no-uv"
-
+class UvNotFoundError(LayersError, code="no-uv", exit_code=3):
     def __init__(self, where: str) -> None:
         super().__init__(f"uv not found: {where}; install it (`pip install uv`) or set UV_LAYERS_UV to its path")
 
 
-class UvTooOldError(LayersError):
-    exit_code = 3
-    code = "old-uv"
-
+class UvTooOldError(LayersError, code="old-uv", exit_code=3):
     def __init__(self, path: str, version: str, minimum: str) -> None:
-        super().__init__(f"{path} is uv {version}, but uv-layers needs {minimum} or newer; run `uv self update`")
+        super().__init__(
+            f"{path} is uv {version}, but uv-layers needs {minimum} or newer; update it, e.g. with `uv self update`"
+        )
 
 
-class UvFailedError(LayersError):
+class UvFailedError(LayersError, code="uv-failed", exit_code=3):
     """uv ended with an error: its own words (`detail`), then the line with the command that failed.
 
     If the `problem` is known, the line has that and what to do, and the command only if there is one.
     """
-
-    exit_code = 3
-    code = "uv-failed"
 
     def __init__(self, command: str, status: int, detail: str = "", problem: str = "") -> None:
         self.detail = "\n".join(map(printable, masked(detail).splitlines()))
@@ -389,28 +329,19 @@ class UvFailedError(LayersError):
         super().__init__(f"uv {how}; {''.join(steps)}the command was: {command}")
 
 
-class MachineError(LayersError):
-    exit_code = 4
-    code = "machine"
-
+class MachineError(LayersError, code="machine", exit_code=4):
     def __init__(self, error: OSError) -> None:
         where = f": {error.filename}" if error.filename else ""
         step = _STEPS.get(error.errno or 0)
         super().__init__(f"{error.strerror or error}{where}{f'; {step}' if step else ''}")
 
 
-class CompileError(LayersError):
-    exit_code = 4
-    code = "compile-failed"
-
+class CompileError(LayersError, code="compile-failed", exit_code=4):
     def __init__(self, interpreter: str, source: str) -> None:
         super().__init__(f"{interpreter} crashed while compiling {source}; skip bytecode with --compile none")
 
 
-class IncompleteTreeError(LayersError):
-    exit_code = 4
-    code = "incomplete-tree"
-
+class IncompleteTreeError(LayersError, code="incomplete-tree", exit_code=4):
     def __init__(self, path: str, *, expected: bool) -> None:
         what = "was removed" if expected else "appeared"
         super().__init__(
@@ -418,19 +349,15 @@ class IncompleteTreeError(LayersError):
         )
 
 
-class ForeignMetadataError(LayersError):
-    code = "foreign-metadata"
-
+class ForeignMetadataError(LayersError, code="foreign-metadata"):
     def __init__(self, package: str, path: str, owner: str) -> None:
         super().__init__(f"{package} installs {path}, which is in the metadata of {owner}; leave one of the two out")
 
 
-class BaseImageError(LayersError):
-    code = "base-image"
+class BaseImageError(LayersError, code="base-image"):
+    """A layer does not fit the base image."""
 
 
-class ClashError(LayersError):
-    code = "clash"
-
+class ClashError(LayersError, code="clash"):
     def __init__(self, path: str, owners: Sequence[str]) -> None:
         super().__init__(f"{path} differs between {' and '.join(owners)}; leave one out, or drop --strict")

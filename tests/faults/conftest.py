@@ -399,7 +399,7 @@ def nobody(environment) -> Iterator[User]:
     script.append(f'umask $mask; exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups "$@"')
     before = ("unshare", "--mount", "sh", "-c", "\n".join(script), "sh")
     try_it = subprocess.run(
-        [*before, sys.executable, "-c", "import packaging, uv_layers.cli.runtime"],
+        [*before, sys.executable, "-c", "import packaging, uv_layers.cli.main"],
         capture_output=True,
         text=True,
         check=False,

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-ACCESS = "get access to it, or choose another folder"
+ACCESS = "check its permissions, or choose another folder"
 
 
 def _names(folder):

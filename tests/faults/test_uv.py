@@ -132,7 +132,7 @@ def test_uv_is_too_old(project, old_uv, start, run, words):
     ended = start(*words, cwd=folder, UV_LAYERS_UV=str(old_uv)).end()
     assert (ended.status, ended.stdout) == (3, "")
     assert ended.error.startswith(f"error[old-uv]: {old_uv} is uv 0.8.")
-    assert ended.error.endswith("or newer; run `uv self update`")
+    assert ended.error.endswith("or newer; update it, e.g. with `uv self update`")
     assert sorted(path.name for path in folder.path.iterdir()) == ["pyproject.toml", "uv.lock"]
     assert run(*words, cwd=folder).status == 0
 

@@ -27,7 +27,7 @@ import tomli_w
 import uv
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
-from uv_layers.cli.runtime import main
+from uv_layers.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping

@@ -352,7 +352,7 @@ def test_what_excludes_nothing_is_reported(project, run):
     folder = project(f'{HEAD.format(name="app")}dependencies = ["web", "speed"]\n{EXCLUDED.format(["gone", "speed"])}')
     outcome = run("plan", cwd=folder)
     assert (outcome.status, outcome.stderr.count("matches no package")) == (0, 1)
-    assert "hint: exclude: 'gone' matches no package of the image; remove it" in outcome.stderr
+    assert "hint: exclude: 'gone' matches no package in the image; remove it" in outcome.stderr
 
 
 def test_an_excluded_local_folder_needs_no_layer(project, packaged, run, tmp_path):
@@ -453,7 +453,7 @@ def test_the_oldest_glibc_that_has_a_wheel_is_named(accelerated, run):
     assert outcome.stderr == (
         f"error[no-wheel]: accelerated 1.0 has no wheel for CPython {HERE} on linux x86_64 with glibc 2.28, only for "
         "glibc 2.34; use a base image with glibc 2.34 or newer, and pass "
-        "--platform x86_64-manylinux_2_34 where uv-layers runs outside of that image\n"
+        "--platform x86_64-manylinux_2_34 whenever you run uv-layers outside that image\n"
     )
     assert synced(folder, "--python-platform", OLD) == 2
     newer = "x86_64-manylinux_2_34"

@@ -160,7 +160,7 @@ def test_the_project_is_built_without_isolation(project, packaged, run, tmp_path
 def test_a_layer_is_built_again_only_for_what_its_build_needs(project, run, settings, same):
     folder = project(APP.replace('"web"', '"web==1.0"') + settings + LOWER)
     before = run("export", "low", "-o", "-", cwd=folder)
-    hint = "every update of the image builds source again"
+    hint = "every update rebuilds source"
     assert (hint in before.stderr) is not same
     folder.edit('"web==1.0"', '"web==1.1"')
     folder.lock()
@@ -310,7 +310,7 @@ def build_wheel(*arguments):
     ("backend", "requires", "step"),
     [
         (FAILING, (), "add what its build needs (gcc, headers) to the layer's system-packages"),
-        ("import no_such_module\n", (), "its build needs the Python module no_such_module: add the package"),
+        ("import no_such_module\n", (), "its build needs the Python module no_such_module; if"),
         (FAILING, ("no-such-package",), "uv did not find what its build requires"),
     ],
     ids=["program", "module", "requirement"],

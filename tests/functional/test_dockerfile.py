@@ -284,7 +284,7 @@ def test_groups_that_uv_refuses_together_without_a_package_in_common_are_refused
         """)
     outcome = run("plan", "--group", "one", "--group", "two", cwd=app)
     assert outcome.status == 2
-    assert outcome.stderr.startswith("error[refused]: uv refuses this: Groups `one` and `two` are incompatible")
+    assert outcome.stderr.startswith("error[refused]: uv refuses this selection: Groups `one` and `two` are ")
 
 
 def test_a_release_that_may_not_be_on_pypi_is_pointed_out(run_program, project):

@@ -151,7 +151,9 @@ def test_a_first_dockerfile_gets_a_dockerignore(run, folder):
 
 def test_a_dockerfile_outside_of_the_context_is_not_in_its_dockerignore(run, folder):
     words = ("dockerfile", *BASE, "--write", "../Dockerfile")
-    assert run(*words, cwd=folder).stderr.startswith("../Dockerfile: written\n.dockerignore: written\nhint: build from")
+    assert run(*words, cwd=folder).stderr.startswith(
+        "../Dockerfile: written\n.dockerignore: written\nhint: the build context is"
+    )
     assert (folder / ".dockerignore").read_text(encoding="utf-8").splitlines()[-1] == ".dockerignore"
 
 
@@ -252,8 +254,8 @@ def test_git_has_to_be_in_the_build_context(run, built, tmp_path, ignore_git):
     outcome = run("dockerfile", *BASE, cwd=folder)
     assert outcome.status == 0
     assert outcome.stderr == (
-        "hint: the build of the project asks git for the version, and the build context "
-        f"{folder.path} has no .git; build from {tmp_path} with --context\n"
+        f"hint: the project takes its version from git, but the build context {folder.path} has no .git; "
+        f"pass --context {tmp_path}\n"
     )
     ignore_git(folder)
     assert run("dockerfile", *BASE, cwd=folder).stderr == (
@@ -289,7 +291,7 @@ def test_lines_outside_the_marks_are_not_changed(run, built):
     assert run(*other, cwd=folder).stderr == "Dockerfile: written\n"
 
 
-ENVIRONMENT = "hint: the build copies .venv, the environment of this machine; add **/.venv to "
+ENVIRONMENT = "hint: the build copies .venv, this machine's virtual environment; add **/.venv to "
 
 
 def test_the_environment_of_this_machine_stays_out(run, project, ignore):
@@ -322,8 +324,8 @@ def test_a_project_that_is_installed_has_an_environment_too(run, built):
 @pytest.mark.parametrize(
     ("words", "missing"),
     [
-        ((), "deploy/entrypoint.sh, which --cmd names; add --copy deploy"),
-        (("--copy", "app"), "deploy/entrypoint.sh, which --cmd names; add --copy deploy"),
+        ((), "deploy/entrypoint.sh, which is not copied into the image; add --copy deploy"),
+        (("--copy", "app"), "deploy/entrypoint.sh, which is not copied into the image; add --copy deploy"),
         (("--copy", "deploy"), None),
         (("--copy", "dep*/*.sh"), None),
         (("--copy", "."), None),
@@ -337,7 +339,7 @@ def test_what_the_command_starts_is_in_the_image(run, built, words, missing):
     (folder / "deploy/entrypoint.sh").touch()
     command = ("--cmd", "/bin/sh ./deploy/entrypoint.sh app")
     assert (folder / "app").is_dir()
-    expected = f"hint: the image has no {missing}\n" if missing else ""
+    expected = f"hint: --cmd uses {missing}\n" if missing else ""
     assert run("dockerfile", *BASE, *words, *command, cwd=folder).stderr == expected
     if "--snippet" not in words:
         written = run("dockerfile", *BASE, *words, *command, "--write", "Dockerfile", cwd=folder).stderr

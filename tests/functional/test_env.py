@@ -255,8 +255,9 @@ def said(built, run, tmp_path):
 
 def test_a_python_that_is_another_one_is_hinted_at(built, run, said):
     interpreter = run("env", "--json", cwd=built).result["interpreter"]
-    assert said("python3.9") == f"hint: `python` is 3.9 here; the trees are for {interpreter}\n"
-    assert said() == f"hint: no `python` on PATH; the trees are for {interpreter}\n"
+    step = f"run Python {VERSION} by its full path\n"
+    assert said("python3.9") == f"hint: the trees need {interpreter}, but `python` is 3.9; {step}"
+    assert said() == f"hint: the trees need {interpreter}, but PATH has no `python`; {step}"
     assert said(f"python{VERSION}") == ""
     assert said("shim") == ""
 

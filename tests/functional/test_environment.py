@@ -197,7 +197,10 @@ def test_another_layer_cannot_have_its_name(project, run):
     assert run("plan", "--json", cwd=folder).status == 0
     outcome = run("plan", "--prefix", "/app/.venv", cwd=folder)
     assert (outcome.status, outcome.stdout) == (2, "")
-    assert outcome.stderr == "error[duplicate-layer]: prefix /app/.venv: two layers are named 'venv'; rename one\n"
+    assert (
+        outcome.stderr
+        == "error[duplicate-layer]: prefix /app/.venv adds the layer 'venv': two layers are named 'venv'; rename one\n"
+    )
 
 
 def test_an_interpreter_that_makes_none_is_an_error_with_its_last_line(project, run, tmp_path, monkeypatch):

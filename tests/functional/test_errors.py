@@ -126,7 +126,7 @@ def only_locks(folder, run):
 
 
 UV_HERE = {"UV_LAYERS_UV": "./uv-here"}
-NAMES = "use at most 63 of a-z, 0-9, - and _"
+NAMES = "use at most 63 characters from a-z, 0-9, - and _"
 CASES = {
     "no project": Case(
         "no-project", 2, ("no pyproject.toml in {folder} or above", "--project"), spoil=remove("pyproject.toml")
@@ -245,7 +245,7 @@ CASES = {
     "groups that the project declares to be in conflict": Case(
         "refused",
         2,
-        ("uv refuses this: Group", "incompatible", "leave one of them out"),
+        ("uv refuses this selection: Group", "incompatible", "leave one of the conflicting groups or extras out"),
         f'{APP}conflicts = [[{{ group = "heavy" }}, {{ group = "docs" }}]]\n',
         ("plan", "--group", "docs"),
     ),

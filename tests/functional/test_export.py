@@ -96,7 +96,7 @@ def test_a_group_that_is_no_layer_becomes_one_on_top_with_a_hint(project, run):
     assert ended.status == 0
     lock = tomli.loads((folder / "pylock.docs.toml").read_text(encoding="utf-8"))
     assert [p["name"] for p in lock["packages"]] == ["docs-only"]  # `web` and `shared` are below
-    assert "hint: group 'docs' is not in the image" in ended.stderr
+    assert "hint: group 'docs' is included only in this run" in ended.stderr
     assert "hint" not in run("export", "docs", "-q", cwd=folder).stderr
 
 

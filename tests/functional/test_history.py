@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 import pytest
 
 from uv_layers.errors import GitError
-from uv_layers.history.git import Repository, Revision
+from uv_layers.history.git import Repository
+
+
+class Revision(NamedTuple):
+    commit: str
+    seconds: int
+    blob: str
 
 
 def text(number):
@@ -50,6 +57,10 @@ def opened(path):
     return Repository(path, os.environ)
 
 
+def blobs(*revisions):
+    return [revision.blob for revision in revisions]
+
+
 # The revisions of a file
 
 
@@ -59,8 +70,7 @@ def test_revisions_are_those_that_change_the_file_oldest_first(folder, commit):
     commit("other", "member/uv.lock")
     expected.append(commit(text(3)))
     found = opened(folder).revisions(folder / "uv.lock")
-    assert found == expected
-    assert [r.seconds for r in found] == sorted({r.seconds for r in found})
+    assert found == blobs(*expected)
 
 
 def test_a_file_without_a_commit_has_no_revisions(folder, commit):
@@ -75,15 +85,15 @@ def test_a_rename_is_followed(git, folder, commit):
     git(folder, "commit", "-q", "-m", "moved")
     expected += [revision(git, folder, "server/uv.lock"), commit(text(3), "server/uv.lock")]
     for place in (folder, folder / "server"):
-        assert opened(place).revisions(folder / "server/uv.lock") == expected
+        assert opened(place).revisions(folder / "server/uv.lock") == blobs(*expected)
 
 
 def test_revisions_may_be_limited_to_the_newest(folder, commit):
     made = [commit(text(1)), commit("other", "a"), commit(text(2)), commit("other", "b"), commit(text(3))]
     repository = opened(folder)
-    assert repository.revisions(folder / "uv.lock", limit=2) == [made[2], made[4]]
-    assert repository.revisions(folder / "uv.lock", since=str(made[2].seconds)) == [made[2], made[4]]
-    assert repository.revisions(folder / "uv.lock", since=str(made[2].seconds), limit=1) == [made[4]]
+    assert repository.revisions(folder / "uv.lock", limit=2) == blobs(made[2], made[4])
+    assert repository.revisions(folder / "uv.lock", since=str(made[2].seconds)) == blobs(made[2], made[4])
+    assert repository.revisions(folder / "uv.lock", since=str(made[2].seconds), limit=1) == blobs(made[4])
     assert repository.revisions(folder / "uv.lock", since=str(made[4].seconds + 1)) == []
 
 
@@ -91,7 +101,7 @@ def test_a_deleted_lock_is_no_state_of_it_and_one_that_comes_back_is(folder, com
     expected = [commit(text(1))]
     commit(None)
     expected.append(commit(text(2)))
-    assert opened(folder).revisions(folder / "uv.lock") == expected
+    assert opened(folder).revisions(folder / "uv.lock") == blobs(*expected)
 
 
 def test_a_merge_is_one_revision(git, folder, commit):
@@ -103,7 +113,7 @@ def test_a_merge_is_one_revision(git, folder, commit):
     commit("other", "pyproject.toml")
     git(folder, "merge", "-q", "--no-ff", "--no-edit", "update")
     expected += [revision(git, folder), commit(text(4))]
-    assert opened(folder).revisions(folder / "uv.lock") == expected
+    assert opened(folder).revisions(folder / "uv.lock") == blobs(*expected)
     assert expected[1].blob == git(folder, "rev-parse", "update:uv.lock")
 
 
@@ -124,26 +134,26 @@ def test_settings_of_the_user_change_nothing(git, folder, commit, setting, value
     git(folder, "commit", "-q", "-m", "moved")
     git(folder, "config", setting, value)
     expected = [first, revision(git, folder, "server/uv.lock"), commit(text(2), "server/uv.lock")]
-    assert opened(folder / "server").revisions(folder / "server/uv.lock") == expected
+    assert opened(folder / "server").revisions(folder / "server/uv.lock") == blobs(*expected)
 
 
 def test_a_folder_that_is_reached_through_a_link_has_the_same_revisions(folder, commit, tmp_path):
     expected = [commit(text(1), "a b/é/uv.lock")]
     (tmp_path / "link").symlink_to(folder / "a b")
-    assert opened(tmp_path / "link/é").revisions(tmp_path / "link/é/uv.lock") == expected
+    assert opened(tmp_path / "link/é").revisions(tmp_path / "link/é/uv.lock") == blobs(*expected)
 
 
 # What files were
 
 
 def test_a_git_that_ends_before_it_was_asked_for_all_is_an_error(folder, commit, tmp_path):
-    blobs = [commit(text(number)).blob for number in range(2)]
+    known = blobs(*(commit(text(number)) for number in range(2)))
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/git").write_text('#!/bin/sh\ncase "$*" in *cat-file*) read line ;; *) echo / ;; esac\n')
     (tmp_path / "bin/git").chmod(0o755)
     ending = Repository(folder, {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"})
     with pytest.raises(GitError, match="git ended early"):
-        list(ending.contents(blobs))
+        list(ending.contents(known))
 
 
 def test_a_tree_with_a_way_out_of_the_repository_has_no_files_there(git, folder, commit):
@@ -164,8 +174,8 @@ def test_a_tree_with_a_way_out_of_the_repository_has_no_files_there(git, folder,
 
 def test_contents_are_the_texts_of_blobs_and_none_where_there_is_no_text(folder, commit):
     texts = ["one\nline more\n", "", "é without an end", b"\xff\xfe", "last\n"]
-    blobs = [commit(content).blob for content in texts]
-    asked = [*blobs[:2], "0" * 40, *blobs[2:], "no-name"]
+    known = blobs(*map(commit, texts))
+    asked = [*known[:2], "0" * 40, *known[2:], "no-name"]
     found = list(opened(folder).contents(asked))
     assert found == ["one\nline more\n", "", None, "é without an end", None, "last\n", None]
 
@@ -227,7 +237,7 @@ def test_a_shallow_clone_says_that_it_is_one(git, folder, commit, tmp_path):
         assert str(raised.value) == (
             f"git has no revision {name!r} (this clone is shallow: `git fetch --unshallow` gets the rest)"
         )
-    assert clone.revisions(tmp_path / "clone/uv.lock") == [second]
+    assert clone.revisions(tmp_path / "clone/uv.lock") == blobs(second)
     assert list(clone.contents([first.blob, second.blob])) == [None, text(2)]
 
 
@@ -252,5 +262,5 @@ def test_without_git_there_is_an_error_that_says_so(tmp_path):
 def test_a_blob_that_is_larger_than_any_lock_is_passed_over(folder, commit, monkeypatch, size):
     monkeypatch.setattr("uv_layers.system.documents.LARGEST_LOCK", 100)
     found = [commit(content) for content in ("first", "a" * size, "last")]
-    texts = opened(folder).contents([revision.blob for revision in found])
+    texts = opened(folder).contents(blobs(*found))
     assert list(texts) == ["first", "a" * size if size < 100 else None, "last"]

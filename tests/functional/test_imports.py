@@ -1,4 +1,4 @@
-"""What `import uv_layers.cli.runtime` loads: it decides how long `--version` takes."""
+"""What `import uv_layers.cli.main` loads: it decides how long `--version` takes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 ALLOWED = {"_missing_stdlib_info", "annotated_doc", "click", "colorama", "shellingham", "typer", "typing_extensions"}
 OWN = {
     "uv_layers",
-    *(f"uv_layers.{name}" for name in ("cli", "cli.app", "cli.help", "cli.runtime", "cli.terminal")),
+    *(f"uv_layers.{name}" for name in ("cli", "cli.app", "cli.help", "cli.main", "cli.terminal")),
     *(f"uv_layers.{name}" for name in ("credentials", "errors", "system", "system.process")),
 }
 # Each costs more than all of the above, or is needed by commands alone.
@@ -38,7 +38,7 @@ COSTLY = (
 
 @pytest.fixture(scope="module")
 def loaded():
-    command = [sys.executable, "-I", "-c", LOADED.format(module="uv_layers.cli.runtime")]
+    command = [sys.executable, "-I", "-c", LOADED.format(module="uv_layers.cli.main")]
     return set(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 

@@ -177,7 +177,9 @@ def test_a_file_that_is_written_keeps_its_mode_and_links(run, folder, own):
 def test_one_thing_is_done_at_a_time(run, folder, words):
     outcome = run("dockerfile", *words, cwd=folder)
     assert (outcome.status, outcome.stdout) == (2, "")
-    assert outcome.stderr == ("error[usage]: --snippet, --write, --check and --bake exclude each other; pass one\n")
+    assert outcome.stderr == (
+        "error[usage]: --snippet, --write, --check and --bake are mutually exclusive; pass only one\n"
+    )
     assert not (folder / "a").exists()
 
 
@@ -291,7 +293,7 @@ def test_a_base_without_python_is_pointed_out_with_the_lines_that_add_it(project
     assert (
         ended.stderr.splitlines()
         == [
-            f"hint: {base} has no Python; pass --base base, and add these lines at the top:",
+            f"hint: {base} has no Python; add these lines at the top, and pass `--base base`:",
             f"FROM {base} AS base",
             "RUN apt-get update && apt-get install --yes --no-install-recommends python3",
         ][:lines]
@@ -335,7 +337,10 @@ def test_options_that_a_dockerfile_no_longer_remembers_are_named(run, folder):
     assert "no longer" not in run("dockerfile", *first, cwd=folder).stderr
     assert "no longer" not in run("dockerfile", "--write", "Dockerfile", cwd=folder).stderr
     outcome = run("dockerfile", "--write", "Dockerfile", *BASE, "--cmd", "other", cwd=folder)
-    assert "hint: Dockerfile no longer remembers --secret; to keep an option, pass it with the others" in outcome.stderr
+    assert (
+        "hint: Dockerfile no longer remembers --secret: new options replace all remembered ones; to keep them, pass"
+        in outcome.stderr
+    )
     assert (outcome.status, "NETRC" in (folder / "Dockerfile").read_text(encoding="utf-8")) == (0, False)
 
 

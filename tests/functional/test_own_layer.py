@@ -46,7 +46,7 @@ def test_the_project_is_installed_whole_and_above_its_packages(app, run):
     folder = app(scripts={"say": "app.main:main"})
     outcome = run("install", "--all", cwd=folder)
     assert outcome.status == 0, outcome.stderr
-    assert "app: built from source, and the same elsewhere only if the build is reproducible: app" in outcome.stderr
+    assert "app: app: built from source; identical elsewhere only if the build is reproducible" in outcome.stderr
     assert (_distributions(folder, "packages"), _distributions(folder)) == (
         ["shared-1.1.dist-info", "web-1.1.dist-info"],
         ["app-1.0.dist-info"],
@@ -145,7 +145,7 @@ def test_a_folder_without_a_layer_for_it_is_an_error_that_says_how_to_have_one(a
         assert (outcome.status, outcome.stdout) == (2, "")
         assert outcome.stderr == (
             "error[local-folder]: thing comes from the folder thing, which uv.lock does not pin; "
-            'install it in the layer of the project: layers = [..., { name = "app", project = true }]\n'
+            'install it in the project layer: layers = [..., { name = "app", project = true }]\n'
         )
 
 
@@ -436,5 +436,5 @@ def test_the_stage_of_editable_sources_has_them_where_the_image_has_them(app, ru
 @pytest.mark.parametrize("place", ["app", "/", "/a b", "/a/../b", "/$x", "/build", "/build/x"])
 def test_a_folder_that_editable_sources_cannot_be_in_is_refused(app, run, place):
     ended = run("dockerfile", "--base", "python:3.12", "--editable", place, cwd=app(""))
-    message = f"error[usage]: --editable: {place!r} is not a valid folder of an image; pass one, e.g. /app\n"
+    message = f"error[usage]: --editable: {place!r} is not a valid folder in the image; pass one, e.g. /app\n"
     assert (ended.status, ended.stdout, ended.stderr) == (2, "", message)

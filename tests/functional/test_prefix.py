@@ -8,9 +8,9 @@ import pytest
 @pytest.mark.parametrize(
     ("prefix", "problem"),
     [
-        ("/../../outside", "must have no `.` or `..` in it"),
-        ("/..", "must have no `.` or `..` in it"),
-        ("/usr/./local", "must have no `.` or `..` in it"),
+        ("/../../outside", "must not contain `.` or `..` between slashes"),
+        ("/..", "must not contain `.` or `..` between slashes"),
+        ("/usr/./local", "must not contain `.` or `..` between slashes"),
         ("usr", "must be an absolute path"),
         ("", "must be an absolute path"),
         ("/a\nb", "must be an absolute path"),

@@ -108,8 +108,9 @@ def test_a_dockerfile_of_a_stranger_chooses_no_program_and_no_file(folder, run, 
     text = (folder / "Dockerfile").read_text(encoding="utf-8")
     (folder / "Dockerfile").write_text(text.replace("with: --base debian", f"with: {words}"), encoding="utf-8")
     ended = run("dockerfile", "--check", "Dockerfile", cwd=folder)
-    message = f"error[usage]: Dockerfile: its first mark has {refused}, which cannot be an option there; "
-    assert (ended.status, ended.stderr) == (2, f"{message}pass the options on the command line\n")
+    message = f"error[usage]: Dockerfile: its first `# >>> uv-layers` line has {refused}, which a Dockerfile cannot "
+    step = "remember; to replace that line, pass all options on the command line\n"
+    assert (ended.status, ended.stderr) == (2, message + step)
 
 
 @pytest.mark.parametrize(
@@ -190,8 +191,8 @@ def test_a_dockerfile_above_the_context_is_pointed_out(project, run):
     folder = project(PROJECT, name="repo/app")
     ended = run("dockerfile", "--write", "../Dockerfile", cwd=folder)
     assert ended.status == 0
-    hint = "hint: build from the folder app, e.g. `docker build --file ../Dockerfile .`, or pass another --context\n"
-    assert ended.stderr == f"../Dockerfile: written\n.dockerignore: written\n{hint}"
+    hint = "hint: the build context is app, not the folder of Dockerfile; run `docker build --file ../Dockerfile .`"
+    assert ended.stderr == f"../Dockerfile: written\n.dockerignore: written\n{hint}, or pass another --context\n"
 
 
 def test_a_wheel_beside_the_project_is_where_its_layer_lock_looks_for_it(project, shelf, run, tmp_path):

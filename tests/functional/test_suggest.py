@@ -128,7 +128,7 @@ def test_what_the_image_has_not_does_not_count(app, git, run):
     commit(git, app)
     found = suggest(run, app)
     assert found.result["history"] == {"revisions": 2, "unreadable": 0, "updates": 0}
-    assert found.stderr == "hint: based only on sizes: no revision of uv.lock changed a package of the image\n"
+    assert found.stderr == "hint: based only on sizes: no revision of uv.lock changed a package in the image\n"
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_what_the_image_has_not_does_not_count(app, git, run):
 def test_the_history_may_be_limited(busy, run, words, revisions, updates):
     found = suggest(run, busy, *words)
     assert found.result["history"] == {"revisions": revisions, "unreadable": 0, "updates": updates}
-    why = "no revision of uv.lock changed a package of the image" if revisions else "git has no revision of uv.lock"
+    why = "no revision of uv.lock changed a package in the image" if revisions else "git has no revision of uv.lock"
     assert found.result["hints"] == ([] if updates else [f"based only on sizes: {why}"])
 
 
@@ -200,7 +200,7 @@ def test_a_shallow_clone_says_that_it_is_one(busy, git, run, tmp_path, depth, up
     assert found.result["history"]["updates"] == updates
     alone = "" if updates else "based only on sizes: "
     assert found.stderr == (
-        f"hint: {alone}the history ends early: this clone is shallow, `git fetch --unshallow` gets the rest\n"
+        f"hint: {alone}the history is incomplete, because this clone is shallow; run `git fetch --unshallow`\n"
     )
 
 
@@ -348,7 +348,7 @@ def test_layers_that_are_there_get_what_options_choose(busy, run):
 def test_options_that_the_file_cannot_say_are_named(busy, run):
     words = ("--no-default-groups", "--no-group", "docs", "--no-install-package", "speed", "--all-packages")
     hint = "uv-layers.toml cannot store --all-packages --no-default-groups --no-group docs --no-install-package speed;"
-    assert f"hint: {hint} pass it to the other commands, too\n" in suggest(run, busy, "--write", *words).stderr
+    assert f"hint: {hint} pass the same options to the other commands\n" in suggest(run, busy, "--write", *words).stderr
     assert "cannot store" not in suggest(run, busy, *words).stderr
     assert "cannot store" not in suggest(run, busy, "--write", "--package", "app").stderr
     assert "cannot store" in suggest(run, busy, "--write", "--package", "app", "--package", "numbers").stderr

@@ -34,7 +34,8 @@ def test_a_version_is_compared_by_its_numbers(tmp_path, answer, version):
 def test_a_uv_that_is_too_old_is_an_error_that_says_what_is_needed(tmp_path):
     uv = _uv(tmp_path, "echo 'uv 0.11.14'")
     with pytest.raises(
-        UvTooOldError, match=r"is uv 0\.11\.14, but uv-layers needs 0\.11\.15 or newer; run `uv self update`$"
+        UvTooOldError,
+        match=r"is uv 0\.11\.14, but uv-layers needs 0\.11\.15 or newer; update it, e.g. with `uv self update`$",
     ):
         _ = uv.version
 

@@ -149,6 +149,15 @@ def test_several_members_are_installed_with_all_that_they_need(workspace, run):
     assert not (folder / "layers/all" / SITE / "helper").exists()
 
 
+def test_a_tree_of_the_root_is_stale_for_all_members(workspace, run):
+    folder = workspace()
+    assert run("install", "dependencies", cwd=folder).status == 0
+    assert not (folder / "layers/dependencies" / SITE / "web").exists()
+    outcome = run("install", "dependencies", "--all-packages", cwd=folder)
+    assert outcome.status == 0, outcome.stderr
+    assert (folder / "layers/dependencies" / SITE / "web").exists()
+
+
 def test_two_members_in_conflict_are_named(project, packaged, run, tmp_path):
     for name, needs in (("api", "clash<2"), ("worker", "clash>=2")):
         packaged(tmp_path / "app/packages" / name, name, requires=[needs])
@@ -158,7 +167,9 @@ def test_two_members_in_conflict_are_named(project, packaged, run, tmp_path):
         assert run("plan", "--package", name, cwd=folder).status == 0
     outcome = run("plan", "--package", "api", "--package", "worker", cwd=folder)
     assert (outcome.status, outcome.stdout) == (2, "")
-    assert outcome.stderr.startswith("error[refused]: uv refuses this: Package `api` and package `worker` are incompat")
+    assert outcome.stderr.startswith(
+        "error[refused]: uv refuses this selection: Package `api` and package `worker` are incompat"
+    )
 
 
 def test_a_stale_lock_is_told_whoever_is_chosen(workspace, run):

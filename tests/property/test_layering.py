@@ -9,7 +9,7 @@ from uv_layers.history.model import Update, expected_bytes, floor_bytes, learned
 from uv_layers.history.optimise import proposed
 
 NAMES = st.sampled_from([f"p{number}" for number in range(12)])
-sizes = st.dictionaries(NAMES, st.none() | st.integers(0, 10**9), min_size=1)
+sizes = st.dictionaries(NAMES, st.integers(0, 10**9), min_size=1)
 updates = st.lists(
     st.builds(
         lambda changed, added: Update(frozenset(changed | added), frozenset(added)),

@@ -138,6 +138,6 @@ def test_two_installs_of_one_layer_lock_never_differ(wheels, sources, seed):
             finally:
                 os.umask(before)
             digests.append(trees[0].digest)
-            event(f"clashes: {len(trees[0].clashes)}")
+            event(f"clashes: {len(trees[0].record.clashes)}")
             assert verify_layers(options, ["some"]) == [("some", trees[0].digest, [])]
         assert digests[0] == digests[1] == digests[2]

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from uv_layers.credentials import is_url, masked, removed, removed_from_settings
+from uv_layers.credentials import is_url, masked, removed
 from uv_layers.errors import LayersError, UvFailedError
 
 PASSWORDS = [
@@ -85,7 +85,7 @@ def test_a_file_gets_no_credentials_and_all_else(value, kept):
 
 @pytest.mark.parametrize("password", PASSWORDS)
 def test_the_address_of_an_index_in_a_file_has_no_password_whatever_characters_it_has(password):
-    assert removed_from_settings(f"https://user:{password}@host.example/simple") == "https://host.example/simple"
+    assert removed(f"https://user:{password}@host.example/simple", settings=True) == "https://host.example/simple"
 
 
 @pytest.mark.parametrize(
@@ -117,4 +117,4 @@ def test_what_uv_takes_for_a_url_is_no_path(place, is_one):
     ],
 )
 def test_a_setting_in_a_file_has_no_credentials_and_keeps_branches(value, kept):
-    assert removed_from_settings(value) == (value if kept is None else kept)
+    assert removed(value, settings=True) == (value if kept is None else kept)

@@ -127,7 +127,7 @@ def test_a_missing_wheel_says_what_can_be_done(build_forbidden, step):
         (
             2,
             "Permission denied (os error 13)",
-            "uv failed with exit code 2; get access to it, or choose another folder ",
+            "uv failed with exit code 2; check its permissions, or choose another folder ",
         ),
         (2, "No space left on device (os error 28)", "uv failed with exit code 2; free some space on that disk, "),
         (-9, "", "uv was killed by signal 9; run it again, with more memory "),
@@ -152,7 +152,10 @@ ROOM = "; free some space on that disk, or choose another folder"
             f"No space left on device: layers/heavy{ROOM}",
         ),
         (OSError(errno.ENOSPC, "No space left on device"), f"No space left on device{ROOM}"),
-        (OSError(errno.EROFS, "Read-only file system", "a"), "Read-only file system: a; get access to it, or choose "),
+        (
+            OSError(errno.EROFS, "Read-only file system", "a"),
+            "Read-only file system: a; check its permissions, or choose ",
+        ),
         (OSError("something else"), "something else"),
     ],
 )

@@ -28,7 +28,7 @@ class Commands(HelpfulGroup):
 
 app = typer.Typer(
     name="uv-layers",
-    help="One image layer per dependency group of a uv project.",
+    help="One image layer for each part of a uv project.",
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -10,7 +10,7 @@ import typer.main
 
 from uv_layers.cli.help import HelpfulCommand, HelpfulGroup
 from uv_layers.cli.json import envelope
-from uv_layers.cli.options import JsonOption, env_names
+from uv_layers.cli.options import JsonOption, option
 from uv_layers.cli.tables import size
 from uv_layers.system.names import counted
 from uv_layers.tree.bytecode_cache import Cache
@@ -45,17 +45,7 @@ def cache_size(*, as_json: JsonOption = False) -> None:
 
 @cache_app.command("prune", cls=HelpfulCommand, epilog="Example: uv-layers cache prune --days 7")
 def cache_prune(
-    days: Annotated[
-        int,
-        typer.Option(
-            "--days",
-            metavar="N",
-            min=0,
-            max=36500,
-            envvar=env_names("DAYS"),
-            help="Keep files that were used in the last N days.",
-        ),
-    ] = 30,
+    days: Annotated[int, option("--days N", "Keep files that were used in the last N days.", min=0, max=36500)] = 30,
 ) -> None:
     """Remove the bytecode of wheels that were not installed recently."""
     _removed(_cache().prune(days))

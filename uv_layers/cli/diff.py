@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from enum import Enum
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -16,7 +15,7 @@ from uv_layers import errors
 from uv_layers.cli import completion
 from uv_layers.cli.json import diff_json
 from uv_layers.cli.markdown import diff_markdown
-from uv_layers.cli.options import JsonOption, command, env_names
+from uv_layers.cli.options import JsonOption, Names, Text, argument, command, option
 from uv_layers.cli.sources import lock_file
 from uv_layers.cli.tables import diff_table
 from uv_layers.cli.terminal import terminal_width
@@ -25,7 +24,7 @@ from uv_layers.lock.layer_lock import layer_of, layers_in
 from uv_layers.lock.layer_lock_reader import read_layer_lock
 from uv_layers.lock.uv_lock import check_size
 from uv_layers.plan.diff import LayerChange, compare
-from uv_layers.plan.layers import known_config, known_selection, spelled
+from uv_layers.plan.layers import check_selection, known_config, known_selection, spelled
 from uv_layers.plan.resolve import find_project, layer_locks, make_plan
 from uv_layers.project.options import Options
 from uv_layers.system.documents import parsed
@@ -33,7 +32,7 @@ from uv_layers.system.files import read_text
 from uv_layers.system.tasks import parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from uv_layers.lock.layer_lock import LayerLock
     from uv_layers.project.discovery import Project
@@ -43,37 +42,18 @@ if TYPE_CHECKING:
 _PIPE = 120
 
 
-class Format(str, Enum):
-    """The format of a diff."""
-
-    TABLE = "table"
-    MARKDOWN = "markdown"
-
-
 @command(example="uv-layers diff HEAD~1", without=("locked", "frozen", "verbose", "warn_size"))
 def diff(
     *,
     options: Options,
     old: Annotated[str, typer.Argument(metavar="OLD", help="A git revision, a uv.lock, or a folder of layer locks.")],
-    new: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[NEW]", help="Also a revision, a uv.lock or a folder. [the working tree]", show_default=False
-        ),
-    ] = None,
+    new: Annotated[Text, argument("[NEW]", "The same. [default: the working tree]")] = None,
     layer: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--layer",
-            metavar="NAME",
-            autocompletion=completion.layers,
-            help="With --exit-code, check only this layer.",
-        ),
+        Names,
+        option("--layer NAME", "With --exit-code, check only this layer.", complete=completion.layers, envvar=None),
     ] = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if a layer changes.")] = False,
-    form: Annotated[
-        Format, typer.Option("--format", envvar=env_names("FORMAT"), help="The output format.")
-    ] = Format.TABLE,
+    form: Annotated[Literal["table", "markdown"], option("--format", "The output format.")] = "table",
     as_json: JsonOption = False,
 ) -> None:
     """Show which layers change from OLD to NEW, why, and what a client pulls."""
@@ -84,7 +64,7 @@ def diff(
         raise errors.UnknownLayerError(missing[0], known, ())
     if as_json:
         typer.echo(diff_json(changes))
-    elif form is Format.MARKDOWN:
+    elif form == "markdown":
         typer.echo(diff_markdown(changes), nl=False)
     else:
         typer.echo(diff_table(changes, terminal_width() or _PIPE), nl=False)
@@ -103,26 +83,15 @@ def layer_changes(options: Options, old: str, new: str | None = None) -> tuple[L
     sides: list[tuple[list[LayerLock], Project | None]] = parallel(
         [partial(_side, options, old), partial(_side, options, new)], workers=2
     )
-    _check_names(options, [project for _, project in sides if project is not None])
+    if projects := [project for _, project in sides if project is not None]:
+        groups = tuple(dict.fromkeys(group for project in projects for group in project.groups))
+        extras = tuple(dict.fromkeys(extra for project in projects for extra in project.extras))
+        check_selection(replace(projects[0], groups=groups, extras=extras), options.selection)
     before, after = (locks for locks, _ in sides)
     if any(project is None for _, project in sides):
         # The layer of the project has no layer lock.
         before, after = ([lock for lock in locks if lock.kind != "project"] for locks in (before, after))
     return compare(tuple(map(layer_of, before)), tuple(map(layer_of, after)))
-
-
-def _check_names(options: Options, projects: Sequence[Project]) -> None:
-    """Raise UnknownGroupError or UnknownExtraError for a name in an option that neither side defines."""
-    chosen = options.selection
-    groups = dict.fromkeys(group for project in projects for group in project.groups)
-    extras = dict.fromkeys(extra for project in projects for extra in project.extras)
-    for option, names in (("--group", chosen.groups), ("--no-group", chosen.no_groups)):
-        for name in names:
-            if projects and name not in groups:
-                raise errors.UnknownGroupError(option, name, list(groups))
-    for name in chosen.extras:
-        if projects and name not in extras:
-            raise errors.UnknownExtraError("--extra", name, list(extras))
 
 
 def _side(options: Options, side: str | None) -> tuple[list[LayerLock], Project | None]:
@@ -150,7 +119,7 @@ def _side(options: Options, side: str | None) -> tuple[list[LayerLock], Project 
 def _all_locks(options: Options, *, lenient: bool = False) -> tuple[list[LayerLock], Project]:
     """Return the layer locks of a project, and the project; `lenient` is for an old revision.
 
-    The other side may have the groups and extras that options name: see `_check_names`.
+    The other side may have the groups and extras that options name: see `layer_changes`.
     """
     current = find_project(options)
     options = replace(options, selection=known_selection(current, options.selection))

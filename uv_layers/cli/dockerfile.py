@@ -14,7 +14,7 @@ from uv_layers import errors
 from uv_layers.cli import completion
 from uv_layers.cli.dockerignore import check_dockerignore, missing_hints, new_dockerignore, uncopied_hints
 from uv_layers.cli.kept import Kept, keep, lines_to_change
-from uv_layers.cli.options import command, env_names
+from uv_layers.cli.options import Names, Text, argument, command, option
 from uv_layers.cli.remembered import dropped, is_version, words_in, words_of
 from uv_layers.cli.terminal import print_hints, say
 from uv_layers.cli.tool import unpublished_hints
@@ -48,7 +48,7 @@ class _Request:
 
 
 @command(
-    example="uv-layers dockerfile --cmd 'uvicorn main:app' > Dockerfile",
+    example="uv-layers dockerfile --cmd 'uvicorn main:app' --write Dockerfile",
     without=("platform", "offline", "verbose", "warn_size"),
 )
 def dockerfile(  # noqa: PLR0913 - a parameter for each option
@@ -56,101 +56,54 @@ def dockerfile(  # noqa: PLR0913 - a parameter for each option
     ctx: typer.Context,
     options: Options,
     groups: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[GROUP]...",
-            autocompletion=completion.groups,
-            help="Additional dependency groups; each becomes a layer on top.",
-            show_default=False,
-        ),
+        Names, argument("[GROUP]...", "Additional dependency groups; each becomes a layer on top.", completion.groups)
     ] = None,
     snippet: Annotated[bool, typer.Option("--snippet", help="Print only the stages and COPY lines.")] = False,
     write: Annotated[
-        Path | None,
-        typer.Option("--write", metavar="FILE", help="Create a Dockerfile, or update its marked blocks."),
+        Path | None, option("--write FILE", "Create a Dockerfile, or update its marked blocks.", envvar=None)
     ] = None,
     check: Annotated[
-        Path | None,
-        typer.Option("--check", metavar="FILE", help="Print a diff and exit with 1 if a block is out of date."),
+        Path | None, option("--check FILE", "Print a diff and exit with 1 if a block is out of date.", envvar=None)
     ] = None,
-    as_bake: Annotated[bool, typer.Option("--bake", help="Print a file for docker buildx bake.")] = False,
+    as_bake: Annotated[bool, typer.Option("--bake", help="Print a bake file for docker buildx bake.")] = False,
     image: Annotated[
-        str | None,
-        typer.Option("--image", metavar="NAME", help="The final stage to write, if the Dockerfile has several images."),
+        Text, option("--image NAME", "The final stage to write, if the Dockerfile has several images.", envvar=None)
     ] = None,
     context: Annotated[
-        Path | None,
-        typer.Option(
-            "--context",
-            metavar="DIR",
-            envvar=env_names("CONTEXT"),
-            help="The build context. [the folder of uv.lock]",
-        ),
+        Path | None, option("--context DIR", "The build context. [default: the folder of uv.lock]")
     ] = None,
-    base: Annotated[
-        str | None,
-        typer.Option(
-            "--base", metavar="IMAGE", envvar=env_names("BASE"), help="The base image. [python:X.Y-slim-bookworm]"
-        ),
-    ] = None,
+    base: Annotated[Text, option("--base IMAGE", "The base image. [default: python:X.Y-slim-bookworm]")] = None,
     builder: Annotated[
-        str | None,
-        typer.Option(
-            "--builder",
-            metavar="IMAGE",
-            envvar=env_names("BUILDER"),
-            help="The base image of the builder stage. [--base]",
-        ),
+        Text, option("--builder IMAGE", "The base image of the builder stage. [default: that of --base]")
     ] = None,
     tool: Annotated[
-        str | None,
-        typer.Option(
-            "--tool",
-            metavar="VERSION|WHEEL",
-            envvar=env_names("TOOL"),
-            help="The uv-layers to install in the builder stage. [this version]",
+        Text,
+        option(
+            "--tool VERSION|WHEEL", "The uv-layers release or wheel to install in the builder. [default: this version]"
         ),
     ] = None,
     uv: Annotated[
-        str | None,
-        typer.Option(
-            "--uv",
-            metavar="VERSION|IMAGE|pip",
-            envvar=env_names("BUILDER_UV"),
-            help="Where the builder stage gets uv. [the image of a fixed release]",
+        Text,
+        option(
+            "--uv VERSION|IMAGE|pip",
+            "Where the builder stage gets uv. [default: the image of a pinned version]",
+            name="BUILDER_UV",
         ),
     ] = None,
     secret: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--secret",
-            metavar="NAME",
-            envvar=env_names("SECRET"),
-            help="A build secret that an index needs: a variable or netrc.",
-        ),
+        Names, option("--secret NAME", "A build secret that an index needs: the name of a variable, or netrc.")
     ] = None,
-    no_link: Annotated[
-        bool,
-        typer.Option("--no-link", envvar=env_names("NO_LINK"), help="Do not use COPY --link, for Podman and Buildah."),
-    ] = False,
-    copy: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--copy", metavar="PATH", envvar=env_names("COPY"), help="Copy this file or folder into the image."
-        ),
-    ] = None,
+    no_link: Annotated[bool, option("--no-link", "Write COPY without --link, e.g. for Podman and Buildah.")] = False,
+    copy: Annotated[Names, option("--copy PATH", "Copy this file or folder into the image.")] = None,
     editable: Annotated[
-        str | None,
-        typer.Option(
-            "--editable",
-            metavar="DIR",
-            envvar=env_names("EDITABLE_DIR"),
-            help="For development: import the project from its sources, in this folder of the image, e.g. /app.",
+        Text,
+        option(
+            "--editable DIR",
+            "For development: import the project from its sources in DIR in the image, e.g. /app.",
+            name="EDITABLE_DIR",
         ),
     ] = None,
-    cmd: Annotated[
-        str | None, typer.Option("--cmd", metavar="COMMAND", envvar=env_names("CMD"), help="The command of the image.")
-    ] = None,
+    cmd: Annotated[Text, option("--cmd COMMAND", "The command that the image runs (CMD).")] = None,
 ) -> _Request | None:
     """Print a Dockerfile with a stage for each layer, or keep one up to date."""
     overrides: dict[str, object] = {
@@ -170,7 +123,7 @@ def dockerfile(  # noqa: PLR0913 - a parameter for each option
     if ctx.obj is _ASK:
         return request
     if sum(map(bool, (snippet, write and not as_bake, check, as_bake))) > 1:
-        raise errors.UsageError("--snippet, --write, --check and --bake exclude each other; pass one")
+        raise errors.UsageError("--snippet, --write, --check and --bake are mutually exclusive; pass only one")
     path = write or check
     given = _given(ctx)
     marked = marks.remembered(read_text(path)) if path is not None and path.exists() else {}
@@ -183,8 +136,8 @@ def dockerfile(  # noqa: PLR0913 - a parameter for each option
     else:
         words = words_of(options, overrides, request.groups) if request in requests.values() else []
         if write and given and (gone := dropped(marked.get(image or "", ""), words)):
-            hint = f"{path} no longer remembers {', '.join(gone)}; to keep an option, pass it with the others"
-            print_hints([hint], options)
+            hint = f"{path} no longer remembers {', '.join(gone)}: new options replace all remembered ones"
+            print_hints([f"{hint}; to keep them, pass them as well"], options)
         remedy = ["uv-layers", "dockerfile", *words, "--write", str(path)]
         keep(_kept(path, requests, request), options, remedy, write=check is None)
     return None
@@ -207,7 +160,7 @@ def _recipe(
         check_image(options, project, layers.groups(project, options.selection), python)
         settings["base"] = f"python:{python}-slim-bookworm"
     if lines := lines_for_python(settings["base"]):
-        hint = f"hint: {settings['base']} has no Python; pass --base base, and add these lines at the top:"
+        hint = f"hint: {settings['base']} has no Python; add these lines at the top, and pass `--base base`:"
         for line in (hint, *lines):
             say(line, options)
     if options.python is not None and not is_version(options.python):
@@ -233,11 +186,7 @@ def _context(project: Project, overrides: Mapping[str, Any]) -> Path:
 
 
 def dockerfile_for(
-    options: Options,
-    named: Sequence[str] = (),
-    overrides: Mapping[str, Any] | None = None,
-    *,
-    snippet: bool = False,
+    options: Options, named: Sequence[str] = (), overrides: Mapping[str, Any] | None = None, *, snippet: bool = False
 ) -> str:
     """Return a Dockerfile for the project, or only its stages and `COPY` lines.
 

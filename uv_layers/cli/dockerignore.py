@@ -106,7 +106,9 @@ def uncopied_hints(recipe: Recipe, context: Path) -> list[str]:
     files = [word for word in words if (os.path.exists if "/" in word else os.path.isfile)(context / word)]
     copied = [context / place for source in recipe.sources for place in _expanded(context, source)]
     missing = [file for file in files if not any((context / file).is_relative_to(place) for place in copied)]
-    return [f"the image has no {file}, which --cmd names; add --copy {file.split('/')[0]}" for file in missing]
+    return [
+        f"--cmd uses {file}, which is not copied into the image; add --copy {file.split('/')[0]}" for file in missing
+    ]
 
 
 def _asks_git(recipe: Recipe) -> bool:
@@ -117,8 +119,7 @@ def _git_hints(recipe: Recipe, root: Path) -> list[str]:
     if not _asks_git(recipe) or (root / ".git").exists():
         return []
     return [
-        f"the build of the project asks git for the version, and the build context {root} has no .git; "
-        f"build from {folder} with --context"
+        f"the project takes its version from git, but the build context {root} has no .git; pass --context {folder}"
         for folder in root.parents
         if (folder / ".git").exists()
     ][:1]
@@ -138,7 +139,7 @@ def _copies_environment(ignore: IgnoreFile, recipe: Recipe, project: Project, ro
 
 
 def _environment_hint(path: Path) -> str:
-    return f"the build copies .venv, the environment of this machine; add **/.venv to {path}"
+    return f"the build copies .venv, this machine's virtual environment; add **/.venv to {path}"
 
 
 def _ignore_path(root: Path, dockerfile: Path) -> Path | None:

@@ -13,7 +13,7 @@ import typer
 from uv_layers import errors
 from uv_layers.cli import completion
 from uv_layers.cli.json import env_json
-from uv_layers.cli.options import JsonOption, LayersArgument, LayersDirOption, command, env_names
+from uv_layers.cli.options import JsonOption, LayersArgument, LayersDirOption, Text, command, option
 from uv_layers.cli.shell import code
 from uv_layers.cli.sources import source_of
 from uv_layers.cli.terminal import print_hints
@@ -51,13 +51,11 @@ def env(
     layers: LayersArgument = None,
     layers_dir: LayersDirOption = None,
     shell: Annotated[
-        str | None,
-        typer.Option(
-            "--shell",
-            metavar="NAME",
-            envvar=env_names("SHELL"),
-            autocompletion=completion.shells,
-            help="sh, bash, zsh, fish or powershell. [the current shell]",
+        Text,
+        option(
+            "--shell NAME",
+            "sh, bash, zsh, fish or powershell. [default: the current shell]",
+            complete=completion.shells,
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -105,8 +103,8 @@ def _other_python(interpreter: str | None, environ: Mapping[str, str]) -> tuple[
     if wanted is None:
         return ()
     if found is None:
-        return (f"no `python` on PATH; the trees are for {interpreter}",)
+        return (f"the trees need {interpreter}, but PATH has no `python`; run Python {wanted[1]} by its full path",)
     other = re.search(r"python(\d\.\d+)$", os.path.realpath(found))
     if other is None or other[1] == wanted[1]:
         return ()
-    return (f"`python` is {other[1]} here; the trees are for {interpreter}",)
+    return (f"the trees need {interpreter}, but `python` is {other[1]}; run Python {wanted[1]} by its full path",)

@@ -10,13 +10,13 @@ import typer
 
 from uv_layers import errors
 from uv_layers.cli.json import exported_json
-from uv_layers.cli.options import JsonOption, LayersArgument, command, env_names
-from uv_layers.cli.tables import exported_line
+from uv_layers.cli.options import JsonOption, LayersArgument, command, option
 from uv_layers.cli.terminal import print_hints, say
 from uv_layers.lock.layer_lock import file_name
 from uv_layers.plan.resolve import find_project, layer_locks, layers_of, make_plan
 from uv_layers.project.options import Options
 from uv_layers.system.files import write_atomically
+from uv_layers.system.names import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,13 +41,7 @@ def export(
     layers: LayersArgument = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="DIR",
-            envvar=env_names("OUTPUT"),
-            help="Write to DIR, or print one layer with -. [the project's folder]",
-        ),
+        option("--output -o DIR", "Write to DIR; with -, print the lock of one layer. [default: the project's folder]"),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -64,6 +58,12 @@ def export(
         for item in exported:
             say(exported_line(item), options)
     print_hints(plan.hints, options)
+
+
+def exported_line(exported: Exported) -> str:
+    """Return the result of `export` for a layer as a line."""
+    state = "written" if exported.changed else "unchanged"
+    return f"{exported.lock.layer}: {counted(len(exported.lock.versions), 'package')}, {state}, {exported.path}"
 
 
 def export_locks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from textwrap import TextWrapper
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _WIDTH, _WIDEST, _TERMS = 100, 120, 32
 # Texts narrower than this are below their option instead of beside it.
 _NARROWEST = 38
-_VARIABLES = "Environment variables named UV_LAYERS_OPTION set options, e.g. UV_LAYERS_PYTHON=3.12."
+_VARIABLES = "Most options also have a variable, e.g. UV_LAYERS_PYTHON=3.12 for --python."
 
 
 class HelpfulCommand(TyperCommand):
@@ -39,7 +40,8 @@ class HelpfulGroup(TyperGroup):
 def _help(command: Any, ctx: Any, commands: Sequence[tuple[str, str]] = ()) -> str:
     ctx.color = has_colour(sys.stdout)  # for the code that prints the text
     width = min(shutil.get_terminal_size((_WIDTH, 24)).columns, _WIDEST)
-    parts = [_wrapped(" ".join([_title("Usage"), ctx.command_path, *command.collect_usage_pieces(ctx)]), width)]
+    pieces = [piece.strip("{}") for piece in command.collect_usage_pieces(ctx)]  # Typer adds them to required arguments
+    parts = [_wrapped(" ".join([_title("Usage"), ctx.command_path, *pieces]), width)]
     parts += [_wrapped(paragraph, width) for paragraph in _paragraphs(command.help)]
     sections: dict[str, list[tuple[str, str]]] = {}
     for parameter in command.get_params(ctx):
@@ -48,6 +50,7 @@ def _help(command: Any, ctx: Any, commands: Sequence[tuple[str, str]] = ()) -> s
         if parameter.name == "help":  # it comes last
             title = next((known for known in reversed(sections) if known != "Arguments"), title)
         term, text = parameter.get_help_record(ctx)
+        text = re.sub(r"(; |  \[)(?:\d+<=)?x[<>]=\d+\]$", lambda range_: "]" if range_[1] == "; " else "", text)
         # As in uv, long names are below each other.
         sections.setdefault(title, []).append((term if argument or term[1] != "-" else f"    {term}", text))
     if commands:

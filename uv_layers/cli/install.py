@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from uv_layers import errors
 from uv_layers.cli import completion
 from uv_layers.cli.json import trees_json
-from uv_layers.cli.options import JsonOption, LayersDirOption, command, env_names
+from uv_layers.cli.options import JsonOption, LayersDirOption, Names, argument, command, option
 from uv_layers.cli.progress import Progress
 from uv_layers.cli.sources import source_date_epoch, source_of
-from uv_layers.cli.tables import tree_lines
+from uv_layers.cli.tables import first, size
 from uv_layers.cli.terminal import print_hints, say
 from uv_layers.lock.layer_lock_reader import check_wheels
 from uv_layers.project.options import Options
+from uv_layers.system.names import counted
 from uv_layers.system.process import cores
 from uv_layers.system.tasks import parallel
 from uv_layers.system.uv import Uv
@@ -36,68 +36,29 @@ if TYPE_CHECKING:
     from uv_layers.tree.folder import LayersFolder
 
 
-class Sources(str, Enum):
-    """The files to compile."""
-
-    ALL = "all"
-    DEFAULT = "default"
-    NONE = "none"
-
-
-class Invalidation(str, Enum):
-    """How Python validates bytecode: by its source's time and size, by its source's hash, or not at all (PEP 552)."""
-
-    TIMESTAMP = "timestamp"
-    CHECKED = "checked-hash"
-    UNCHECKED = "unchecked-hash"
-
-
 @command(example="uv-layers install heavy")
 def install(
     *,
     options: Options,
-    layers: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[LAYER]...",
-            autocompletion=completion.layers,
-            help="Layers, or dependency groups.",
-            show_default=False,
-        ),
-    ] = None,
+    layers: Annotated[Names, argument("[LAYER]...", "Layers, or dependency groups.", completion.layers)] = None,
     everything: Annotated[bool, typer.Option("--all", help="Install every layer.")] = False,
     layers_dir: LayersDirOption = None,
     sources: Annotated[
-        Sources,
-        typer.Option(
-            "--compile", envvar=env_names("COMPILE"), help="Compile all files, all but test folders, or none."
-        ),
-    ] = Sources.DEFAULT,
+        Literal["all", "default", "none"],
+        option("--compile", "Which modules get bytecode: all, all but tests, or none."),
+    ] = "default",
+    # By the time and size of its source, by its hash, or not at all (PEP 552).
     invalidation: Annotated[
-        Invalidation,
-        typer.Option(
-            "--invalidation-mode", envvar=env_names("INVALIDATION_MODE"), help="How Python validates bytecode."
-        ),
-    ] = Invalidation.TIMESTAMP,
+        Literal["timestamp", "checked-hash", "unchecked-hash"],
+        option("--invalidation-mode", "How Python validates bytecode."),
+    ] = "timestamp",
     editable: Annotated[
-        bool,
-        typer.Option(
-            "--editable",
-            envvar=env_names("EDITABLE"),
-            help="Install the project and workspace members as editable, like uv sync.",
-        ),
+        bool, option("--editable", "Install the project and workspace members as editable, like uv sync.")
     ] = False,
     strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict",
-            envvar=env_names("STRICT"),
-            help="Fail if layers conflict with each other or with the base image.",
-        ),
+        bool, option("--strict", "Fail if layers conflict with each other or with the base image.")
     ] = False,
-    digest: Annotated[
-        bool, typer.Option("--digest", envvar=env_names("DIGEST"), help="Print the digest of each tree.")
-    ] = False,
+    digest: Annotated[bool, option("--digest", "Print the digest of each tree.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Build layer trees from the project, or from layer locks if there is no project."""
@@ -107,8 +68,8 @@ def install(
             layers or (),
             everything=everything,
             layers_dir=layers_dir,
-            sources=sources.value,
-            invalidation=invalidation.value,
+            sources=sources,
+            invalidation=invalidation,
             strict=strict,
             digest=digest,
             report=progress,
@@ -119,6 +80,31 @@ def install(
         for line in (line for tree in trees for line in tree_lines(tree, verbose=options.verbose)):
             say(line, options)
     print_hints(hints, options)
+
+
+def tree_lines(tree: Tree, *, verbose: bool = False) -> list[str]:
+    """Return the result of a layer as a line, then lines with details."""
+    record, seconds = tree.record, tree.seconds
+    what = f"{tree.layer}: {counted(record.packages, 'package')}, {counted(record.files, 'file')}, {size(record.size)}"
+    lines = [f"{what}, {'up to date' if seconds is None else f'{seconds:.1f} s'}, {tree.path}"]
+    if tree.digest:
+        lines.append(f"{tree.layer}: {tree.digest}")
+    if record.built:
+        built = f"{', '.join(record.built)}: built from source"
+        lines.append(f"{tree.layer}: {built}; identical elsewhere only if the build is reproducible")
+    if record.excluded:
+        most = sorted(record.excluded, key=lambda name: (-record.excluded[name], name))
+        shares = [f"{name} {size(record.excluded[name])}" for name in most]
+        total = size(sum(record.excluded.values()))
+        lines.append(f"{tree.layer}: exclude-files saves {total}: {first(shares, None if verbose else 3)}")
+    if record.invalid:
+        left = counted(record.invalid, "file")
+        lines.append(f"{tree.layer}: {left} not compiled, because of syntax errors in this version of Python")
+    return lines + [
+        f"warning: {tree.layer}: {clash.path} differs between {' and '.join(clash.owners)}; "
+        f"the file of {clash.owners[-1]} is kept"
+        for clash in record.clashes
+    ]
 
 
 def install_layers(
@@ -172,10 +158,7 @@ def install_layers(
 
 
 def _clashes_between(folder: LayersFolder, trees: Sequence[Tree], *, strict: bool) -> tuple[str, ...]:
-    """Return a line for each file that two of the trees have with different content.
-
-    With `strict`, raises ClashError.
-    """
+    """Return a line for each file that differs between two of the trees; with `strict`, raises ClashError."""
     if len(trees) < 2:  # noqa: PLR2004
         return ()
     from uv_layers.tree import installed  # noqa: PLC0415 - an up-to-date tree needs none of it
@@ -184,9 +167,9 @@ def _clashes_between(folder: LayersFolder, trees: Sequence[Tree], *, strict: boo
         merged = [
             replace(distribution, name=f"{distribution.name} (layer {tree.layer})")
             for tree in trees
-            for distribution in installed.distributions(tree.path, tree.sites)
+            for distribution in installed.distributions(tree.path, tree.record.sites)
         ]
-    within = {clash.path for tree in trees for clash in tree.clashes}
+    within = {clash.path for tree in trees for clash in tree.record.clashes}
     between = [clash for clash in installed.clashes(merged) if clash.path not in within]
     between += installed.folder_clashes(merged)
     if between and strict:

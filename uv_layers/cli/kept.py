@@ -62,7 +62,8 @@ def keep(kept: Kept, options: Options, remedy: Sequence[str], *, write: bool) ->
             say(f"{os.path.relpath(kept.dockerignore[0])}: written", options)
         if resolved(path.parent) in context.parents:
             words = shlex.join(["docker", "build", "--file", str(path), os.path.relpath(context)])
-            print_hints([f"build from the folder {context.name}, e.g. `{words}`, or pass another --context"], options)
+            hint = f"the build context is {context.name}, not the folder of {path.name}; run `{words}`"
+            print_hints([f"{hint}, or pass another --context"], options)
     else:
         before, after = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (kept.old, kept.new))
         lines = unified_diff(before, after, f"{path}", f"{path} (up to date)")

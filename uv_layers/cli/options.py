@@ -30,162 +30,32 @@ def size_of(option: str, text: str) -> int:
     return int(float(match[1]) * {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}[match[2] or "B"])
 
 
-def env_names(option: str, *others: str) -> list[str]:
-    """Return the environment variables of an option; the first one wins."""
-    return [f"UV_LAYERS_{option}", *others]
+def option(usage: str, text: str, *variables: str, name: str = "", complete: Any = None, **settings: Any) -> Any:
+    """Return an option with its help; UV_LAYERS_NAME sets it, else the first of the other `variables`.
+
+    `usage` is e.g. "--python -p PYTHON". `name` replaces the option's name in UV_LAYERS_NAME.
+    """
+    names = [word for word in usage.split() if word.startswith("-")]
+    value = usage.removeprefix(" ".join(names)).strip() or None
+    own = f"UV_LAYERS_{name or names[0].removeprefix('--').replace('-', '_').upper()}"
+    # One line for the variables of all options is below them.
+    settings = {"envvar": [own, *variables], "show_envvar": False, "autocompletion": complete, **settings}
+    return typer.Option(*names, metavar=value, help=text, **settings)
 
 
-ProjectOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--project",
-        metavar="DIR",
-        envvar=env_names("PROJECT", "UV_PROJECT"),
-        help="Use the project in DIR or above it.",
-    ),
-]
-PackageOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--package",
-        metavar="NAME",
-        envvar=env_names("PACKAGE"),
-        autocompletion=completion.members,
-        help="Use this member of the workspace.",
-    ),
-]
-AllPackagesOption = Annotated[
-    bool,
-    typer.Option("--all-packages", envvar=env_names("ALL_PACKAGES"), help="Include every member of the workspace."),
-]
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", metavar="FILE", envvar=env_names("CONFIG"), help="Read this file instead of uv-layers.toml."
-    ),
-]
-GroupOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--group",
-        metavar="NAME",
-        envvar=env_names("GROUP"),
-        autocompletion=completion.groups,
-        help="Include a dependency group.",
-    ),
-]
-NoGroupOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--no-group",
-        metavar="NAME",
-        envvar=env_names("NO_GROUP", "UV_NO_GROUP"),
-        autocompletion=completion.groups,
-        help="Exclude a dependency group.",
-    ),
-]
-NoDefaultGroupsOption = Annotated[
-    bool,
-    typer.Option(
-        "--no-default-groups",
-        envvar=env_names("NO_DEFAULT_GROUPS", "UV_NO_DEFAULT_GROUPS"),
-        help="Exclude the default groups.",
-    ),
-]
-AllGroupsOption = Annotated[
-    bool, typer.Option("--all-groups", envvar=env_names("ALL_GROUPS"), help="Include all dependency groups, even dev.")
-]
-ExtraOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--extra", metavar="NAME", envvar=env_names("EXTRA"), autocompletion=completion.extras, help="Include an extra."
-    ),
-]
-AllExtrasOption = Annotated[
-    bool, typer.Option("--all-extras", envvar=env_names("ALL_EXTRAS"), help="Include all extras.")
-]
-NoInstallProjectOption = Annotated[
-    bool,
-    typer.Option(
-        "--no-install-project",
-        envvar=env_names("NO_INSTALL_PROJECT"),
-        help="Do not install the project itself.",
-    ),
-]
-NoInstallPackageOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--no-install-package",
-        metavar="NAME",
-        envvar=env_names("NO_INSTALL_PACKAGE"),
-        help="Do not install this package, only its dependencies.",
-    ),
-]
-PrefixOption = Annotated[
-    str | None,
-    typer.Option(
-        "--prefix",
-        metavar="PATH",
-        envvar=env_names("PREFIX"),
-        help="Install to PATH in the image, e.g. /app/.venv. [/usr/local]",
-    ),
-]
-PythonOption = Annotated[
-    str | None,
-    typer.Option(
-        "--python", "-p", metavar="PYTHON", envvar=env_names("PYTHON", "UV_PYTHON"), help="Use this Python, e.g. 3.12."
-    ),
-]
-PlatformOption = Annotated[
-    str | None,
-    typer.Option(
-        "--platform", metavar="OS/ARCH", envvar=env_names("PLATFORM"), help="Target another platform, e.g. linux/arm64."
-    ),
-]
-WarnSizeOption = Annotated[
-    str,
-    typer.Option(
-        "--warn-size",
-        metavar="SIZE",
-        envvar=env_names("WARN_SIZE"),
-        help="Warn about layers larger than SIZE, e.g. 500MB.",
-    ),
-]
-LockedOption = Annotated[
-    bool,
-    typer.Option("--locked", envvar=env_names("LOCKED"), help="Fail if uv.lock is not up to date. [default]"),
-]
-FrozenOption = Annotated[
-    bool,
-    typer.Option("--frozen", envvar=env_names("FROZEN", "UV_FROZEN"), help="Do not check that uv.lock is up to date."),
-]
-OfflineOption = Annotated[
-    bool, typer.Option("--offline", envvar=env_names("OFFLINE", "UV_OFFLINE"), help="Do not use the network.")
-]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", envvar=env_names("VERBOSE"), help="Show more output.")]
-QuietOption = Annotated[
-    bool, typer.Option("--quiet", "-q", envvar=env_names("QUIET"), help="Print only data and errors.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", envvar=env_names("JSON"), help="Print a JSON document.")]
+def argument(value: str, text: str, complete: Any = None) -> Any:
+    """Return an optional argument."""
+    return typer.Argument(metavar=value, autocompletion=complete, help=text, show_default=False)
 
+
+Names = list[str] | None
+Text = str | None
+JsonOption = Annotated[bool, option("--json", "Print a JSON document.")]
 LayersArgument = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[LAYER]...",
-        autocompletion=completion.layers,
-        help="Layers or dependency groups. [all layers]",
-        show_default=False,
-    ),
+    Names, argument("[LAYER]...", "Layers or dependency groups. [default: all layers]", completion.layers)
 ]
-
 LayersDirOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--layers-dir",
-        metavar="DIR",
-        envvar=env_names("LAYERS_DIR"),
-        help="The folder of the layer trees. [layers, beside pyproject.toml]",
-    ),
+    Path | None, option("--layers-dir DIR", "The folder of the layer trees. [default: layers, beside pyproject.toml]")
 ]
 
 # The groups of options in the help, below the command's own options.
@@ -203,27 +73,39 @@ _PANELS = {
 
 def _shared(  # noqa: PLR0913 - what they have in common is listed here once
     *,
-    project: ProjectOption = None,
-    package: PackageOption = None,
-    all_packages: AllPackagesOption = False,
-    config: ConfigOption = None,
-    group: GroupOption = None,
-    no_group: NoGroupOption = None,
-    no_default_groups: NoDefaultGroupsOption = False,
-    all_groups: AllGroupsOption = False,
-    extra: ExtraOption = None,
-    all_extras: AllExtrasOption = False,
-    no_install_project: NoInstallProjectOption = False,
-    no_install_package: NoInstallPackageOption = None,
-    prefix: PrefixOption = None,
-    python: PythonOption = None,
-    platform: PlatformOption = None,
-    warn_size: WarnSizeOption = "2GB",
-    locked: LockedOption = False,
-    frozen: FrozenOption = False,
-    offline: OfflineOption = False,
-    verbose: VerboseOption = False,
-    quiet: QuietOption = False,
+    project: Annotated[
+        Path | None, option("--project DIR", "Use the project in DIR or in a folder above it.", "UV_PROJECT")
+    ] = None,
+    package: Annotated[
+        Names, option("--package NAME", "Use this member of the workspace.", complete=completion.members)
+    ] = None,
+    all_packages: Annotated[bool, option("--all-packages", "Include every member of the workspace.")] = False,
+    config: Annotated[Path | None, option("--config FILE", "Read this file instead of uv-layers.toml.")] = None,
+    group: Annotated[Names, option("--group NAME", "Include a dependency group.", complete=completion.groups)] = None,
+    no_group: Annotated[
+        Names, option("--no-group NAME", "Exclude a dependency group.", "UV_NO_GROUP", complete=completion.groups)
+    ] = None,
+    no_default_groups: Annotated[
+        bool, option("--no-default-groups", "Exclude the default groups.", "UV_NO_DEFAULT_GROUPS")
+    ] = False,
+    all_groups: Annotated[bool, option("--all-groups", "Include all dependency groups, even dev.")] = False,
+    extra: Annotated[Names, option("--extra NAME", "Include an extra.", complete=completion.extras)] = None,
+    all_extras: Annotated[bool, option("--all-extras", "Include all extras.")] = False,
+    no_install_project: Annotated[bool, option("--no-install-project", "Do not install the project itself.")] = False,
+    no_install_package: Annotated[
+        Names, option("--no-install-package NAME", "Do not install this package, only its dependencies.")
+    ] = None,
+    prefix: Annotated[
+        Text, option("--prefix PATH", "Install to PATH in the image, e.g. /app/.venv. [default: /usr/local]")
+    ] = None,
+    python: Annotated[Text, option("--python -p PYTHON", "Use this Python, e.g. 3.12.", "UV_PYTHON")] = None,
+    platform: Annotated[Text, option("--platform OS/ARCH", "Target another platform, e.g. linux/arm64.")] = None,
+    warn_size: Annotated[str, option("--warn-size SIZE", "Warn about layers larger than SIZE, e.g. 500MB.")] = "2GB",
+    locked: Annotated[bool, option("--locked", "Fail if uv.lock is not up to date. This is the default.")] = False,
+    frozen: Annotated[bool, option("--frozen", "Do not check that uv.lock is up to date.", "UV_FROZEN")] = False,
+    offline: Annotated[bool, option("--offline", "Do not use the network.", "UV_OFFLINE")] = False,
+    verbose: Annotated[bool, option("--verbose -v", "Show more output.")] = False,
+    quiet: Annotated[bool, option("--quiet -q", "Print only data and errors.")] = False,
 ) -> Options:
     """Return the options that commands share."""
     if all_extras and extra:
@@ -293,7 +175,6 @@ def plain_command(*, example: str) -> Callable[..., TyperCommand]:
         command: Any = typer.main.get_command(app)
         for parameter in command.params:
             parameter.rich_help_panel = _PANELS.get(parameter.name, parameter.rich_help_panel)
-            parameter.show_envvar = False  # one line for all of them is below the options
         return command  # type: ignore[no-any-return]
 
     return register

@@ -24,9 +24,10 @@ _MODULES = (
 
 @plain_command(example="uv-layers precompile")
 def precompile() -> None:
-    """Compile the modules that the stages of a Dockerfile run, once for all stages.
+    """Compile uv-layers and the parts of the standard library that it uses.
 
-    The official images come without bytecode of the standard library, and a stage cannot see what another one compiled.
+    Generated Dockerfiles run this in the stage that the other stages start from. Official Python images have no
+    bytecode of the standard library, so without this, each stage would compile it again.
     """
     if os.environ.get(unwanted := "PYTHONDONTWRITEBYTECODE"):
         # Images set it, and Python used it to load its first modules.

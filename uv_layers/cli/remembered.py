@@ -8,21 +8,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from uv_layers import errors
+from uv_layers.project.options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from uv_layers.project.options import Options
 
 # An untrusted Dockerfile must not choose a file to run, read or write. uv runs `NAME/bin/python` for `--python NAME` if
 # there is such a folder, so only versions are remembered.
 _VERSION = re.compile(r"(?:(?:cpython|pypy|graalpy)@?)?3(?:\.\d{1,2}){0,2}t?")
-_TAKEN = {
-    *("--package", "--all-packages", "--group", "--no-group", "--no-default-groups", "--all-groups"),
-    *("--extra", "--all-extras", "--no-install-project", "--no-install-package"),
-    *("--prefix", "--python", "--frozen", "--context", "--base", "--builder", "--tool", "--uv", "--secret"),
-    *("--no-link", "--copy", "--cmd", "--image", "--editable"),
-}
 
 
 def is_version(python: str) -> bool:
@@ -30,10 +24,10 @@ def is_version(python: str) -> bool:
     return _VERSION.fullmatch(python) is not None
 
 
-def words_of(options: Options, overrides: Mapping[str, Any], groups: Sequence[str]) -> list[str]:
-    """Return options of `uv-layers dockerfile` as command-line words, in a fixed order."""
+def _values(options: Options, overrides: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return the options that a Dockerfile remembers, with their values."""
     chosen = options.selection
-    values: list[tuple[str, Any]] = [
+    return [
         ("image", overrides.get("image")),
         ("package", options.packages),
         ("all-packages", options.all_packages),
@@ -55,8 +49,15 @@ def words_of(options: Options, overrides: Mapping[str, Any], groups: Sequence[st
         ("cmd", overrides.get("cmd")),
         ("editable", overrides.get("editable")),
     ]
+
+
+_TAKEN = {f"--{name}" for name, _ in _values(Options(), {})}
+
+
+def words_of(options: Options, overrides: Mapping[str, Any], groups: Sequence[str]) -> list[str]:
+    """Return options of `uv-layers dockerfile` as command-line words, in a fixed order."""
     words: list[str] = []
-    for name, value in values:
+    for name, value in _values(options, overrides):
         several = value if isinstance(value, (list, tuple)) else [value] if value else []
         for item in several:
             words += [f"--{name}"] if item is True else [f"--{name}", str(item)]
@@ -83,7 +84,7 @@ def words_in(remembered: str, path: str) -> list[str]:
     refused += [value for value in pythons if not is_version(value)]
     if refused:
         raise errors.UsageError(
-            f"{path}: its first mark has {errors.shown(refused[0])}, which cannot be an option there; "
-            "pass the options on the command line"
+            f"{path}: its first `# >>> uv-layers` line has {errors.shown(refused[0])}, which a Dockerfile cannot "
+            "remember; to replace that line, pass all options on the command line"
         )
     return words

@@ -25,10 +25,7 @@ def direct_url() -> dict[str, Any]:
 
 
 def unpublished_hints(context: Path) -> list[str]:
-    """Return a hint if this uv-layers did not come from an index (PEP 610): PyPI may not have its release.
-
-    `context` is the build context.
-    """
+    """Return a hint if this uv-layers did not come from an index (PEP 610): PyPI may not have its release."""
     recorded = direct_url()
     if not recorded:
         return []

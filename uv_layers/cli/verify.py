@@ -9,13 +9,12 @@ import typer
 from uv_layers.cli.json import verified_json
 from uv_layers.cli.options import JsonOption, LayersArgument, LayersDirOption, command
 from uv_layers.cli.sources import source_date_epoch, source_of
-from uv_layers.cli.tables import verified_lines
 from uv_layers.errors import printable
 from uv_layers.project.options import Options
 from uv_layers.system.uv import Uv
 from uv_layers.tree.record import recorded
 from uv_layers.tree.seal import digest, hashed
-from uv_layers.tree.verify import Made, Problem, problems
+from uv_layers.tree.verify import Problem, problems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +39,13 @@ def verify(
         raise typer.Exit(1)
 
 
+def verified_lines(layer: str, digest: str | None, problems: Sequence[Problem]) -> list[str]:
+    """Return a line per problem of a layer, or one line that says that the layer matches its lock."""
+    if not problems:
+        return [f"{layer}: matches its layer lock, {digest}"]
+    return [f"{layer}: {p.kind}: {p.path}{': ' if p.path and p.detail else ''}{p.detail}" for p in problems]
+
+
 def verify_layers(
     options: Options, named: Sequence[str], *, layers_dir: Path | None = None
 ) -> list[tuple[str, str | None, list[Problem]]]:
@@ -59,10 +65,8 @@ def verify_layers(
 def _verified(
     folder: LayersFolder, lock: LayerLock, latest: int | None, python: str
 ) -> tuple[str, str | None, list[Problem]]:
-    tree, record, made = folder.tree(lock.layer), recorded(folder, lock.layer), None
+    tree, record = folder.tree(lock.layer), recorded(folder, lock.layer)
     if not tree.is_dir():
         return lock.layer, None, [Problem(lock.layer, "no-tree", "", f"{tree} does not exist")]
-    if record:
-        made, latest = Made(record.made, frozenset(record.executable), tuple(record.exclude_files)), record.latest
     entries = list(hashed(tree))
-    return lock.layer, digest(entries), problems(tree, lock, made, latest, python, entries)
+    return lock.layer, digest(entries), problems(tree, lock, record, latest, python, entries)

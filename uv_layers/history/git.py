@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from uv_layers import errors
@@ -13,15 +12,6 @@ from uv_layers.system import documents, process
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """A state of a file: its commit, the time of the commit in seconds, and the name of its content."""
-
-    commit: str
-    seconds: int
-    blob: str
 
 
 # The names of the files that decide a plan.
@@ -72,21 +62,19 @@ class Repository:
         files = zip(named, texts, strict=True)
         return {folder / os.path.relpath(name, below): text for name, text in files if text is not None}
 
-    def revisions(self, path: Path, *, since: str | None = None, limit: int | None = None) -> list[Revision]:
-        """Return the revisions of a file up to HEAD, oldest first, following renames."""
+    def revisions(self, path: Path, *, since: str | None = None, limit: int | None = None) -> list[str]:
+        """Return the blobs of a file up to HEAD, oldest first, one for each change, following renames."""
         words = ["log", "--follow", "--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev", "-z"]
-        words += ["--no-relative", "--format=%x01%H %ct"]
+        words += ["--no-relative", "--format=%x01"]
         words += [f"--since={since}"] if since else []
         words += [f"--max-count={limit}"] if limit else []
         name = os.path.relpath(os.path.realpath(path), os.path.realpath(self._folder))
         revisions = []
         for entry in self._git([*words, "--", name]).split("\x01")[1:]:
-            head, _, raw = entry.partition("\0")
-            commit, seconds = head.split()
             # `:<mode> <mode> <blob> <blob> <status>`, then the paths; a deleted file has only zeros.
-            blob = raw.lstrip("\n").split("\0")[0].split()[3]
+            blob = entry.lstrip("\0\n").split("\0")[0].split()[3]
             if blob.strip("0"):
-                revisions.append(Revision(commit, int(seconds), blob))
+                revisions.append(blob)
         return revisions[::-1]
 
     def contents(self, blobs: Sequence[str], *options: str) -> Iterator[str | None]:

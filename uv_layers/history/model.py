@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import exp, sqrt
 from operator import mul
-from statistics import fmean, median_low
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -71,10 +71,7 @@ class Model:
 
 
 def updates_of(states: Iterable[Mapping[str, object]], image: Collection[str]) -> list[Update]:
-    """Return the changes of the image's packages from each state of a lock to the next, even if there are none.
-
-    A state has the version of each package, by name.
-    """
+    """Return the changes of the image's packages from each state of a lock to the next, even if there are none."""
     return [
         Update(
             frozenset(name for name in image if old.get(name) != new.get(name)),
@@ -84,16 +81,14 @@ def updates_of(states: Iterable[Mapping[str, object]], image: Collection[str]) -
     ]
 
 
-def learned(sizes: Mapping[str, int | None], updates: Iterable[Update]) -> Model:
+def learned(sizes: Mapping[str, int], updates: Iterable[Update]) -> Model:
     """Return the model of an image from its packages' download bytes and its updates, oldest first.
 
-    An unknown size counts as the median of the others. Removed packages count for m_u. Updates without changes are
-    ignored. Without any update, all packages are equally likely to change.
+    Removed packages count for m_u. Updates without changes are ignored. Without any update, all packages are equally
+    likely to change.
     """
     seen = [update for update in updates if update.changed]
-    known = [size for size in sizes.values() if size is not None]
-    default = median_low(known) if known else 1
-    counted = {name: default if size is None else size for name, size in sorted(sizes.items())}
+    counted = dict(sorted(sizes.items()))
     history = seen or [Update(frozenset())]
     numbers = [len(update.changed) or 1 for update in history]
     roots = [sqrt(number) for number in numbers]

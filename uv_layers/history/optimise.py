@@ -44,8 +44,6 @@ def proposed(model: Model, budget: int) -> list[tuple[str, ...]]:
     are moved while that saves bytes, first without and then with the future packages. Of more than `GATHERED` packages,
     only neighbours in the order of histories are merged at first.
     """
-    if budget < 1:
-        raise ValueError(f"layers must be one or more, not {budget}")
     names = list(model.sizes)
     if not names:
         return []
@@ -77,8 +75,6 @@ def kept(
     the image. First, layers above `budget` are merged into others, the cheapest first. Of more than `GATHERED`
     packages, those of a layer with neighbouring histories move together. Without `moves`, layers are only merged.
     """
-    if budget < 1:
-        raise ValueError(f"layers must be one or more, not {budget}")
     names = list(model.sizes)
     number = {name: i for i, name in enumerate(names)}
     sizes = [*model.sizes.values(), NEWCOMERS * model.total]

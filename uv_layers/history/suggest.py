@@ -111,7 +111,7 @@ def read_history(
         return History(lacks=str(error))
     states: list[Mapping[str, object]] = []
     unreadable = 0
-    for number, text in enumerate(repository.contents([revision.blob for revision in revisions]), 1):
+    for number, text in enumerate(repository.contents(revisions), 1):
         report(f"reading revision {number} of {len(revisions)}")
         versions = None if text is None else uv_lock.locked_versions(text)
         if versions is None:
@@ -120,7 +120,7 @@ def read_history(
             states.append(versions)
     lacks = "" if revisions else f"git has no revision of {lock.name}"
     if shallow:
-        lacks = f"{lacks or 'the history ends early'}: this clone is shallow, `git fetch --unshallow` gets the rest"
+        lacks = f"{lacks or 'the history is incomplete'}, because this clone is shallow; run `git fetch --unshallow`"
     return History(states, len(revisions), unreadable, lacks)
 
 
@@ -192,7 +192,7 @@ def _size_hints(unknown: Sequence[str], estimated: Sequence[str]) -> Iterator[st
 def _hints(history: History, updates: int) -> tuple[str, ...]:
     if updates:
         return (history.lacks,) if history.lacks else ()
-    why = history.lacks or "no revision of uv.lock changed a package of the image"
+    why = history.lacks or "no revision of uv.lock changed a package in the image"
     return (f"based only on sizes: {why}",)
 
 

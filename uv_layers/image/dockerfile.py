@@ -241,7 +241,9 @@ def _mount(kind: str, **options: str) -> str:
     for path in options.values():
         # No quoting works in --mount: Docker splits the value into words and then reads it as CSV.
         if re.search(r"""[\s,"'`$\\[]|^!""", path):
-            raise errors.UsageError(f"{path!r} cannot be mounted in a Dockerfile; rename it")
+            raise errors.UsageError(
+                f"{path!r} cannot be mounted in a Dockerfile, because of its special characters; rename it"
+            )
     return "--mount=" + ",".join([f"type={kind}", *(f"{key}={value}" for key, value in options.items())])
 
 
@@ -263,7 +265,9 @@ def _operands(source: str, place: str | None = None) -> str:
     if re.fullmatch(r"[\w./*][\w./*-]*", source):
         return f"{source} {place}"
     if not source.isprintable():
-        raise errors.UsageError(f"{source!r} cannot be copied in a Dockerfile; rename it")
+        raise errors.UsageError(
+            f"{source!r} cannot be copied in a Dockerfile, because of its control characters; rename it"
+        )
     # Even in JSON form, BuildKit expands variables, removes quotes and backslashes, and reads a source as a pattern, in
     # up to three places. They agree only on escaped characters in brackets.
     pattern = re.sub(r"[?[\\]|^[! ]| $", r"[\\\g<0>]", source)

@@ -45,10 +45,7 @@ def avoiding_names(recipe: Recipe, text: str) -> Recipe:
 
 
 def updated_dockerfile(text: str, recipe: Recipe, path: str) -> str:
-    """Return the text of the Dockerfile `path` with the blocks of a recipe replaced.
-
-    Raises MarksError unless it has each block exactly once.
-    """
+    """Return the text of the Dockerfile `path` with new blocks; raises MarksError unless it has each exactly once."""
     recipe = avoiding_names(recipe, text)
     stage = marks.final_image(marks.above(text, marks.COPIES, recipe.name))
     final, base = (_python_of(image) for image in (stage or "", recipe.image))

@@ -42,7 +42,7 @@ def recipe_of(
         raise errors.UsageError(f"--image: {name!r} is not a valid stage name; use letters a-z, digits, - and _")
     editable = settings.get("editable", "")
     if editable and not _FOLDER.fullmatch(editable):
-        raise errors.UsageError(f"--editable: {editable!r} is not a valid folder of an image; pass one, e.g. /app")
+        raise errors.UsageError(f"--editable: {editable!r} is not a valid folder in the image; pass one, e.g. /app")
     layers = resolve.layers_of(options, current, named)
     own = layers.own
     stages = [Stage(ENVIRONMENT)] * is_environment(layers.prefix)

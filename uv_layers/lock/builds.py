@@ -25,14 +25,8 @@ if TYPE_CHECKING:
 
 # A layer with a package to build has these settings.
 SETTINGS = (
-    "build-constraint-dependencies",
-    "config-settings",
-    "dependency-metadata",
-    "exclude-newer",
-    "exclude-newer-package",
-    "no-binary",
-    "no-build-isolation",
-    "no-sources",
+    *("build-constraint-dependencies", "config-settings", "dependency-metadata", "exclude-newer"),
+    *("exclude-newer-package", "no-binary", "no-build-isolation", "no-sources"),
 )
 
 # Settings by package: a layer has those of the packages that it builds.
@@ -100,8 +94,8 @@ def check_sources(built: Collection[str], settings: Mapping[str, Any], sources: 
         name = normalised(_requirement(entry["requirement"] if isinstance(entry, dict) else entry, "", "").name)
         if normalised(package) in built and name in unknown and not _matches_runtime(entry):
             problem = (
-                f"{name} has a source in tool.uv.sources that a layer lock cannot record (only one URL, git "
-                f"repository or file); add {name} to the dependencies and set match-runtime = true"
+                f"{name} has a source in tool.uv.sources that a layer lock cannot record, since it is not a single "
+                f"URL, git repository or file; add {name} to the dependencies and set match-runtime = true"
             )
             raise errors.ConfigError(source, f"{_EXTRA}.{package}", problem)
 

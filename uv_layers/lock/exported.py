@@ -50,10 +50,7 @@ class Export:
         return {posixpath.normpath(path): name for path, name in paths if path is not None}
 
     def packages(self, settings: Mapping[str, Any], absent: Collection[str] = ()) -> list[Package]:
-        """Return the packages, without those in `absent`, each with the file that the target installs.
-
-        Raises NoWheelError and UnsupportedSourceError.
-        """
+        """Return the packages but those in `absent`, each with the file to install; raises what `narrowed` raises."""
         tables = (table for table in self.tables if table["name"] not in absent)
         packages = {t["name"]: narrowed(t, self._target, settings, self._root) for t in tables}
         return [packages[name] for name in sorted(packages)]
@@ -91,10 +88,7 @@ def _admits(marker: str, environment: tuple[tuple[str, str], ...]) -> bool:
 
 
 def narrowed(table: Mapping[str, Any], target: Target, settings: Mapping[str, Any], root: Path) -> Package:
-    """Return a package of a lock with only the file that the target installs with uv's `settings`.
-
-    Raises NoWheelError and UnsupportedSourceError.
-    """
+    """Return a package with only the file that the target installs; raises NoWheelError and UnsupportedSourceError."""
     name, version, index = table["name"], table.get("version"), table.get("index")
     kept: dict[str, Any] = {"name": name}
     if version is not None:

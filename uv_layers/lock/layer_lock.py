@@ -74,10 +74,10 @@ def _build_settings(layer: Layer, settings: Mapping[str, Any]) -> dict[str, Any]
     built = {m.package.name for m in layer.members if m.package.built}
     kept = _index_settings(layer, settings, everything=bool(built))
     if built:
-        kept |= {key: credentials.removed_from_settings(settings[key]) for key in builds.SETTINGS if settings.get(key)}
+        kept |= {key: credentials.removed(settings[key], settings=True) for key in builds.SETTINGS if settings.get(key)}
     for key in builds.SETTINGS_BY_PACKAGE:
         if chosen := {n: v for n, v in settings.get(key, {}).items() if normalised(n) in built}:
-            kept[key] = credentials.removed_from_settings(chosen)
+            kept[key] = credentials.removed(chosen, settings=True)
     for key in builds.LISTS_OF_PACKAGES:
         if names := builds.package_names(key, settings, built):
             kept[key] = names
@@ -89,16 +89,16 @@ def _index_settings(layer: Layer, settings: Mapping[str, Any], *, everything: bo
     kept = {key: settings[key] for key in _INDEX_SETTINGS if key in settings and (everything or key == "index")}
     used = {_without_credentials(m.package.index) for m in layer.members if m.package.index}
     indexes = [
-        credentials.removed_from_settings(index)
+        credentials.removed(index, settings=True)
         for index in kept.pop("index", ())
         if everything
         or (credentials.is_url(index["url"]) and "name" in index and _without_credentials(index["url"]) in used)
     ]
-    return {**credentials.removed_from_settings(kept), **({"index": indexes} if indexes else {})}
+    return {**credentials.removed(kept, settings=True), **({"index": indexes} if indexes else {})}
 
 
 def _without_credentials(url: str) -> str:
-    return str(credentials.removed_from_settings(url)).rstrip("/")
+    return str(credentials.removed(url, settings=True)).rstrip("/")
 
 
 def _sorted(table: dict[str, Any]) -> dict[str, Any]:

@@ -35,10 +35,7 @@ _GIT_SCHEMES = {"file", "http", "https", "ssh"}
 
 
 def read_layer_lock(path: Path, layer: str) -> LayerLock:
-    """Return the layer lock at `path`, valid by PEP 751 and with a strong hash or a commit for every package.
-
-    Raises LayerLockError.
-    """
+    """Return the layer lock at `path`, valid, with a strong hash or a commit per package; raises LayerLockError."""
     from packaging.pylock import Pylock, PylockValidationError  # noqa: PLC0415 - 60 ms
 
     def check_packages(document: Mapping[str, Any]) -> None:
@@ -103,9 +100,9 @@ def narrow_to_target(lock: LayerLock, path: Path, target: Target) -> LayerLock:
         # A valid marker may compare values that cannot be compared, or use an unknown variable.
         raise errors.LayerLockError(path, error) from None
     if not fits:
-        wanted = " or ".join(environments) or "any platform"
-        python = document.get("requires-python", "")
-        raise errors.PythonMismatchError(str(path), f"Python {python} where {wanted}", str(target))
+        wanted = f"Python {document['requires-python']}" if "requires-python" in document else "a target"
+        wanted += f" where {' or '.join(environments)}" if environments else ""
+        raise errors.PythonMismatchError(str(path), wanted, str(target))
     for table in unsupported:
         wanted = f"Python {table['requires-python']}"
         raise errors.PythonMismatchError(f"{path}: {table['name']}", wanted, f"Python {target.full_python}")

@@ -92,13 +92,16 @@ class UvLock:
             name for name in candidates if any("git" in _table(t.get("source")) for t in self._parsed(name))
         )
 
-    def closure(self, requirements: Iterable[Requirement]) -> set[str]:
-        """Return the names of the packages that requirements need, directly or not, on any platform."""
+    def closure(self, requirements: Iterable[Requirement], *, local: bool = False) -> set[str]:
+        """Return the names of the packages that requirements need, directly or not, on any platform.
+
+        With `local`, only those in local folders, which are reached through local packages.
+        """
         seen: set[Requirement] = set()
         queue = list(requirements)
         while queue:
             requirement = queue.pop()
-            if requirement not in seen:
+            if requirement not in seen and (not local or self.package(requirement.name).local):
                 seen.add(requirement)
                 queue += self.requirements(requirement.name, requirement.extras)
         return {requirement.name for requirement in seen}
@@ -154,17 +157,7 @@ class UvLock:
         ]
         if kind == "dependencies":
             queue += map(Requirement, names)
-        seen: set[Requirement] = set()
-        installed: set[str] = set()
-        while queue:
-            requirement = queue.pop()
-            local = self.package(requirement.name).local
-            if not local or requirement in seen:
-                continue
-            seen.add(requirement)
-            installed |= {requirement.name} if local != "virtual" else set()
-            queue += self.requirements(requirement.name, requirement.extras)
-        return installed
+        return {name for name in self.closure(queue, local=True) if self.package(name).local != "virtual"}
 
 
 @dataclass(frozen=True)
@@ -195,10 +188,7 @@ def check_size(path: Path) -> None:
 
 
 def read_uv_lock(path: Path) -> UvLock:
-    """Return the lock at `path`; an invalid one is empty, because uv reports the error.
-
-    Raises UnreadableFileError for a file that is too large, and OSError.
-    """
+    """Return the lock at `path`; an invalid one is empty, because uv reports the error; raises UnreadableFileError."""
     check_size(path)
     text = path.read_text(encoding="utf-8", errors="replace")
     head, *tables = text.split(_SEPARATOR)

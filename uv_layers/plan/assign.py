@@ -74,7 +74,7 @@ def assign(
     hints = (*unmatched, *_hints(planned, on_top))
     if is_environment(prefix):
         if any(layer.name == ENVIRONMENT for layer in planned):
-            raise errors.DuplicateLayerError(f"prefix {prefix}", ENVIRONMENT)
+            raise errors.DuplicateLayerError(f"prefix {prefix} adds the layer {ENVIRONMENT!r}", ENVIRONMENT)
         planned.insert(0, Layer(ENVIRONMENT, kind="environment"))
     if own is not None:
         if not own[1]:
@@ -103,7 +103,7 @@ def _owners(
             for name in names:
                 owner.setdefault(name, (spec.name, f"packages {pattern}"))
         gone = [pattern for pattern, names in matches.items() if not names]
-        unmatched += [f"layer {spec.name!r}: {p!r} matches no package of the image; remove it" for p in gone]
+        unmatched += [f"layer {spec.name!r}: {p!r} matches no package in the image; remove it" for p in gone]
     for spec in layers:
         for closure in closures.get(spec.name, ()):
             for name in closure.versions:
@@ -134,7 +134,8 @@ def too_large(layers: Iterable[Layer], limit: int) -> Iterable[str]:
 
 def _hints(layers: Sequence[Layer], on_top: Sequence[tuple[LayerSpec, Sequence[Package]]]) -> Iterable[str]:
     for spec, _ in on_top:
-        yield f"group {spec.name!r} is not in the image; to include it, add it to tool.uv.default-groups or a layer"
+        step = "to always include it, add it to default-groups or to a layer"
+        yield f"group {spec.name!r} is included only in this run; {step}"
     for layer in layers:
         if not layer.members:
             yield f"layer {layer.name!r} is empty: its packages are in another layer, or not needed on this platform"

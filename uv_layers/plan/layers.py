@@ -92,9 +92,7 @@ def layer_specs(project: Project, selection: Selection, named: Sequence[str] = (
     UnknownExtraError.
     """
     config = project.config
-    for setting, names in (("--group", selection.groups), ("--no-group", selection.no_groups)):
-        _check_groups(setting, names, project)
-    _check_extras("--extra", selection.extras, project)
+    check_selection(project, selection)
     if config.layers:
         for spec in config.layers:
             _check_groups(f"{config.source}: layer {spec.name!r}", spec.groups, project)
@@ -222,6 +220,13 @@ def named_specs(names: Iterable[str], known: Sequence[str], groups: Sequence[str
 
 def _of_group(group: str) -> LayerSpec:
     return LayerSpec(layer_name(group, "pyproject.toml: dependency-groups"), groups=(group,))
+
+
+def check_selection(project: Project, selection: Selection) -> None:
+    """Raise UnknownGroupError or UnknownExtraError for a name in an option that the project does not define."""
+    _check_groups("--group", selection.groups, project)
+    _check_groups("--no-group", selection.no_groups, project)
+    _check_extras("--extra", selection.extras, project)
 
 
 def _check_groups(setting: str, groups: Iterable[str], project: Project) -> None:

@@ -190,7 +190,7 @@ def make_plan(
     hints = (
         *current.config.hints,
         *unlayered_hints(current, options.selection, layers),
-        *(f"exclude: {pattern!r} matches no package of the image; remove it" for pattern in unmatched),
+        *(f"exclude: {pattern!r} matches no package in the image; remove it" for pattern in unmatched),
         *assign.too_large(plan.layers, options.warn_size),
         *_unnamed(plan.layers, settings),
     )
@@ -230,8 +230,8 @@ def _unnamed(layers: Sequence[Layer], settings: Mapping[str, Any]) -> Iterable[s
     for layer in layers:
         if shared and layer.kind == "packages" and (names := builds.unnamed(layer, settings)):
             yield (
-                f"layer {layer.name!r}: every update of the image builds {', '.join(names)} again, because "
-                "without isolation a build sees all packages of the image; list the ones that it needs in "
+                f"layer {layer.name!r}: every update rebuilds {', '.join(names)}, because a build without isolation "
+                "sees all packages in the image; list the packages that the build needs in "
                 f'tool.uv.extra-build-dependencies, e.g. {names[0]} = ["setuptools"]'
             )
 
@@ -239,10 +239,7 @@ def _unnamed(layers: Sequence[Layer], settings: Mapping[str, Any]) -> Iterable[s
 def _ask(
     uv: Uv, options: Options, current: Project, layers: LayerSet
 ) -> tuple[Target, dict[str, list[Closure]], exported.Export, list[exported.Export]]:
-    """Return the target, the closures of each layer, and uv's exports of the image and of each layer on top.
-
-    uv runs for all of them at once.
-    """
+    """Return the target, the closures of each layer, and uv's exports of the image and of each layer on top."""
     selection, root, packages = options.selection, current.lock_root, current.packages
     claims = dict.fromkeys(claim for spec in layers.layers for claim in spec.claims)
     extras = dict.fromkeys([*selection.extras, *(claim.name for claim in claims if claim.kind == "extra")])

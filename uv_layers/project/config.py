@@ -127,7 +127,7 @@ def _validated(table: Mapping[str, Any], source: str, where: str) -> Config:
     for spec in specs:
         if spec.project:
             raise errors.ConfigError(
-                source, f"{where}layers", f"{spec.name!r} is the layer of the project, so it must be the last"
+                source, f"{where}layers", f"{spec.name!r} is the project layer, so it must come last"
             )
     return Config(
         source,
@@ -169,10 +169,12 @@ def checked_prefix(value: object, source: str, setting: str) -> str:
     if len(value) > LONGEST_PATH or any(len(part.encode()) > LONGEST_NAME for part in parts):
         raise errors.ConfigError(source, setting, f"is too long: {errors.shown(value)}")
     if any(part in {".", ".."} for part in parts):
-        raise errors.ConfigError(source, setting, f"must have no `.` or `..` in it: {errors.shown(value)}")
+        raise errors.ConfigError(
+            source, setting, f"must not contain `.` or `..` between slashes: {errors.shown(value)}"
+        )
     path = "/" + "/".join(parts)
     if used := next((folder for folder in _USED if f"{path}/".startswith(f"{folder}/")), None):
-        problem = f"a layer at {path} would change the link, owner or mode of {used} in the image"
+        problem = f"a layer at {path} would change {used} in the image (its owner or mode, or a symlink)"
         raise errors.ConfigError(source, setting, f"{problem}; choose another folder, e.g. /opt/venv or /app/.venv")
     return path
 

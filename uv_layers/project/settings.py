@@ -15,19 +15,8 @@ if TYPE_CHECKING:
 
 # uv's settings for access to indexes. They do not change what a layer lock pins.
 _ACCESS = (
-    "allow-insecure-host",
-    "extra-index-url",
-    "find-links",
-    "http-proxy",
-    "https-proxy",
-    "index",
-    "index-strategy",
-    "index-url",
-    "keyring-provider",
-    "native-tls",
-    "no-index",
-    "no-proxy",
-    "system-certs",
+    *("allow-insecure-host", "extra-index-url", "find-links", "http-proxy", "https-proxy", "index"),
+    *("index-strategy", "index-url", "keyring-provider", "native-tls", "no-index", "no-proxy", "system-certs"),
 )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import tomli
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -24,14 +24,10 @@ DOTS = 20_000_000
 # guarantees 64 bits.
 DEEPEST = 100
 LARGEST_NUMBER = 2**63 - 1
-_STRINGS = "a list of strings"
 
 
 def read_document(path: Path, largest: int = LARGEST) -> tuple[str, dict[str, Any]]:
-    """Return the text and the content of a TOML document of at most `largest` bytes.
-
-    Raises OSError, and ValueError with the reason.
-    """
+    """Return the text and the content of a TOML document of at most `largest` bytes; raises OSError and ValueError."""
     with path.open("rb") as file:
         data = file.read(largest + 1)
     if len(data) > largest:
@@ -65,73 +61,54 @@ def _check(document: dict[str, Any]) -> None:
     raise ValueError(f"it is nested more than {DEEPEST} levels deep")
 
 
+def fits(value: Any, shape: Any) -> bool:
+    """Return whether a value has a shape: a type, a text that it equals, or alternatives in a tuple.
+
+    A list has the shape of its items. A table has the shapes of some keys, or at `str` that of all values.
+    """
+    if isinstance(shape, tuple):
+        return any(fits(value, each) for each in shape)
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(fits(item, shape[0]) for item in value)
+    if isinstance(shape, dict):
+        keys = dict.fromkeys(value, shape[str]) if isinstance(value, dict) and str in shape else shape
+        return isinstance(value, dict) and all(fits(value.get(key), each) for key, each in keys.items())
+    return isinstance(value, shape) if isinstance(shape, type) else bool(value == shape)
+
+
 def misshapen(settings: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return the first of uv's settings with a wrong type, and the right type, or None."""
     for key, value in settings.items():
-        for fits, form in _FORMS.get(key, ()):
-            if not fits(value):
-                return key, form
+        shape, form = _FORMS.get(key, (object, ""))
+        if not fits(value, shape):
+            return key, form
+        if key in _FORMS and _has_nul(value):
+            return key, "text without a NUL"
     return None
 
 
-def _is_table(value: object) -> bool:
-    return isinstance(value, dict)
-
-
-def _has_tables(value: Any) -> bool:
-    return _is_table(value) and all(map(_is_table, value.values()))
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
-
-
-def _has_urls(value: object) -> bool:
-    return isinstance(value, list) and all(_is_table(index) and _is_text(index.get("url")) for index in value)
-
-
-def _is_place(value: Any) -> bool:
-    """Return whether no text in a value has a NUL character."""
+def _has_nul(value: Any) -> bool:
     if isinstance(value, str):
-        return "\0" not in value
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return all(map(_is_place, inner))
+        return "\0" in value
+    return any(map(_has_nul, value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()))
 
 
-def _has_requirements(value: Any) -> bool:
-    """Return whether a value has lists of requirements by package, each a string or a table with one."""
-    return _is_table(value) and all(isinstance(found, list) and all(map(_is_extra, found)) for found in value.values())
-
-
-def _is_extra(entry: Any) -> bool:
-    return _is_text(entry) or (
-        _is_table(entry)
-        and _is_text(entry.get("requirement"))
-        and isinstance(entry.get("match-runtime", False), bool)
-        and _is_text(path := entry.get("path", ""))
-        and "\0" not in path
-    )
-
-
+_STRINGS = ([str], "a list of strings")
 _STRATEGIES = ("first-index", "unsafe-first-match", "unsafe-best-match")
-_PLACE = (_is_place, "text without a NUL")
+_REQUIREMENT = (str, {"requirement": str, "match-runtime": (bool, type(None)), "path": (str, type(None))})
 
 # The types of uv's settings that uv-layers reads. uv checks the others.
-_FORMS: dict[str, tuple[tuple[Callable[[Any], bool], str], ...]] = {
-    **dict.fromkeys(
-        ("no-binary-package", "no-build-isolation-package", "no-build-package", "no-sources-package"),
-        ((_is_list, _STRINGS),),
-    ),
-    "config-settings-package": ((_is_table, "a table"),),
-    "extra-build-variables": ((_has_tables, "a table of tables"),),
-    "extra-build-dependencies": ((_has_requirements, "a table of lists of requirements"),),
-    "index-strategy": ((lambda value: value in _STRATEGIES, f"one of {', '.join(_STRATEGIES)}"),),
-    "find-links": ((_is_list, _STRINGS), _PLACE),
-    "index": ((_has_urls, "a list of tables, each with a url"), _PLACE),
-    "index-url": ((_is_text, "a string"), _PLACE),
-    "extra-index-url": ((lambda value: _is_text(value) or _is_list(value), _STRINGS), _PLACE),
+_FORMS: dict[str, tuple[Any, str]] = {
+    "no-binary-package": _STRINGS,
+    "no-build-isolation-package": _STRINGS,
+    "no-build-package": _STRINGS,
+    "no-sources-package": _STRINGS,
+    "config-settings-package": (dict, "a table"),
+    "extra-build-variables": ({str: dict}, "a table of tables"),
+    "extra-build-dependencies": ({str: [_REQUIREMENT]}, "a table of lists of requirements"),
+    "index-strategy": (_STRATEGIES, f"one of {', '.join(_STRATEGIES)}"),
+    "find-links": _STRINGS,
+    "index": ([{"url": str}], "a list of tables, each with a url"),
+    "index-url": (str, "a string"),
+    "extra-index-url": ((str, [str]), "a list of strings"),
 }

@@ -222,7 +222,7 @@ def _platform(platform: str) -> tuple[str, str, list[str]]:
             return platform, machine, [f"musllinux_1_{minor}_{machine}" for minor in (2, 1)]
         return platform, machine, list(_manylinux(machine, 17 if legacy else int(glibc or _GLIBC)))
     raise errors.TargetError(
-        f"unknown platform {platform!r}; use linux/amd64, linux/arm64, or a Linux name of uv's --python-platform"
+        f"unknown platform {platform!r}; use linux/amd64, linux/arm64, or a value of uv's --python-platform for Linux"
     )
 
 

@@ -20,7 +20,9 @@ def problem(patterns: Sequence[str]) -> str | None:
         return f"has {len(patterns)} patterns; the limit is {_MOST}"
     for pattern in patterns:
         if len(pattern) > _LONGEST or not pattern.isprintable():
-            return "has a pattern that is too long, or has a control character"
+            return (
+                f"has a pattern with a control character, or of more than {_LONGEST} characters: {pattern[:_LONGEST]!r}"
+            )
         if any(part in {"", ".", ".."} for part in pattern.split("/")):
             return f'has {pattern!r}, which is not a pattern of relative paths, e.g. "**/tests/**" or "*.pyi"'
     return None

@@ -105,10 +105,7 @@ class Worker(NamedTuple):
 
 @contextmanager
 def worker(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Iterator[Worker]:
-    """Run a program that answers requests until its standard input is closed.
-
-    Raises ChildProcessError if it ends early, and Stopped.
-    """
+    """Run a program until its standard input is closed; raises ChildProcessError if it ends early, and Stopped."""
     child = _start(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=dict(env), cwd=cwd
     )

@@ -171,8 +171,8 @@ def _build_step(said: str, package: str) -> str:
     if match := _MISSING_MODULE.search(said):
         module = match[1].split(".")[0]
         return (
-            f"its build needs the Python module {module}: add the package that provides it to the project's "
-            f"dependencies if {package} is built without isolation, else to tool.uv.extra-build-dependencies"
+            f"its build needs the Python module {module}; if {package} is built without isolation, add the package "
+            "with that module to the project's dependencies, otherwise to tool.uv.extra-build-dependencies"
         )
     return "add what its build needs (gcc, headers) to the layer's system-packages"
 
@@ -221,10 +221,7 @@ class Uv:
         return version
 
     def export(self, argv: Sequence[str], root: Path) -> str:
-        """Return what `uv export` prints; paths in it start from `root`.
-
-        Raises RefusedError for a selection that is not in the lock or in conflict.
-        """
+        """Return what `uv export` prints, with paths from `root`; raises RefusedError if uv refuses the selection."""
         done = self._run(argv, resolving_env(self.environ), cwd=root, check=False)
         # uv breaks its lines at the width of a terminal.
         reason = masked(" ".join(done.stderr.partition("error: ")[2].split("\n\n")[0].split()))

@@ -10,40 +10,17 @@ if TYPE_CHECKING:
 
 # uv needs these to decide whether a lock is stale.
 _RESOLVING = {
-    "UV_CONFIG_FILE",
-    "UV_EXCLUDE_NEWER",
-    "UV_FORK_STRATEGY",
-    "UV_NO_SOURCES",
-    "UV_NO_SOURCES_PACKAGE",
-    "UV_PRERELEASE",
-    "UV_RESOLUTION",
+    *("UV_CONFIG_FILE", "UV_EXCLUDE_NEWER", "UV_FORK_STRATEGY", "UV_NO_SOURCES", "UV_NO_SOURCES_PACKAGE"),
+    *("UV_PRERELEASE", "UV_RESOLUTION"),
 }
 
 # Each would change the selection, what the layer lock pins, or where it is installed.
 _OVERRIDING = {
-    "UV_BREAK_SYSTEM_PACKAGES",
-    "UV_COMPILE_BYTECODE",
-    "UV_CONSTRAINT",
-    "UV_DEV",
-    "UV_EXCLUDE",
-    "UV_FROZEN",
-    "UV_LINK_MODE",
-    "UV_LOCKED",
-    "UV_NO_BINARY",
-    "UV_NO_BINARY_PACKAGE",
-    "UV_NO_DEFAULT_GROUPS",
-    "UV_NO_DEV",
-    "UV_NO_EDITABLE",
-    "UV_NO_GROUP",
-    "UV_NO_VERIFY_HASHES",
-    "UV_OVERRIDE",
-    "UV_PROJECT",
-    "UV_PROJECT_ENVIRONMENT",
-    "UV_PYTHON",
-    "UV_REQUIRE_HASHES",
-    "UV_SYSTEM_PYTHON",
-    "UV_TORCH_BACKEND",
-    "UV_WORKING_DIR",
+    *("UV_BREAK_SYSTEM_PACKAGES", "UV_COMPILE_BYTECODE", "UV_CONSTRAINT", "UV_DEV", "UV_EXCLUDE", "UV_FROZEN"),
+    *("UV_LINK_MODE", "UV_LOCKED", "UV_NO_BINARY", "UV_NO_BINARY_PACKAGE", "UV_NO_DEFAULT_GROUPS", "UV_NO_DEV"),
+    *("UV_NO_EDITABLE", "UV_NO_GROUP", "UV_NO_VERIFY_HASHES", "UV_OVERRIDE", "UV_PROJECT"),
+    *("UV_PROJECT_ENVIRONMENT", "UV_PYTHON", "UV_REQUIRE_HASHES", "UV_SYSTEM_PYTHON", "UV_TORCH_BACKEND"),
+    *("UV_WORKING_DIR",),
 }
 
 # Builds take these from the layer lock, through a uv.toml that uv must read.

@@ -31,8 +31,8 @@ _PREFIX = 'choose a prefix that the base image does not use (prefix = "/opt/venv
 
 def overlaps(tree: Tree) -> Iterator[str]:
     """Yield a message for each package that the base image has in another version in the same folder."""
-    for site in tree.sites:
-        folder = _in_image(site, tree.prefix)
+    for site in tree.record.sites:
+        folder = _in_image(site, tree.record.prefix)
         base, layer = _versions(ROOT / folder), _versions(tree.path / site)
         for name in sorted(name for name in base.keys() & layer.keys() if base[name] != layer[name]):
             yield (
@@ -43,9 +43,9 @@ def overlaps(tree: Tree) -> Iterator[str]:
 
 def damages(tree: Tree) -> Iterator[str]:
     """Yield a message for each link, file, folder, owner or mode of the base image that a tree would replace."""
-    top = _in_image(tree.prefix.strip("/"), tree.prefix)
+    top = _in_image(tree.record.prefix.strip("/"), tree.record.prefix)
     for folder, _, names in os.walk(tree.path):
-        path = _in_image(os.path.relpath(folder, tree.path), tree.prefix)
+        path = _in_image(os.path.relpath(folder, tree.path), tree.record.prefix)
         status = _status(ROOT / path)
         if status is None or path == ".":
             continue

@@ -18,7 +18,7 @@ import tomli
 
 from uv_layers import __version__, errors
 from uv_layers.system.names import counted
-from uv_layers.system.paths import DEFAULT_PREFIX, below
+from uv_layers.system.paths import below
 from uv_layers.tree.environment import image_interpreter, in_local_site, make_environment
 from uv_layers.tree.record import Record, identity, recorded
 from uv_layers.tree.seal import digest, file_content, hashed
@@ -37,26 +37,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A layer tree that is in place; `seconds` is the time that its build took.
-
-    `sites` are its site folders. `built` are the packages built from source, whose content depends on the build.
-    `invalid` counts the sources that did not compile. `excluded` has the bytes that `exclude-files` saves, by package.
-    """
+    """A layer tree that is in place. `seconds` is the time that its build took, None if it was up to date."""
 
     layer: str
     path: Path
-    packages: int
-    files: int
-    size: int
-    seconds: float
-    up_to_date: bool
-    built: tuple[str, ...] = ()
-    clashes: tuple[Clash, ...] = ()
-    invalid: int = 0
+    record: Record
+    seconds: float | None = None
     digest: str | None = None
-    excluded: Mapping[str, int] = field(default_factory=dict)
-    prefix: str = DEFAULT_PREFIX
-    sites: tuple[str, ...] = ()
 
 
 def silent(_: str, __: str) -> None:
@@ -67,7 +54,7 @@ def silent(_: str, __: str) -> None:
 class Build:
     """One run of `install`: where trees go, and how they are built.
 
-    `sources` and `invalidation` choose what is compiled and how (`none`, or a `bytecode.Mode`). With `strict`, two
+    `sources` and `invalidation` choose what is compiled and how, as in `bytecode.Compiler`. With `strict`, two
     packages with different content for one file are an error. With `digest`, each tree gets its digest. No file of a
     tree is newer than `latest`, the value of SOURCE_DATE_EPOCH in seconds. Paths in layer locks start from `root`, and
     `access` has the project's settings for access to indexes. `report` gets a layer and its current step, or an empty
@@ -89,18 +76,9 @@ class Build:
     def stamp(self, inputs: Sequence[Path]) -> str:
         """Return a digest of everything that decides the tree and is known without starting uv."""
         options = self.options
-        facts: list[Any] = [
-            options.prefix,
-            options.python,
-            options.platform,
-            options.frozen,
-            repr(options.selection),
-            *self._how(),
-        ]
-        facts += [
-            options.packages,
-            *(self.environ.get(name) for name in ("PATH", "VIRTUAL_ENV", "UV_NO_BUILD_ISOLATION")),
-        ]
+        facts: list[Any] = [options.prefix, options.python, options.platform, options.frozen, repr(options.selection)]
+        facts += [*self._how(), options.packages, options.all_packages]
+        facts += [self.environ.get(name) for name in ("PATH", "VIRTUAL_ENV", "UV_NO_BUILD_ISOLATION")]
         total = hashlib.sha256(json.dumps(facts).encode())
         for path in inputs:
             total.update(b"\0".join((b"", os.fsencode(path), file_content(path).encode())))
@@ -145,12 +123,10 @@ class Build:
         tree, scratch = staging / "tree", staging / "scratch"
         below(tree, lock.prefix).mkdir(parents=True)
         scratch.mkdir()
-        mode = bytecode.Mode(self.sources, self.invalidation, lock.exclude_files)
         cache = bytecode_cache.Cache(staging) if self.sources == "none" else bytecode_cache.Cache.of(self.environ)
         package_times = {name: file_time(lock.times.get(name), self.latest) for name in lock.versions}
-        compiler = bytecode.Compiler(
-            tree, lock.prefix, mode, target, cache, package_times, report=partial(self.report, lock.layer)
-        )
+        how, report = (self.sources, self.invalidation, lock.exclude_files), partial(self.report, lock.layer)
+        compiler = bytecode.Compiler(tree, lock.prefix, target, cache, package_times, *how, report)
         self.report(lock.layer, f"installing {counted(len(lock.versions), 'package')}")
         with ThreadPoolExecutor(1) as pool:
             # Restore bytecode while uv copies: both mostly wait for the disk.
@@ -293,19 +269,4 @@ class Build:
             with self.folder.reading([layer]):
                 tree_digest = digest(hashed(path))
         self._check(record.clashes)
-        return Tree(
-            layer,
-            path,
-            prefix=record.prefix,
-            sites=tuple(record.sites),
-            packages=record.packages,
-            files=record.files,
-            size=record.size,
-            seconds=seconds or 0.0,
-            up_to_date=seconds is None,
-            built=tuple(record.built),
-            clashes=tuple(record.clashes),
-            invalid=record.invalid,
-            digest=tree_digest,
-            excluded=record.excluded,
-        )
+        return Tree(layer, path, record, seconds, tree_digest)

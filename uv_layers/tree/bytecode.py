@@ -35,18 +35,6 @@ _TEST_FOLDERS = {"test", "tests"}
 
 
 @dataclass(frozen=True, slots=True)
-class Mode:
-    """How to compile bytecode: `sources` is `all` or `default` (test folders are left out).
-
-    `exclude_files` are the patterns of sources that are not in the tree.
-    """
-
-    sources: str = "default"
-    invalidation: str = "timestamp"
-    exclude_files: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Compiled:
     """The result of compiling sources: the digest of each .pyc by its path in the tree, and the number of
     sources that are no valid Python.
@@ -67,7 +55,7 @@ class _Unit:
     missing: int
 
 
-def sources(distribution: Distribution, mode: Mode, lost: frozenset[str] = frozenset()) -> tuple[str, ...]:
+def sources(distribution: Distribution, which: str, lost: frozenset[str] = frozenset()) -> tuple[str, ...]:
     """Return the sources of a distribution that are compiled, as sorted paths in the tree.
 
     They are those in its site folder, less those in a package's test folders, which no image imports, and less
@@ -79,7 +67,7 @@ def sources(distribution: Distribution, mode: Mode, lost: frozenset[str] = froze
         if not path.endswith(".py") or not path.startswith(site) or path in lost:
             continue
         below_package = path[len(site) :].split("/")[1:-1]
-        if mode.sources == "default" and not _TEST_FOLDERS.isdisjoint(below_package):
+        if which == "default" and not _TEST_FOLDERS.isdisjoint(below_package):
             continue
         found.append(path)
     return tuple(sorted(found))
@@ -95,15 +83,18 @@ def bytecode_path(source: str, cache_tag: str) -> str:
 class Compiler:
     """Compiles the sources of one tree for their paths in the image, below `prefix`.
 
-    `times` has the time of each package's files, in seconds since 1970. `report` is called with how far it is.
+    `times` has the time of each package's files, in seconds since 1970. `sources` is `all` or `default` (test folders
+    are left out). `exclude_files` are the patterns of sources that are not in the tree. `report` gets the progress.
     """
 
     tree: Path
     prefix: str
-    mode: Mode
     target: Target
     cache: Cache
     times: Mapping[str, int]
+    sources: str = "default"
+    invalidation: str = "timestamp"
+    exclude_files: tuple[str, ...] = ()
     report: Callable[[str], object] = str
 
     def restore(self, contents: Mapping[str, str]) -> dict[str, Compiled]:
@@ -136,7 +127,7 @@ class Compiler:
         done, open_ = [], []
         for distribution in found:
             lost = [path for path, having in shared.items() if distribution in having[:-1]]
-            paths = sources(distribution, self.mode, frozenset(lost))
+            paths = sources(distribution, self.sources, frozenset(lost))
             part = restored.get(distribution.name)
             if part and part.sources == paths and distribution.name not in sharing and brought.isdisjoint(part.digests):
                 done.append(part)
@@ -165,21 +156,12 @@ class Compiler:
                 os.removedirs(place.parent)
 
     def _time(self, package: str) -> int:
-        return self.times[package] if self.mode.invalidation == "timestamp" else 0
+        return self.times[package] if self.invalidation == "timestamp" else 0
 
     def _key(self, package: str, content: str, lost: Sequence[str] = ()) -> str:
-        target, mode = self.target, self.mode
-        facts = [
-            content,
-            target.magic,
-            target.cache_tag,
-            target.build,
-            target.abiflags,
-            OPTIMISATION,
-            self.prefix,
-            mode.sources,
-        ]
-        facts += [mode.invalidation, self._time(package), target.local_site, *mode.exclude_files]
+        target = self.target
+        facts = [content, target.magic, target.cache_tag, target.build, target.abiflags, OPTIMISATION, self.prefix]
+        facts += [self.sources, self.invalidation, self._time(package), target.local_site, *self.exclude_files]
         return hashlib.sha256(json.dumps([FORMAT, *facts, *sorted(lost)]).encode()).hexdigest()
 
     def _restore(self, key: str) -> Compiled | None:
@@ -214,7 +196,7 @@ class Compiler:
         done = itertools.count(1)
 
         def work() -> None:
-            with running(self.target, self.mode.invalidation, scratch) as worker:
+            with running(self.target, self.invalidation, scratch) as worker:
                 while True:
                     with guard:
                         job = next(jobs, None)

@@ -1,9 +1,4 @@
-"""Bytecode for the paths that the image will have, compiled once for each wheel.
-
-A cache entry has the bytecode of one wheel. Its key is a digest of everything that the bytecode depends on: the
-wheel's content, the exact build of the interpreter, the optimisation level, the folder in the image, the invalidation
-mode, the time of the sources where the mode compares it, and which sources are left out.
-"""
+"""The bytecode cache: one file for each wheel, by its key."""
 
 from __future__ import annotations
 

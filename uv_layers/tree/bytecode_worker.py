@@ -74,10 +74,7 @@ def compiling_env(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def ask(worker: process.Worker, source: str, path: str, mtime: int, target: Target) -> bytes | None:
-    """Return the bytecode of a source for its path in the image, or None if it is not valid Python.
-
-    Raises CompileError.
-    """
+    """Return the bytecode of a source, or None if it is not valid Python; raises CompileError."""
     try:
         worker.stdin.write(json.dumps([source, path, mtime]).encode() + b"\n")
         worker.stdin.flush()

@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from uv_layers.system.documents import LARGEST_NUMBER
+from uv_layers.system.documents import LARGEST_NUMBER, fits
 from uv_layers.tree.installed import Clash
 
 if TYPE_CHECKING:
@@ -52,43 +52,28 @@ def recorded(folder: LayersFolder, layer: str) -> Record | None:
     return None if value is None else parsed(value)
 
 
+_SHAPE = {
+    **dict.fromkeys(("key", "stamp", "prefix"), str),
+    **dict.fromkeys(("packages", "files", "size", "invalid"), int),
+    **{name: [str] for name in ("sites", "built", "executable", "exclude_files")},
+    "latest": (int, type(None)),
+    "made": {str: str},
+    "excluded": {str: int},
+    "interpreter": list,
+    "clashes": [{"path": str, "owners": [str]}],
+}
+
+
 def parsed(value: Mapping[str, Any]) -> Record | None:
     """Return a record from untrusted JSON, or None if it is not valid."""
-    texts, numbers = (value.get(name) for name in ("key", "stamp", "prefix")), ("packages", "files", "size", "invalid")
-    lists = [value.get(name) for name in ("sites", "built", "executable", "exclude_files")]
-    clashes, made, interpreter = (value.get(name) for name in ("clashes", "made", "interpreter"))
-    excluded = value.get("excluded")
-    if not (
-        all(isinstance(text, str) for text in texts)
-        and all(_is_number(value.get(name)) for name in numbers)
-        and (value.get("latest") is None or _is_number(value["latest"]))
-        and all(map(_is_texts, lists))
-        and isinstance(made, dict)
-        and _is_texts(list(made.values()))
-        and isinstance(excluded, dict)
-        and all(map(_is_number, excluded.values()))
-        and isinstance(interpreter, list)
-        and _is_texts(interpreter[:1])
-        and interpreter
-        and isinstance(clashes, list)
-        and all(map(_is_clash, clashes))
-    ):
+    numbers = (value.get(name) for name in ("packages", "files", "size", "invalid", "latest"))
+    if not fits(value, _SHAPE) or not value["interpreter"] or not isinstance(value["interpreter"][0], str):
         return None
-    known: dict[str, Any] = {name: value.get(name) for name in Record.__dataclass_fields__}
-    found = [Clash(clash["path"], tuple(clash["owners"])) for clash in clashes]
-    return Record(**{**known, "clashes": found})
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int) and 0 <= value <= LARGEST_NUMBER
-
-
-def _is_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
-
-
-def _is_clash(value: object) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("path"), str) and _is_texts(value.get("owners"))
+    if not all(0 <= (number or 0) <= LARGEST_NUMBER for number in (*numbers, *value["excluded"].values())):
+        return None
+    clashes = [Clash(clash["path"], tuple(clash["owners"])) for clash in value["clashes"]]
+    fields: dict[str, Any] = {name: value.get(name) for name in Record.__dataclass_fields__}
+    return Record(**{**fields, "clashes": clashes})
 
 
 def identity(path: str) -> list[Any]:

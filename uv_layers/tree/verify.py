@@ -6,7 +6,7 @@ import posixpath
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from uv_layers.tree import installed, seal
 from uv_layers.tree.excluded import Excluded
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     from uv_layers.lock.layer_lock import LayerLock
     from uv_layers.tree.installed import Distribution
+    from uv_layers.tree.record import Record
+
+    # The entries of a tree by path, each with its identity.
+    OnDisk = Mapping[str, tuple[seal.Entry, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,30 +34,17 @@ class Problem:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What `install` recorded of a tree.
-
-    `digests` has the identity of each file without a hash in a RECORD: bytecode, the RECORD files, and all files of a
-    virtual environment. `executable` are the paths of executable files, `exclude_files` the patterns of excluded files.
-    """
-
-    digests: Mapping[str, str]
-    executable: frozenset[str]
-    exclude_files: tuple[str, ...] = ()
-
-
 def problems(
     tree: Path,
     lock: LayerLock,
-    made: Made | None,
+    made: Record | None,
     latest: int | None,
     python: str,
     there: Iterable[tuple[seal.Entry, str]],
 ) -> list[Problem]:
     """Return the problems of a tree, sorted by path; `there` has its entries, each with its SHA-256.
 
-    `latest` is the SOURCE_DATE_EPOCH of the build, `python` the minor version of the tree. Without a record (`made`),
+    `made` is the record of the tree, `python` its minor version. Without a record, `latest` is SOURCE_DATE_EPOCH, and
     for a tree from elsewhere, bytecode and the files of a virtual environment may have any content, and any file may be
     executable. The kinds are `missing`, `added`, `altered`, `mode`, `mtime`, `no-package`,
     `other-version`, `added-package`, `other-prefix` and `other-files`.
@@ -63,31 +54,24 @@ def problems(
     listed = {path for distribution in found for path in distribution.files}
     # A wheel may contain metadata of another package; then its RECORD lists those files.
     added = [d for d in everything if d.name not in lock.versions and f"{d.info}/RECORD" not in listed]
-    on_disk = {entry.path: _Present(entry, _identity(tree, entry, sha256)) for entry, sha256 in there}
-    digests = _bytecode([*added, *found], on_disk) if made is None else made.digests
+    on_disk = {
+        entry.path: (entry, seal.identity(tree / entry.path) if entry.is_link else sha256) for entry, sha256 in there
+    }
+    digests = _bytecode([*added, *found], on_disk) if made is None else made.made
     if made is None and lock.kind == "environment":
         # The files that every virtual environment has, and all existing ones.
         digests = {f"{lock.prefix.lstrip('/')}/{name}": "" for name in ("bin/python", "pyvenv.cfg")}
-        digests |= {path: present.identity for path, present in on_disk.items() if present.identity}
+        digests |= {path: identity for path, (_, identity) in on_disk.items() if identity}
     wrong = [*_packages(found, added, lock, on_disk), *_files(tree, lock.prefix, [*added, *found], digests, on_disk)]
-    times = Times.of(found, lock.times, latest)
-    executable = None if made is None else made.executable
+    times = Times.of(found, lock.times, latest if made is None else made.latest)
+    executable = None if made is None else frozenset(made.executable)
     wrong += _excluded(found, lock, made, on_disk)
-    wrong += [problem for present in on_disk.values() for problem in _metadata(present.entry, times, executable)]
+    wrong += [problem for entry, _ in on_disk.values() for problem in _metadata(entry, times, executable)]
     return sorted((Problem(lock.layer, *fields) for fields in wrong), key=lambda p: (p.path, p.kind))
 
 
-class _Present(NamedTuple):
-    entry: seal.Entry
-    identity: str
-
-
-def _identity(tree: Path, entry: seal.Entry, sha256: str) -> str:
-    return seal.identity(tree / entry.path) if entry.is_link else sha256
-
-
 def _packages(
-    found: list[Distribution], added: list[Distribution], lock: LayerLock, on_disk: Mapping[str, _Present]
+    found: list[Distribution], added: list[Distribution], lock: LayerLock, on_disk: OnDisk
 ) -> Iterator[tuple[str, str, str]]:
     if on_disk and lock.prefix.strip("/") not in {"", *on_disk}:
         yield "other-prefix", "", f"nothing is in {lock.prefix}, the prefix of the lock"
@@ -97,23 +81,23 @@ def _packages(
             yield "no-package", "", f"{name} {version} is not installed"
         # The lock may lack the version of a package that is built: the build decides.
         elif version is not None and there[name].version != version:
-            yield "other-version", there[name].info, f"{name} is {there[name].version}, the lock has {version}"
+            yield "other-version", there[name].info, f"{name} is {there[name].version}, but the lock has {version}"
     for distribution in added:
         yield "added-package", distribution.info, f"the lock has no {distribution.name}"
 
 
 def _excluded(
-    found: list[Distribution], lock: LayerLock, made: Made | None, on_disk: Mapping[str, _Present]
+    found: list[Distribution], lock: LayerLock, made: Record | None, on_disk: OnDisk
 ) -> Iterator[tuple[str, str, str]]:
     excluded = Excluded(lock.prefix, lock.exclude_files)
     for path in {path for distribution in found for path in excluded.of(distribution)} & on_disk.keys():
         yield "added", path, "the lock excludes it"
-    if made is not None and made.exclude_files != lock.exclude_files:
+    if made is not None and made.exclude_files != list(lock.exclude_files):
         had, wanted = (" ".join(patterns) or "nothing" for patterns in (made.exclude_files, lock.exclude_files))
         yield "other-files", "", f"built with exclude-files {had}; the lock has {wanted}"
 
 
-def _bytecode(found: list[Distribution], on_disk: Mapping[str, _Present]) -> dict[str, str]:
+def _bytecode(found: list[Distribution], on_disk: OnDisk) -> dict[str, str]:
     """Return the digests of existing bytecode of the sources in the RECORD files (PEP 3147)."""
     known = {
         (posixpath.dirname(path), posixpath.basename(path).removesuffix(".py"))
@@ -122,11 +106,11 @@ def _bytecode(found: list[Distribution], on_disk: Mapping[str, _Present]) -> dic
         if path.endswith(".py")
     }
     there = {}
-    for path, present in on_disk.items():
+    for path, (entry, identity) in on_disk.items():
         folder, name = posixpath.split(path)
         source = folder.removesuffix("/__pycache__"), name.split(".")[0]
-        if present.entry.is_file and name.endswith(".pyc") and source in known:
-            there[path] = present.identity
+        if entry.is_file and name.endswith(".pyc") and source in known:
+            there[path] = identity
     return there
 
 
@@ -135,7 +119,7 @@ def _files(
     prefix: str,
     found: list[Distribution],
     digests: Mapping[str, str],
-    on_disk: Mapping[str, _Present],
+    on_disk: OnDisk,
 ) -> Iterator[tuple[str, str, str]]:
     # `install` replaces bytecode of wheels. The last package by name owns a shared file; `found` is in that order.
     expected = {

@@ -14,7 +14,7 @@ import pytest
 from typer.main import get_command
 
 from uv_layers import __version__, errors
-from uv_layers.cli import runtime
+from uv_layers.cli import main
 from uv_layers.cli.app import app
 from uv_layers.cli.export import Exported
 from uv_layers.lock.layer_lock import LayerLock
@@ -23,6 +23,7 @@ from uv_layers.plan.assign import Plan
 from uv_layers.project.options import Selection
 from uv_layers.system import process
 from uv_layers.tree.build import Tree
+from uv_layers.tree.record import Record
 from uv_layers.tree.verify import Problem
 
 
@@ -48,7 +49,7 @@ def run(monkeypatch, capsys):
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["uv-layers", *arguments])
         with pytest.raises(SystemExit) as ended:
-            runtime.main()
+            main.main()
         return ended.value.code, *capsys.readouterr()
 
     return run
@@ -73,7 +74,8 @@ def asked(monkeypatch, plan):
         return call
 
     lock = LayerLock("heavy", "/usr/local", "the text\n", {"torch": "2.4.0"})
-    tree = Tree("heavy", Path("layers/heavy"), 1, 2, 3000, 0.5, up_to_date=False)
+    record = Record("/usr/local", [], 1, 2, 3000, [], [], 0, None, [], {})
+    tree = Tree("heavy", Path("layers/heavy"), record, 0.5)
     monkeypatch.setattr("uv_layers.cli.plan.find_project", lambda _: None)
     monkeypatch.setattr("uv_layers.cli.plan.make_plan", answer(plan))
     monkeypatch.setattr(
@@ -293,7 +295,7 @@ def test_the_program_of_the_package_runs_nothing_when_it_is_imported(monkeypatch
 def test_a_signal_that_comes_before_the_command_line_runs_ends_the_program(monkeypatch, number):
     statuses = []
     monkeypatch.setattr(os, "_exit", statuses.append)
-    monkeypatch.setattr(runtime, "main", lambda: signal.getsignal(number)(number, None))
+    monkeypatch.setattr(main, "main", lambda: signal.getsignal(number)(number, None))
     importlib.import_module("uv_layers.__main__").main()
     assert statuses == [128 + number]
 
@@ -302,7 +304,7 @@ def test_a_stream_that_is_closed_is_one_that_nobody_reads(monkeypatch):
     for name in ("stdin", "stderr"):
         monkeypatch.setattr(sys, name, None)
     stdout = sys.stdout
-    runtime._open_closed_streams()  # noqa: SLF001 - of a program, before it does anything
+    main._open_closed_streams()  # noqa: SLF001 - of a program, before it does anything
     assert sys.stdout is stdout
     with sys.stdin, sys.stderr:
         assert (sys.stdin.read(), sys.stderr.write("gone")) == ("", 4)
@@ -379,13 +381,13 @@ def test_further_signals_change_nothing(run, monkeypatch, number):
 
 def _end_of(monkeypatch, command, grace, patience):
     """Interrupt a command that does not end by itself, and return the exit code that the program ends with at once."""
-    monkeypatch.setattr(runtime, "_GRACE", grace)
-    monkeypatch.setattr(runtime, "_PATIENCE", patience)
+    monkeypatch.setattr(main, "_GRACE", grace)
+    monkeypatch.setattr(main, "_PATIENCE", patience)
     statuses = []
     monkeypatch.setattr(os, "_exit", statuses.append)
     thread = threading.Thread(target=command, daemon=True)
     thread.start()
-    runtime._end(thread, 130)  # noqa: SLF001 - to be told without the end of this process
+    main._end(thread, 130)  # noqa: SLF001 - to be told without the end of this process
     return statuses
 
 
@@ -419,7 +421,7 @@ def test_an_error_of_the_program_itself_is_not_hidden(monkeypatch):
     monkeypatch.setattr("uv_layers.cli.plan.find_project", fail)
     monkeypatch.setattr(sys, "argv", ["uv-layers", "plan"])
     with pytest.raises(ZeroDivisionError):
-        runtime.main()
+        main.main()
 
 
 def test_on_a_terminal_the_table_has_the_width_of_it(run, asked, monkeypatch):

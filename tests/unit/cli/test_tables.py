@@ -8,17 +8,13 @@ from textwrap import dedent
 import pytest
 
 from uv_layers.cli.env import Environment
-from uv_layers.cli.export import Exported
+from uv_layers.cli.export import Exported, exported_line
+from uv_layers.cli.install import tree_lines
 from uv_layers.cli.json import diff_json, env_json, exported_json, plan_json, suggestion_json, trees_json, verified_json
-from uv_layers.cli.tables import (
-    exported_line,
-    plan_table,
-    size,
-    size_table,
-    suggestion_table,
-    tree_lines,
-    verified_lines,
-)
+from uv_layers.cli.plan import plan_table, size_table
+from uv_layers.cli.suggest import suggestion_table
+from uv_layers.cli.tables import size
+from uv_layers.cli.verify import verified_lines
 from uv_layers.history.chosen import Backtest
 from uv_layers.history.suggest import Move, SuggestedLayer, Suggestion
 from uv_layers.lock.layer_lock import LayerLock
@@ -27,6 +23,7 @@ from uv_layers.plan.assign import Plan
 from uv_layers.project.config import LayerSpec
 from uv_layers.tree.build import Tree
 from uv_layers.tree.installed import Clash
+from uv_layers.tree.record import Record
 from uv_layers.tree.verify import Problem
 
 
@@ -39,7 +36,14 @@ def _plan(target, *hints):
     return Plan("/usr/local", target, (Layer("heavy", heavy), Layer("light", light)), hints)
 
 
-TREE = Tree("heavy", Path("layers/heavy"), packages=2, files=30, size=4_500_000, seconds=1.23456, up_to_date=False)
+RECORD = Record("/usr/local", [], 2, 30, 4_500_000, [], [], 0, None, [], {})
+TREE = Tree("heavy", Path("layers/heavy"), RECORD, 1.23456)
+
+
+def _tree(seconds=1.23456, digest=None, **record):
+    return Tree("heavy", Path("layers/heavy"), dataclasses.replace(RECORD, **record), seconds, digest)
+
+
 SUGGESTION = Suggestion(
     layers=(
         SuggestedLayer(
@@ -181,14 +185,8 @@ def test_the_keys_of_an_environment():
 
 
 def test_the_keys_of_installed_trees():
-    tree = dataclasses.replace(
-        TREE,
-        built=("antlr",),
-        clashes=(Clash("bin/x", ("a", "b")),),
-        invalid=3,
-        digest="sha256:0",
-        excluded={"antlr": 7},
-    )
+    clashes = [Clash("bin/x", ("a", "b"))]
+    tree = _tree(built=["antlr"], clashes=clashes, invalid=3, digest="sha256:0", excluded={"antlr": 7})
     plain = {
         "name": "heavy",
         "path": "layers/heavy",
@@ -356,24 +354,24 @@ def test_what_looks_like_markup_is_text(target):
     ("changes", "lines"),
     [
         ({}, ["heavy: 2 packages, 30 files, 4.5 MB, 1.2 s, layers/heavy"]),
-        ({"up_to_date": True}, ["heavy: 2 packages, 30 files, 4.5 MB, up to date, layers/heavy"]),
+        ({"seconds": None}, ["heavy: 2 packages, 30 files, 4.5 MB, up to date, layers/heavy"]),
         (
             {"digest": "sha256:0"},
             ["heavy: 2 packages, 30 files, 4.5 MB, 1.2 s, layers/heavy", "heavy: sha256:0"],
         ),
         (
-            {"built": ("antlr", "tool"), "invalid": 2, "clashes": (Clash("bin/x", ("a", "b")),)},
+            {"built": ["antlr", "tool"], "invalid": 2, "clashes": [Clash("bin/x", ("a", "b"))]},
             [
                 "heavy: 2 packages, 30 files, 4.5 MB, 1.2 s, layers/heavy",
-                "heavy: built from source, and the same elsewhere only if the build is reproducible: antlr, tool",
-                "heavy: 2 files left uncompiled, because this Python finds a syntax error",
+                "heavy: antlr, tool: built from source; identical elsewhere only if the build is reproducible",
+                "heavy: 2 files not compiled, because of syntax errors in this version of Python",
                 "warning: heavy: bin/x differs between a and b; the file of b is kept",
             ],
         ),
     ],
 )
 def test_a_tree_is_told_in_a_line_and_what_there_is_to_know_of_it_in_more(changes, lines):
-    assert tree_lines(dataclasses.replace(TREE, **changes)) == lines
+    assert tree_lines(_tree(**changes)) == lines
 
 
 @pytest.mark.parametrize(("changed", "state"), [(True, "written"), (False, "unchanged")])
@@ -464,6 +462,6 @@ def test_a_plan_without_packages_has_no_sizes(target):
 
 
 def test_what_is_saved_is_said_for_the_largest_packages_and_for_all_if_asked(target):
-    tree = dataclasses.replace(TREE, excluded={"a": 1, "b": 4_000, "c": 2_000_000, "d": 3})
+    tree = _tree(excluded={"a": 1, "b": 4_000, "c": 2_000_000, "d": 3})
     assert tree_lines(tree)[1] == "heavy: exclude-files saves 2.0 MB: c 2.0 MB, b 4.0 kB, d 3 B, …"
     assert tree_lines(tree, verbose=True)[1].endswith("d 3 B, a 1 B")

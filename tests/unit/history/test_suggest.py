@@ -135,7 +135,7 @@ def test_a_layer_has_the_name_of_its_largest_package_as_far_as_that_is_one(names
 @pytest.mark.parametrize(
     ("history", "hints"),
     [
-        (History(), ("based only on sizes: no revision of uv.lock changed a package of the image",)),
+        (History(), ("based only on sizes: no revision of uv.lock changed a package in the image",)),
         (History(lacks="no git"), ("based only on sizes: no git",)),
         (History(BUSY.states, lacks="it ends early"), ("it ends early",)),
         (BUSY, ()),

@@ -212,7 +212,7 @@ def test_a_path_that_no_quoting_carries_through_a_mount_is_an_error(path):
     for recipe in (_recipe(inputs=(path,)), _recipe(tool=f"{path}/x.whl")):
         with pytest.raises(UsageError) as caught:
             dockerfile_blocks(recipe)
-        assert "cannot be mounted in a Dockerfile; rename it" in str(caught.value)
+        assert "cannot be mounted in a Dockerfile, because of its special characters; rename it" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -597,7 +597,9 @@ def test_neither_sources_nor_the_command_break_their_lines(text):
     assert json.loads(command.removeprefix("CMD ")) == ["run", text]
     with pytest.raises(UsageError) as caught:
         whole_dockerfile(_recipe(sources=(text,)))
-    assert str(caught.value) == f"{text!r} cannot be copied in a Dockerfile; rename it"
+    assert (
+        str(caught.value) == f"{text!r} cannot be copied in a Dockerfile, because of its control characters; rename it"
+    )
 
 
 # How many layers an image can have.

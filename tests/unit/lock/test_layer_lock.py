@@ -830,7 +830,7 @@ def test_a_lock_that_says_nothing_of_a_target_is_for_any(tmp_path, target):
 
 def test_a_lock_for_another_python_alone_says_so(tmp_path, target):
     text = 'lock-version = "1.0"\ncreated-by = "x"\nrequires-python = ">=3.13"\npackages = []\n'
-    with pytest.raises(PythonMismatchError, match=r"needs Python >=3\.13 where any platform"):
+    with pytest.raises(PythonMismatchError, match=r"needs Python >=3\.13, but the target"):
         layer_lock_reader.narrow_to_target(LayerLock("heavy", "/usr/local", text), tmp_path, target)
 
 

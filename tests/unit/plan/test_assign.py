@@ -381,7 +381,7 @@ def test_a_pattern_may_match_what_is_in_the_image_of_another_target_alone(target
 
 
 def test_a_pattern_that_matches_nothing_is_an_error_that_names_it(target):
-    with pytest.raises(PatternError, match=r"^uv-layers\.toml: layer 'cuda': 'troch' matches no package of the image"):
+    with pytest.raises(PatternError, match=r"^uv-layers\.toml: layer 'cuda': 'troch' matches no package in the image"):
         _make(target, _packages("torch"), [LayerSpec("cuda", packages=("troch",))])
 
 
@@ -394,9 +394,9 @@ def test_patterns_match_whole_names(target):
 def test_each_pattern_that_matches_nothing_beside_others_is_a_hint(target):
     layers = [LayerSpec("low", packages=("a", "gone-*", "lost")), LayerSpec("high", packages=("b", "away"))]
     assert _make(target, _packages("a", "b"), layers).hints == (
-        "layer 'low': 'gone-*' matches no package of the image; remove it",
-        "layer 'low': 'lost' matches no package of the image; remove it",
-        "layer 'high': 'away' matches no package of the image; remove it",
+        "layer 'low': 'gone-*' matches no package in the image; remove it",
+        "layer 'low': 'lost' matches no package in the image; remove it",
+        "layer 'high': 'away' matches no package in the image; remove it",
     )
 
 
@@ -406,8 +406,8 @@ def test_named_groups_become_layers_on_top_without_what_is_below(target):
     assert _content(made) == {"heavy": ["a"], "docs": ["sphinx", "jinja2"], "lint": ["ruff"]}
     assert _reasons(made)["ruff"] == ("group lint", ())
     assert made.hints == (
-        "group 'docs' is not in the image; to include it, add it to tool.uv.default-groups or a layer",
-        "group 'lint' is not in the image; to include it, add it to tool.uv.default-groups or a layer",
+        "group 'docs' is included only in this run; to always include it, add it to default-groups or to a layer",
+        "group 'lint' is included only in this run; to always include it, add it to default-groups or to a layer",
     )
 
 
@@ -415,7 +415,7 @@ def test_a_project_without_layers_has_those_that_are_named(target):
     made = _make(target, [], [], on_top=[(_group("docs"), _packages("sphinx"))], source="pyproject.toml")
     assert _content(made) == {"docs": ["sphinx"]}
     assert made.hints == (
-        "group 'docs' is not in the image; to include it, add it to tool.uv.default-groups or a layer",
+        "group 'docs' is included only in this run; to always include it, add it to default-groups or to a layer",
     )
 
 
@@ -473,10 +473,10 @@ def test_two_layers_that_need_two_versions_are_named_with_their_reasons():
 @pytest.mark.parametrize(
     ("first", "second", "way"),
     [
-        ("group a", "group b", "leave one of the two out (--no-group a or --no-group b), or"),
-        ("extra a", "extra b", "leave one of the two out (the extra a or the extra b), or"),
-        ("dependencies", "extra b", "leave one of the two out (the extra b), or"),
-        ("group a", "extra a", "leave one of the two out (--no-group a or the extra a), or"),
+        ("group a", "group b", "leave one of the two out (pass --no-group a or pass --no-group b), or"),
+        ("extra a", "extra b", "leave one of the two out (drop the extra a or drop the extra b), or"),
+        ("dependencies", "extra b", "leave one of the two out (drop the extra b), or"),
+        ("group a", "extra a", "leave one of the two out (pass --no-group a or drop the extra a), or"),
         ("", "", "leave one of the two out, or"),
     ],
 )
@@ -563,7 +563,7 @@ def test_elsewhere_there_is_none(target, prefix):
 
 
 def test_a_layer_of_packages_has_not_the_name_of_the_environment(target):
-    with pytest.raises(DuplicateLayerError, match=r"^prefix /app/\.venv: two layers are named 'venv'; rename one$"):
+    with pytest.raises(DuplicateLayerError, match=r"^prefix /app/\.venv adds the layer 'venv': two layers"):
         _whole(target, "/app/.venv", layers=[LayerSpec("venv")])
 
 

@@ -109,6 +109,7 @@ def test_what_the_pyproject_says_is_read_and_normalised(tmp_path):
 
 
 OTHER = "choose another folder, e.g. /opt/venv or /app/.venv"
+WOULD = "would change %s in the image (its owner or mode, or a symlink);"
 
 
 @pytest.mark.parametrize(
@@ -319,11 +320,11 @@ def test_a_file_that_is_named_wins_over_both(tmp_path):
         ),
         (
             "layers = [{name='a', project=true}, {name='b'}]",
-            "layers: 'a' is the layer of the project, so it must be the last",
+            "layers: 'a' is the project layer, so it must come last",
         ),
         (
             "layers = [{name='a', project=true}, {name='b', project=true}]",
-            "layers: 'a' is the layer of the project, so it must be the last",
+            "layers: 'a' is the project layer, so it must come last",
         ),
         ("layers = [{name='a', image=1}]", "layers[0].image: must be a string, not 1"),
         (
@@ -348,11 +349,11 @@ def test_a_file_that_is_named_wins_over_both(tmp_path):
         ("prefix = 'usr'", "prefix: must be an absolute path, e.g. \"/usr/local\", not 'usr'"),
         ("prefix = 1", 'prefix: must be an absolute path, e.g. "/usr/local", not 1'),
         ('prefix = "/a\\nb"', "prefix: must be an absolute path, e.g. \"/usr/local\", not '/a\\nb'"),
-        ("prefix = '/a/../b'", "prefix: must have no `.` or `..` in it: '/a/../b'"),
+        ("prefix = '/a/../b'", "prefix: must not contain `.` or `..` between slashes: '/a/../b'"),
         *(
             (
                 f"prefix = '{path}'",
-                f"prefix: a layer at {path} would change the link, owner or mode of {used} in the image; {OTHER}",
+                f"prefix: a layer at {path} {WOULD % used} {OTHER}",
             )
             for path, used in (
                 ("/home/app/venv", "/home"),
@@ -363,7 +364,7 @@ def test_a_file_that_is_named_wins_over_both(tmp_path):
                 ("/lib64", "/lib64"),
             )
         ),
-        ("prefix = '/./a'", "prefix: must have no `.` or `..` in it: '/./a'"),
+        ("prefix = '/./a'", "prefix: must not contain `.` or `..` between slashes: '/./a'"),
     ],
 )
 @pytest.mark.parametrize("own_file", [True, False])

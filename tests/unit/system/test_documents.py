@@ -106,10 +106,11 @@ def test_settings_in_the_form_that_uv_has_for_them(settings):
             "extra-build-dependencies",
             [
                 *("a", [], {"a": "b"}, {"a": [1]}, {"a": [{}]}, {"a": [{"requirement": "b", "match-runtime": 1}]}),
-                *({"a": [{"requirement": "b", "path": path}]} for path in (1, "a\0")),
+                {"a": [{"requirement": "b", "path": 1}]},
             ],
             "a table of lists of requirements",
         ),
+        ("extra-build-dependencies", [{"a": [{"requirement": "b", "path": "a\0"}]}], "text without a NUL"),
         ("index", ["a", {}, ["a"], [{}], [{"url": 1}]], "a list of tables, each with a url"),
         ("index-url", [1, ["a"]], "a string"),
         ("extra-index-url", [1, [1]], "a list of strings"),

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ from uv_layers.lock.packages import Layer, Member, Package
 from uv_layers.project.config import Config
 from uv_layers.project.discovery import Project, Source
 from uv_layers.project.options import Options
-from uv_layers.system import names
 from uv_layers.system.names import normalised
 
 
@@ -27,14 +25,6 @@ from uv_layers.system.names import normalised
 def test_names_and_patterns_are_normalised_as_pep_503_says(name, result):
     assert normalised(name) == result
     assert normalised(result) == result
-
-
-@pytest.mark.parametrize(
-    "kind", [kind for kind in vars(names).values() if dataclasses.is_dataclass(kind)], ids=lambda kind: kind.__name__
-)
-def test_all_data_is_frozen_and_has_no_room_for_more(kind):
-    assert kind.__dataclass_params__.frozen
-    assert not hasattr(object.__new__(kind), "__dict__")
 
 
 def test_a_target_is_named_for_people(target):

@@ -177,7 +177,7 @@ def test_without_a_prefix_packages_go_into_the_environment_and_may_be_links_to_t
         (
             "error: Failed to build `demo==1.0`\nModuleNotFoundError: No module named 'Cython.Build'\n",
             "demo",
-            "its build needs the Python module Cython: add",
+            "its build needs the Python module Cython; if demo is built",
         ),
         (
             "error: Failed to build `demo==1.0` cause: Failed to resolve requirements from `build-system.requires`",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -10,6 +11,9 @@ from uv_layers.system.interpreter import Target
 from uv_layers.system.process import Finished
 from uv_layers.tree import base
 from uv_layers.tree.build import Tree
+from uv_layers.tree.record import Record
+
+RECORD = Record("/usr/local", [], 1, 1, 1, [], [], 0, None, [], {})
 
 SITE = "lib/python3.12/site-packages"
 
@@ -28,8 +32,8 @@ def tree(tmp_path):
         for path in paths:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).touch()
-        sites = (f"{prefix.strip('/')}/{SITE}".strip("/"),)
-        return Tree("x", folder, 1, 1, 1, 1.0, up_to_date=False, prefix=prefix, sites=sites)
+        sites = [f"{prefix.strip('/')}/{SITE}".strip("/")]
+        return Tree("x", folder, dataclasses.replace(RECORD, prefix=prefix, sites=sites))
 
     return build
 

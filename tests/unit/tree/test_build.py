@@ -8,10 +8,11 @@ import pytest
 from uv_layers.errors import TargetError
 from uv_layers.project.options import Options, Selection
 from uv_layers.tree import seal
-from uv_layers.tree.build import Build, Tree, recorded
+from uv_layers.tree.build import Build, Tree
 from uv_layers.tree.environment import image_interpreter, in_local_site
 from uv_layers.tree.folder import LayersFolder
 from uv_layers.tree.installed import Clash
+from uv_layers.tree.record import recorded
 
 
 @pytest.mark.parametrize(
@@ -127,20 +128,8 @@ def test_a_tree_whose_stamp_and_interpreter_are_the_same_is_up_to_date(build, tm
     python = tmp_path / "python"
     python.touch()
     _record(build, python)
-    made = Tree(
-        "some",
-        tmp_path / "layers/some",
-        packages=2,
-        files=3,
-        size=4,
-        seconds=0.0,
-        up_to_date=True,
-        built=("source",),
-        clashes=(Clash("x", ("a", "b")),),
-        invalid=5,
-        excluded={"a": 1},
-        sites=("usr/local/lib/python3.12/site-packages",),
-    )
+    made = Tree("some", tmp_path / "layers/some", recorded(build.folder, "some"))
+    assert made.record.clashes == [Clash("x", ("a", "b"))]
     assert build.unchanged("some", "stamp") == made
     assert build.unchanged("some", "other") is None
     assert build.unchanged("other", "stamp") is None

@@ -10,7 +10,7 @@ import pytest
 
 from uv_layers.errors import UsageError
 from uv_layers.tree import bytecode, installed
-from uv_layers.tree.bytecode import Compiler, Mode
+from uv_layers.tree.bytecode import Compiler
 from uv_layers.tree.bytecode_cache import Cache
 from uv_layers.tree.installed import Distribution
 
@@ -44,8 +44,8 @@ def _distribution(*paths, site=SITE):
 )
 def test_test_folders_of_packages_are_left_out_by_default(path, default, everything):
     distribution = _distribution(f"{SITE}/{path}")
-    assert bytecode.sources(distribution, Mode("default")) == ((f"{SITE}/{path}",) if default else ())
-    assert bytecode.sources(distribution, Mode("all")) == ((f"{SITE}/{path}",) if everything else ())
+    assert bytecode.sources(distribution, "default") == ((f"{SITE}/{path}",) if default else ())
+    assert bytecode.sources(distribution, "all") == ((f"{SITE}/{path}",) if everything else ())
 
 
 def test_sources_are_sorted_and_in_the_site_folder_and_not_of_another():
@@ -57,7 +57,7 @@ def test_sources_are_sorted_and_in_the_site_folder_and_not_of_another():
         "usr/local/share/x.py",
         f"{SITE}x/y.py",
     )
-    found = bytecode.sources(distribution, Mode(), frozenset({f"{SITE}/lost.py"}))
+    found = bytecode.sources(distribution, "default", frozenset({f"{SITE}/lost.py"}))
     assert found == (f"{SITE}/a.py", f"{SITE}/b.py")
 
 
@@ -289,7 +289,7 @@ def test_without_a_home_the_variable_that_says_where_is_named(monkeypatch):
 def compiler(tmp_path, target, cache):
     at = dataclasses.replace(target, executable="python3.12", cache_tag="cpython-312", magic="cb0d0d0a")
     (tmp_path / "tree").mkdir()
-    return Compiler(tmp_path / "tree", "/usr/local", Mode(), at, cache, dict.fromkeys(PACKAGES, 315532800))
+    return Compiler(tmp_path / "tree", "/usr/local", at, cache, dict.fromkeys(PACKAGES, 315532800))
 
 
 def _keep(compiler, content, codes, lost=(), package="pkg"):
@@ -333,8 +333,8 @@ def test_what_is_restored_is_written_over_what_is_there(compiler):
     "change",
     [
         lambda c: dataclasses.replace(c, prefix="/app/.venv"),
-        lambda c: dataclasses.replace(c, mode=Mode("all")),
-        lambda c: dataclasses.replace(c, mode=Mode(invalidation="checked-hash")),
+        lambda c: dataclasses.replace(c, sources="all"),
+        lambda c: dataclasses.replace(c, invalidation="checked-hash"),
         lambda c: dataclasses.replace(c, target=dataclasses.replace(c.target, magic="00000000")),
         lambda c: dataclasses.replace(c, target=dataclasses.replace(c.target, cache_tag="pypy312")),
         lambda c: dataclasses.replace(c, target=dataclasses.replace(c.target, build="3.12.4")),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 
@@ -7,6 +8,7 @@ import pytest
 
 from uv_layers.lock.layer_lock import LayerLock
 from uv_layers.tree import installed, seal, verify
+from uv_layers.tree.record import Record
 from uv_layers.tree.times import Times
 
 SITE = "usr/local/lib/python3.12/site-packages"
@@ -28,17 +30,29 @@ def tree(tmp_path, put):
 
 
 MADE = {PYC: hashlib.sha256(b"code").hexdigest()}
-RUN = frozenset({"usr/local/bin/run"})
+RECORD = Record(
+    prefix="/usr/local",
+    sites=[],
+    packages=1,
+    files=3,
+    size=100,
+    built=[],
+    clashes=[],
+    invalid=0,
+    latest=EPOCH,
+    executable=["usr/local/bin/run"],
+    made={},
+)
 
 
 def _found(tree, lock=LOCK, made=MADE, epoch=EPOCH):
-    recorded = None if made is None else verify.Made(made, RUN)
+    recorded = None if made is None else dataclasses.replace(RECORD, made=made, latest=epoch)
     return [(p.kind, p.path, p.detail) for p in verify.problems(tree, lock, recorded, epoch, "3.12", seal.hashed(tree))]
 
 
 def test_a_tree_as_it_was_made_has_no_problem(tree):
     assert _found(tree) == []
-    problems = verify.problems(tree, LOCK, verify.Made({}, RUN), EPOCH, "3.12", seal.hashed(tree))
+    problems = verify.problems(tree, LOCK, RECORD, EPOCH, "3.12", seal.hashed(tree))
     assert {problem.layer for problem in problems} == {"some"}
 
 
@@ -56,7 +70,7 @@ def test_problems_are_sorted_by_path(tree):
 @pytest.mark.parametrize(
     ("versions", "problems"),
     [
-        ({"pkg": "2.0"}, [("other-version", f"{SITE}/pkg-1.0.dist-info", "pkg is 1.0, the lock has 2.0")]),
+        ({"pkg": "2.0"}, [("other-version", f"{SITE}/pkg-1.0.dist-info", "pkg is 1.0, but the lock has 2.0")]),
         ({"pkg": None}, []),
         ({"pkg": "1.0", "gone": "3.1"}, [("no-package", "", "gone 3.1 is not installed")]),
         ({}, [("added-package", f"{SITE}/pkg-1.0.dist-info", "the lock has no pkg")]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
@@ -108,6 +109,7 @@ def _usage_problem(error: Any) -> str:
         elif parameter.param_type_name == "option":
             error.param_hint = " / ".join(parameter.opts)
     problem = " ".join(error.format_message().split()).rstrip(".")
+    problem = re.sub(r"\.? \(?(?:Did you mean|Possible options:) ([^?)]+)[?)]+$", r" (did you mean \1?)", problem)
     # An option without its value has no context.
     path = context.command_path if context else " ".join(["uv-layers", *(w for w in sys.argv[1:2] if w in COMMANDS)])
     return f"{problem[:1].lower()}{problem[1:]}; see `{path} --help`"
