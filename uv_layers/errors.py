@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 # The longest line of an error, and the longest value of a document in one.
 _LINE, _VALUE = 4000, 100
-_ROOM = "free some space on that disk, or choose another folder"
-_ACCESS = "check its permissions, or choose another folder"
+_ROOM = "free disk space, or choose another folder"
+_ACCESS = "check the folder's permissions, or choose another folder"
 _STEPS = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
@@ -114,12 +114,12 @@ class UnknownLayerError(LayersError, code="unknown-layer"):
 
 class UnknownGroupError(LayersError, code="unknown-group"):
     def __init__(self, source: str, group: str, groups: Sequence[str]) -> None:
-        super().__init__(f"{source}: no dependency group {group!r} in pyproject.toml; it has: {_listing(groups)}")
+        super().__init__(f"{source}: no dependency group {group!r} in pyproject.toml; defined: {_listing(groups)}")
 
 
 class UnknownExtraError(LayersError, code="unknown-extra"):
     def __init__(self, source: str, extra: str, extras: Sequence[str]) -> None:
-        super().__init__(f"{source}: no extra {extra!r} in pyproject.toml; it has: {_listing(extras)}")
+        super().__init__(f"{source}: no extra {extra!r} in pyproject.toml; defined: {_listing(extras)}")
 
 
 class NoLayersError(LayersError, code="no-layers"):
@@ -148,7 +148,7 @@ class TwoVersionsError(LayersError, code="two-versions"):
         which = f" ({' or '.join(ways)})" if ways else ""
         super().__init__(
             f"{where} needs {package} {version} and {other} needs {package} {another}; "
-            f"an image can have only one version of a package, so leave one of the two out{which}, or build two images"
+            f"an image can contain only one version of a package, so leave out one of these{which}, or build two images"
         )
 
 
@@ -164,15 +164,15 @@ class RefusedError(LayersError, code="refused"):
 class UnsupportedTargetError(LayersError, code="unsupported-target"):
     def __init__(self, target: str, environments: Iterable[str]) -> None:
         super().__init__(
-            f"uv.lock has no packages for {target}: tool.uv.environments has only {_listing(environments)}; "
-            "choose another target with --platform and --python, or add this one and run `uv lock`"
+            f"uv.lock has no packages for {target}: tool.uv.environments lists only {_listing(environments)}; "
+            "choose another target with --platform and --python, or add this target to the list and run `uv lock`"
         )
 
 
 class SourceNameError(LayersError, code="source-name"):
     def __init__(self, package: str, folder: str, name: str) -> None:
         super().__init__(
-            f"{package} comes from the folder {folder}, whose project is named {name}, so uv refuses it; "
+            f"{package} comes from the folder {folder}, whose project is named {name}, so uv refuses the dependency; "
             f"depend on {name}, or correct tool.uv.sources"
         )
 
@@ -197,7 +197,7 @@ class NoWheelError(LayersError, code="no-wheel"):
                 f"--platform {machine}-manylinux_2_{new} whenever you run uv-layers outside that image"
             )
         elif elsewhere:
-            step = "and uv cannot build for another platform; build the layer on that platform, or build a wheel there"
+            step = "and uv cannot build for another platform; build the layer, or a wheel, on that platform"
         elif build_forbidden:
             step = "and no-build forbids building it; allow the build, or choose another version"
         else:
@@ -209,7 +209,7 @@ class UnsupportedSourceError(LayersError, code="unsupported-source"):
     def __init__(self, package: str, kind: str) -> None:
         super().__init__(
             f"{package} comes from {kind}, which has no SHA-256 or stronger hash; "
-            "publish it to an index, or depend on its wheel instead"
+            "use an index that provides hashes, or another source"
         )
 
 
@@ -223,7 +223,7 @@ class LocalFolderError(LayersError, code="local-folder"):
 
 class LayerLockError(LayersError, code="bad-layer-lock"):
     def __init__(self, path: Path, problem: object) -> None:
-        super().__init__(f"{path}: {problem}; run `uv-layers export` to write it again")
+        super().__init__(f"{path}: {problem}; run `uv-layers export` to write the lock again")
 
 
 class LayerLockNotFoundError(LayersError, code="no-layer-lock"):
@@ -240,21 +240,23 @@ class TargetError(LayersError, code="bad-target"):
 
 class PythonMismatchError(LayersError, code="python-mismatch"):
     def __init__(self, source: str, wanted: str, found: str) -> None:
-        super().__init__(f"{source} needs {wanted}, but the target is {found}; choose another with --python")
+        super().__init__(
+            f"{source} needs {wanted}, but the target is {found}; choose another target with --python or --platform"
+        )
 
 
 class NotOursError(LayersError, code="not-ours"):
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} was not built by uv-layers, so it is not replaced; remove it, or choose another --layers-dir"
+            f"{path} was not created by uv-layers, which will not replace it; remove it, or choose another --layers-dir"
         )
 
 
 class MarksError(LayersError, code="no-marks"):
     def __init__(self, path: str, count: int, mark: str) -> None:
         super().__init__(
-            f"{path} must have one block that starts with `{mark}`, but it has {count}; "
-            "copy both blocks from `uv-layers dockerfile --snippet`"
+            f"{path} must contain exactly one block that starts with `{mark}`, but contains {count}; "
+            + ("remove the others" if count else "copy both blocks from `uv-layers dockerfile --snippet`")
         )
 
 
@@ -278,12 +280,14 @@ class UsageError(LayersError, code="usage"):
 
 class NotBuiltError(LayersError, code="not-built"):
     def __init__(self, layers: Sequence[str], folder: Path) -> None:
-        super().__init__(f"not built in {folder}: {_listing(layers)}; run `uv-layers install {' '.join(layers)}` first")
+        super().__init__(
+            f"layers not built in {folder}: {_listing(layers)}; run `uv-layers install {' '.join(layers)}` first"
+        )
 
 
 class ShellNotFoundError(LayersError, code="no-shell"):
     def __init__(self, known: Iterable[str]) -> None:
-        super().__init__(f"cannot tell which shell is running; choose one with --shell: {_listing(known)}")
+        super().__init__(f"cannot detect your shell; choose one with --shell: {_listing(known)}")
 
 
 class UnknownShellError(LayersError, code="unknown-shell"):
@@ -294,8 +298,8 @@ class UnknownShellError(LayersError, code="unknown-shell"):
 class PathSeparatorError(LayersError, code="path-separator"):
     def __init__(self, variable: str, folder: str) -> None:
         super().__init__(
-            f"{folder} has a `:` in it, which separates the folders of {variable}; "
-            "choose a --layers-dir without it, or use --json"
+            f"{folder} contains `:`, which separates folders in {variable}; "
+            "choose a --layers-dir without `:`, or use --json"
         )
 
 
@@ -325,7 +329,7 @@ class UvFailedError(LayersError, code="uv-failed", exit_code=3):
         how = f"was killed by signal {-status}" if status < 0 else f"failed with exit code {status}"
         steps = [f"{step}; " for words, step in _UV_STEPS.items() if words in detail] if status > 0 else []
         if status == -signal.SIGKILL:
-            steps = ["run it again, with more memory if the system ran out of it; "]
+            steps = ["run the command again, with more memory if the system ran out; "]
         super().__init__(f"uv {how}; {''.join(steps)}the command was: {command}")
 
 
@@ -343,7 +347,7 @@ class CompileError(LayersError, code="compile-failed", exit_code=4):
 
 class IncompleteTreeError(LayersError, code="incomplete-tree", exit_code=4):
     def __init__(self, path: str, *, expected: bool) -> None:
-        what = "was removed" if expected else "appeared"
+        what = "was removed" if expected else "was created"
         super().__init__(
             f"{path} {what} while the tree was being built; stop the program that changes it, and run the command again"
         )
@@ -351,7 +355,9 @@ class IncompleteTreeError(LayersError, code="incomplete-tree", exit_code=4):
 
 class ForeignMetadataError(LayersError, code="foreign-metadata"):
     def __init__(self, package: str, path: str, owner: str) -> None:
-        super().__init__(f"{package} installs {path}, which is in the metadata of {owner}; leave one of the two out")
+        super().__init__(
+            f"{package} installs {path} into the metadata folder of {owner}; leave one of these packages out"
+        )
 
 
 class BaseImageError(LayersError, code="base-image"):
@@ -360,4 +366,6 @@ class BaseImageError(LayersError, code="base-image"):
 
 class ClashError(LayersError, code="clash"):
     def __init__(self, path: str, owners: Sequence[str]) -> None:
-        super().__init__(f"{path} differs between {' and '.join(owners)}; leave one out, or drop --strict")
+        super().__init__(
+            f"{path} differs between {' and '.join(owners)}; leave one of the packages out, or drop --strict"
+        )

@@ -180,7 +180,7 @@ def test_a_package_that_the_base_has_in_another_version_is_reported_and_with_str
     context.write(context.dockerfile("--base", base, "--builder", base))
     # A layer from the cache of an earlier run installs nothing, and so reports nothing.
     said = context.build("--no-cache", base=base).progress
-    report = "/usr/local/lib/python3.12/site-packages already has pydantic 1.10.18, and this layer has 2."
+    report = "/usr/local/lib/python3.12/site-packages already has pydantic 1.10.18, but this layer has 2."
     assert f"hint: {report}" in said
     [name] = re.findall(r"uv-layers install (\S+)$", context.dockerfile("--base", base), re.MULTILINE)
     context.edit(f"uv-layers install {name}", f"uv-layers install {name} --strict", "Dockerfile")

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-ROOM = "free some space on that disk, or choose another folder"
+ROOM = "free disk space, or choose another folder"
 
 
 def _noise(kilobytes: int) -> str:

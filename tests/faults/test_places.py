@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-ACCESS = "check its permissions, or choose another folder"
+ACCESS = "check the folder's permissions, or choose another folder"
 
 
 def _names(folder):

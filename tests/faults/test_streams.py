@@ -56,7 +56,7 @@ def test_a_reader_that_has_what_it_wants(shell):
 def test_no_room_for_the_output(shell, words):
     done = shell(f"uv-layers {words} > /dev/full")
     assert done.returncode == 4
-    last = "error[machine]: No space left on device; free some space on that disk, or choose another folder"
+    last = "error[machine]: No space left on device; free disk space, or choose another folder"
     # `dockerfile` prints a hint where uv-layers was installed from a file.
     assert [line for line in done.stderr.splitlines() if not line.startswith("hint: ")] == [last]
 

@@ -45,7 +45,7 @@ def test_uv_is_killed(stage, files, start, mark, run, cold, until, layers_of):
     assert (ended.status, ended.stdout) == (3, "")
     assert ended.error.startswith(
         "error[uv-failed]: uv was killed by signal 9; "
-        "run it again, with more memory if the system ran out of it; the command was: "
+        "run the command again, with more memory if the system ran out; the command was: "
     )
     assert (layers.digest(), layers.record()) == before
     assert layers.strays() == []

@@ -323,7 +323,7 @@ def test_plan_names_the_groups_that_are_in_no_layer(project, run, tmp_path):
     def hints(*words):
         return [line for line in run(*words, cwd=folder).stderr.splitlines() if "not in the image" in line]
 
-    where = "not in the image; to include a group, use --group, or add it to the groups of a layer"
+    where = "not in the image; to include a group, pass --group, or add it to the `groups` of a layer"
     assert hints("plan") == [f"hint: groups dev, docs are {where}"]
     assert hints("plan", "--group", "docs") == [f"hint: group dev is {where}"]
     assert hints("plan", "--no-group", "docs", "--no-group", "dev") == hints("plan", "--all-groups") == []

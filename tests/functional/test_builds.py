@@ -311,7 +311,7 @@ def build_wheel(*arguments):
     [
         (FAILING, (), "add what its build needs (gcc, headers) to the layer's system-packages"),
         ("import no_such_module\n", (), "its build needs the Python module no_such_module; if"),
-        (FAILING, ("no-such-package",), "uv did not find what its build requires"),
+        (FAILING, ("no-such-package",), "uv could not resolve its build requirements"),
     ],
     ids=["program", "module", "requirement"],
 )

@@ -43,7 +43,7 @@ def test_what_finds_no_room_is_not_tried_again_at_the_end(script, tmp_path, stre
         words = ["cache", "dir"] if stream == "stdout" else ["plan", "--platform", "plan9"]
         done = subprocess.run([script, *words], cwd=tmp_path, **streams, text=True, check=False)
     assert done.returncode == (4 if stream == "stdout" else 2)
-    said = "error[machine]: No space left on device; free some space on that disk, or choose another folder\n"
+    said = "error[machine]: No space left on device; free disk space, or choose another folder\n"
     assert (done.stdout or "", done.stderr or "") == ("", said if stream == "stdout" else "")
 
 

@@ -71,5 +71,5 @@ def test_a_prefix_that_it_does_not_look_into_is_an_error(stage, run, debian):
     stage.lock("some", _wheel(stage), prefix="/usr")
     outcome = run("install", "some", cwd=stage)
     assert outcome.status == 2
-    assert "does not search for packages in /usr; use the prefix /usr/local" in outcome.stderr
+    assert "does not look for packages in /usr; use the prefix /usr/local" in outcome.stderr
     assert not (stage / "layers/some").exists()

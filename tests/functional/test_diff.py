@@ -65,7 +65,7 @@ def test_the_sources_of_the_project_are_not_said_to_be_the_same(project, package
     (folder / "own/__init__.py").write_text("NAME = 'other'\n", encoding="utf-8")
     found = run("diff", "HEAD", cwd=folder)
     assert found.stdout.splitlines()[-1] == (
-        "no layer changes, nothing is pulled; the sources in layer project are not compared"
+        "no layer changes; nothing to pull; the sources in layer project are not compared"
     )
     assert run("diff", "HEAD", "--exit-code", cwd=folder).status == 0
     assert run("diff", "HEAD", "--exit-code", "--layer", "dependencies", cwd=folder).status == 0
@@ -351,7 +351,7 @@ def test_the_exit_code_tells_whether_a_layer_changes(app, run, words, status):
 
 def test_no_change_ends_with_0(app, run):
     found = run("diff", "HEAD", "--exit-code", cwd=app)
-    assert (found.status, found.stdout.splitlines()[-1]) == (0, "no layer changes, nothing is pulled")
+    assert (found.status, found.stdout.splitlines()[-1]) == (0, "no layer changes; nothing to pull")
 
 
 def test_a_layer_that_neither_side_has(app, run):
@@ -364,7 +364,7 @@ def test_a_table_and_markdown(app, run):
     update(app, "web")
     *table, _, line = run("diff", "HEAD", cwd=app).stdout.splitlines()
     size = r"\d{3} B"
-    assert re.fullmatch(rf"1 of 2 layers change, {size} to pull", line)
+    assert re.fullmatch(rf"1 of 2 layers changes, {size} to pull", line)
     assert re.fullmatch(rf"dependencies +changed +{size} +web 1\.0 -> 1\.1", table[-1])
     assert re.fullmatch(
         rf"\*\*Image layers:\*\* {line}\n\n\| layer .*\n\|---.*\n\| `heavy` \| same \|  \|  \|\n"

@@ -279,7 +279,7 @@ def test_lines_outside_the_marks_are_not_changed(run, built):
     (folder / "deploy").mkdir()
     run("dockerfile", *BASE, "--cmd", "app", "--write", "Dockerfile", cwd=folder)
     again = ("dockerfile", *BASE, "--cmd", "app serve", "--copy", "deploy", "--write", "Dockerfile")
-    step = "add it yourself, as uv-layers changes only the lines between its marks"
+    step = "add the line yourself, because uv-layers changes only the lines between its marks"
     lines = ["COPY --link deploy ./deploy", 'CMD ["app", "serve"]']
     written = run(*again, cwd=folder).stderr
     hints = [f"hint: Dockerfile lacks `{line}`; {step}\n" for line in lines]

@@ -83,7 +83,9 @@ def test_every_option_has_an_environment_variable_of_its_name(name):
         variable = f"UV_LAYERS_{others.get(option, option.removeprefix('--').replace('-', '_').upper())}"
         variables = [parameter.envvar] if isinstance(parameter.envvar, str) else parameter.envvar
         assert variables[0] == variable
-    assert ("also have a variable" in text) == any(parameter.envvar for parameter in options.values())
+    assert ("also be set with an environment variable" in text) == any(
+        parameter.envvar for parameter in options.values()
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -173,7 +173,7 @@ def test_without_a_shell_the_variable_of_the_users_says_it(shell_less, built, ru
 def test_without_that_too_it_has_to_be_named(shell_less):
     done = shell_less(SHELL="")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error[no-shell]: cannot tell which shell is running; choose one with --shell: ")
+    assert done.stderr.startswith("error[no-shell]: cannot detect your shell; choose one with --shell: ")
     assert shell_less(SHELL="", UV_LAYERS_SHELL="zsh").returncode == 0
 
 
@@ -230,7 +230,10 @@ def test_a_tree_that_is_not_there_or_half_replaced_is_named_with_the_next_step(b
     ended = run("env", cwd=built)
     assert (ended.status, ended.stdout) == (2, "")
     trees = built / "layers"
-    assert ended.stderr == f"error[not-built]: not built in {trees}: low, top; run `uv-layers install low top` first\n"
+    assert (
+        ended.stderr
+        == f"error[not-built]: layers not built in {trees}: low, top; run `uv-layers install low top` " + "first\n"
+    )
 
 
 # The interpreter

@@ -280,11 +280,11 @@ CASES = {
     "an unknown extra of a layer": Case(
         "unknown-extra",
         2,
-        ("pyproject.toml: layer 'a': no extra 'nope'", "it has: one"),
+        ("pyproject.toml: layer 'a': no extra 'nope'", "defined: one"),
         layers('{ name = "a", extras = ["nope"] }'),
     ),
     "an unknown extra to include": Case(
-        "unknown-extra", 2, ("--extra: no extra 'nope'", "it has: one"), words=("plan", "--extra", "nope")
+        "unknown-extra", 2, ("--extra: no extra 'nope'", "defined: one"), words=("plan", "--extra", "nope")
     ),
     "nothing to layer": Case("no-layers", 2, ("{folder}/pyproject.toml: ", "tool.uv.default-groups", "--group"), HEAD),
     "a pattern that matches nothing": Case(
@@ -306,7 +306,7 @@ CASES = {
     "two versions, one in a layer on top": Case(
         "two-versions",
         2,
-        ("the image needs clash 1.0 and new needs clash 2.0; ", "leave one of the two out, or build two images"),
+        ("the image needs clash 1.0 and new needs clash 2.0; ", "so leave out one of these, or build two images"),
         CONFLICT,
         ("export", "new"),
     ),
@@ -413,7 +413,7 @@ CASES = {
         words=("plan", "--platform", "linux/amd64", "--python", "pypy"),
     ),
     "a Python that is not here": Case(
-        "bad-target", 2, ("uv cannot find Python 3.99 here", "--python"), words=("plan", "--python", "3.99")
+        "bad-target", 2, ("uv cannot find Python 3.99", "--python"), words=("plan", "--python", "3.99")
     ),
     "a Python that the project refuses": Case(
         "python-mismatch",
@@ -452,7 +452,7 @@ CASES = {
         "no-marks",
         2,
         (
-            "Dockerfile must have one block that starts with `# >>> uv-layers stages`",
+            "Dockerfile must contain exactly one block that starts with `# >>> uv-layers stages`",
             "`uv-layers dockerfile --snippet`",
         ),
         words=("dockerfile", "--write", "Dockerfile"),
@@ -478,7 +478,7 @@ CASES = {
     "a tree that is not built": Case(
         "not-built",
         2,
-        ("not built in {folder}/layers: heavy, dependencies;", "`uv-layers install heavy dependencies`"),
+        ("layers not built in {folder}/layers: heavy, dependencies;", "`uv-layers install heavy dependencies`"),
         words=("env",),
     ),
     "a shell that has no code": Case(
@@ -491,7 +491,7 @@ CASES = {
     "a folder that cannot be on PATH": Case(
         "path-separator",
         2,
-        ("{folder}/a:b/", "a `:` in it", "--layers-dir"),
+        ("{folder}/a:b/", "contains `:`", "--layers-dir"),
         words=("env", "--shell", "sh", "--layers-dir", "a:b"),
         spoil=installed("--layers-dir", "a:b"),
     ),

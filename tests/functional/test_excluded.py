@@ -124,10 +124,10 @@ def test_verify_finds_a_tree_that_was_built_with_other_patterns(installed, stage
     lock.write_text(excluding.replace("'*.pyi'", "'**/core.py'"), encoding="utf-8")
     outcome = run("verify", "some", cwd=stage)
     assert outcome.status == 1
-    assert "some: other-files: built with exclude-files *.pyi; the lock has **/core.py" in outcome.stdout
+    assert "some: other-files: built with exclude-files: *.pyi; the lock has: **/core.py" in outcome.stdout
     assert "alpha/core.py: the lock excludes it" in outcome.stdout
     lock.write_text(excluding.partition("exclude-files")[0], encoding="utf-8")
-    assert "built with exclude-files *.pyi; the lock has nothing" in run("verify", "some", cwd=stage).stdout
+    assert "built with exclude-files: *.pyi; the lock has: none" in run("verify", "some", cwd=stage).stdout
 
 
 PROJECT = """\

@@ -51,8 +51,8 @@ def test_a_wheel_that_writes_into_the_metadata_of_a_package_of_the_lock_is_refus
     files = {f"{{data}}/purelib/{path}": "aaa.py,,\n"}
     stage.lock("some", stage.wheel("aaa", files=files), stage.wheel("bbb"))
     ended = run("install", "some", cwd=stage)
-    place = f"aaa installs usr/local/{site}/{path}, which is in the metadata of bbb"
-    message = f"error[foreign-metadata]: {place}; leave one of the two out\n"
+    place = f"aaa installs usr/local/{site}/{path} into the metadata folder of bbb"
+    message = f"error[foreign-metadata]: {place}; leave one of these packages out\n"
     assert (ended.status, ended.stderr) == (2, message)
     assert not (stage / "layers/some").exists()
 

@@ -103,14 +103,14 @@ def test_the_first_image_can_have_a_name_too(dockerfile, folder, run):
     assert check(run, folder).stderr == "Dockerfile: up to date\n"
     ended = run("dockerfile", *BASE, "--write", "Dockerfile", cwd=folder)
     assert ended.status == 2
-    assert "but it has 0; copy both blocks" in ended.stderr
+    assert "but contains 0; copy both blocks" in ended.stderr
 
 
 def test_names_do_not_clash(dockerfile, folder, run):
     text = dockerfile("--group", "plan", *BASE)
     assert "FROM uv-layers AS layer-plan\n" in text
     ended = run("dockerfile", "--image", "plan", *BASE, "--write", "Dockerfile", cwd=folder)
-    message = "error[usage]: Dockerfile uses the name 'plan' already; choose another --image\n"
+    message = "error[usage]: Dockerfile already uses the name 'plan'; choose another --image\n"
     assert (ended.status, ended.stderr) == (2, message)
     ended = run("dockerfile", "--image", "Test", *BASE, cwd=folder)
     assert (ended.status, ended.stdout) == (2, "")

@@ -70,7 +70,7 @@ def test_help_and_errors_need_no_rich(words, tmp_path):
         *("cli.json", "cli.markdown", "cli.shell", "cli.tables"),
         *("history.chosen", "history.draft", "history.git", "history.model", "history.optimise"),
         *("history.sizes", "history.suggest"),
-        *("image.bake", "image.bases", "image.dockerfile", "image.recipe", "image.stage"),
+        *("image.bake", "image.bases", "image.dockerfile", "image.recipe"),
         *("lock.exported", "lock.layer_lock", "lock.layer_lock_reader", "lock.uv_lock"),
         *("plan.assign", "plan.diff", "plan.layers", "plan.resolve"),
         *("project.config", "project.discovery", "project.edit"),

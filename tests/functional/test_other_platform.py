@@ -105,7 +105,7 @@ def test_what_would_have_to_be_built_is_an_error_that_says_so(project, run, name
     assert (outcome.status, outcome.stdout) == (2, ""), outcome.stderr
     assert outcome.stderr == (
         f"error[no-wheel]: {name} 1.0 has no wheel for CPython {VERSION} on linux aarch64, "
-        "and uv cannot build for another platform; build the layer on that platform, or build a wheel there\n"
+        "and uv cannot build for another platform; build the layer, or a wheel, on that platform\n"
     )
     assert not (folder / "layers/dependencies").exists()
 
@@ -123,5 +123,5 @@ def test_without_an_interpreter_of_its_version_there_is_an_error(project, run):
     outcome = run("install", "--all", "--platform", "linux/arm64", "--python", "3.99", cwd=project(APP))
     assert (outcome.status, outcome.stdout) == (2, ""), outcome.stderr
     assert outcome.stderr == (
-        "error[bad-target]: uv cannot find Python 3.99 here; install one, or choose another with --python\n"
+        "error[bad-target]: uv cannot find Python 3.99; install it, or choose another with --python\n"
     )

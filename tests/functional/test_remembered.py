@@ -54,7 +54,7 @@ def test_check_with_options_shows_what_they_change_and_the_remedy_has_them(folde
     assert checked.status == 1
     assert "--write` with: --base own/base --cmd 'a b'\n" in checked.stdout
     remedy = "uv-layers dockerfile --base own/base --cmd 'a b' --write Dockerfile"
-    step = "add it yourself, as uv-layers changes only the lines between its marks"
+    step = "add the line yourself, because uv-layers changes only the lines between its marks"
     assert (
         checked.stderr == f'hint: Dockerfile lacks `CMD ["a", "b"]`; {step}\n'
         f"Dockerfile is out of date; run `{remedy}`\n"
@@ -108,8 +108,8 @@ def test_a_dockerfile_of_a_stranger_chooses_no_program_and_no_file(folder, run, 
     text = (folder / "Dockerfile").read_text(encoding="utf-8")
     (folder / "Dockerfile").write_text(text.replace("with: --base debian", f"with: {words}"), encoding="utf-8")
     ended = run("dockerfile", "--check", "Dockerfile", cwd=folder)
-    message = f"error[usage]: Dockerfile: its first `# >>> uv-layers` line has {refused}, which a Dockerfile cannot "
-    step = "remember; to replace that line, pass all options on the command line\n"
+    message = f"error[usage]: Dockerfile: its first `# >>> uv-layers` line has {refused}, which is not allowed "
+    step = "there; to replace that line, pass all options on the command line\n"
     assert (ended.status, ended.stderr) == (2, message + step)
 
 
@@ -191,7 +191,7 @@ def test_a_dockerfile_above_the_context_is_pointed_out(project, run):
     folder = project(PROJECT, name="repo/app")
     ended = run("dockerfile", "--write", "../Dockerfile", cwd=folder)
     assert ended.status == 0
-    hint = "hint: the build context is app, not the folder of Dockerfile; run `docker build --file ../Dockerfile .`"
+    hint = "hint: the build context is app, not the Dockerfile's folder; run `docker build --file ../Dockerfile .`"
     assert ended.stderr == f"../Dockerfile: written\n.dockerignore: written\n{hint}, or pass another --context\n"
 
 

@@ -312,7 +312,8 @@ def test_strict_refuses_a_clash_and_the_old_tree_stays(stage, run, cold, site):
     refused = run("install", "some", "--strict", cwd=stage, **cold())
     assert refused.status == 2
     assert refused.stderr == (
-        f"error[clash]: usr/local/{site}/common.py differs between aaa and bbb; leave one out, or drop --strict\n"
+        f"error[clash]: usr/local/{site}/common.py differs between aaa and bbb; "
+        "leave one of the packages out, or drop --strict\n"
     )
     assert facts(stage / "layers/some") == before
 

@@ -168,7 +168,7 @@ def test_where_dependencies_are_dynamic_the_plan_is_frozen_and_says_why(project,
     folder = project(packaged(tmp_path / "app", "app", MAIN, **needs, more=more))
     outcome = run("dockerfile", cwd=folder)
     assert (outcome.status, outcome.stderr) == (0, "")
-    why = f"# --frozen: the dependencies of {where} are dynamic and only in its sources.\n"
+    why = f"# --frozen: the dependencies of {where} are dynamic, so only its sources contain them.\n"
     assert f"\n\n{why}FROM uv-layers AS plan\n" in outcome.stdout
     assert "    uv-layers export --frozen\n" in outcome.stdout
     assert _names(build(outcome.stdout, folder.path, "/usr/local")) == ["app", "shared", "speed", "thing", "web"]

@@ -348,7 +348,7 @@ def test_layers_that_are_there_get_what_options_choose(busy, run):
 def test_options_that_the_file_cannot_say_are_named(busy, run):
     words = ("--no-default-groups", "--no-group", "docs", "--no-install-package", "speed", "--all-packages")
     hint = "uv-layers.toml cannot store --all-packages --no-default-groups --no-group docs --no-install-package speed;"
-    assert f"hint: {hint} pass the same options to the other commands\n" in suggest(run, busy, "--write", *words).stderr
+    assert f"hint: {hint} pass these options to other commands, too\n" in suggest(run, busy, "--write", *words).stderr
     assert "cannot store" not in suggest(run, busy, *words).stderr
     assert "cannot store" not in suggest(run, busy, "--write", "--package", "app").stderr
     assert "cannot store" in suggest(run, busy, "--write", "--package", "app", "--package", "numbers").stderr
@@ -449,8 +449,8 @@ def test_the_table_has_the_layers_and_what_an_update_pulls(busy, run):
     lines = found.stdout.splitlines()
     assert lines[0].split() == ["layer", "packages", "download", "changed", "in", "largest", "first"]
     assert ["6", "of", "6", "web"] in [line.split()[-4:] for line in lines]
-    named = ["one layer", "current layers", "these layers", "one layer per package"]
-    named += ["one layer", "current layers", "layers from the first 3 updates"]
+    named = ["one layer", "current layers", "proposed layers", "one layer per package"]
+    named += ["one layer", "current layers", "layers chosen from the first 3 updates"]
     assert [re.split(" {3,}", line)[0] for line in lines if "%" in line] == named
     assert lines[-1].startswith("learned from 6 updates of the image in 7 revisions of uv.lock; switching to these")
     verbose = run("suggest", "--budget", "2", "-v", cwd=busy).stdout
@@ -512,7 +512,7 @@ def test_layers_are_checked_on_the_later_half_of_the_history(busy, run):
     assert found.result["backtest"] == expected
     rows = [" ".join(line.split()) for line in run("suggest", "--budget", "2", cwd=busy).stdout.splitlines()]
     assert "replay of the last 3 updates pulled per update of the image" in rows
-    assert f"layers from the first 3 updates {sizes['web']} B {sizes['web'] / whole:.1%}" in rows
+    assert f"layers chosen from the first 3 updates {sizes['web']} B {sizes['web'] / whole:.1%}" in rows
     assert suggest(run, busy, "--keep").result["backtest"] is None
 
 

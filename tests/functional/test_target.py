@@ -31,7 +31,7 @@ def _script(path, text):
     [
         ("echo one >&2; echo two >&2; exit 3", "failed: two; choose another with --python"),
         ("exit 3", "failed: no message; choose another with --python"),
-        ("echo hello", "is not a working Python interpreter"),
+        ("echo hello", "is not a working Python interpreter; choose another with --python"),
     ],
 )
 def test_an_interpreter_that_fails_is_an_error_with_its_last_line(tmp_path, text, message):

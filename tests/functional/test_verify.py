@@ -206,7 +206,7 @@ def test_a_lock_that_has_changed_since_is_held_against_the_old_tree(tree, stage,
         1,
         [
             "some: no-package: beta 1.0 is not installed",
-            f"some: other-version: {INFO}: alpha is 1.0, but the lock has 2.0",
+            f"some: other-version: {INFO}: alpha is 1.0, but the lock pins 2.0",
         ],
     )
     stage.lock("some")

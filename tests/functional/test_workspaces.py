@@ -182,7 +182,7 @@ def test_a_stale_lock_is_told_whoever_is_chosen(workspace, run):
 def test_a_member_that_is_none_is_an_error_that_lists_them(workspace, run):
     outcome = run("plan", "--package", "api", "--package", "nope", cwd=workspace())
     assert outcome.status == 2
-    assert outcome.stderr == "error[usage]: --package: no 'nope' in the workspace; it has: api, lib, worker\n"
+    assert outcome.stderr == "error[usage]: --package: no member 'nope' in the workspace; members: api, lib, worker\n"
 
 
 def test_a_workspace_without_a_project_of_its_own_has_members(project, packaged, run, tmp_path):

@@ -183,11 +183,11 @@ def test_its_own_comment_is_written_anew_and_no_other(runner):
 def test_a_pull_request_that_changes_no_layer_has_no_comment_but_one_that_was_there_is_right(runner):
     assert runner.run(BASE="HEAD").returncode == 0
     assert runner.written == []
-    assert "no layer changes, nothing is pulled" in runner.summary
+    assert "no layer changes; nothing to pull" in runner.summary
     runner.comments = [{"id": 3, "user": {"type": "Bot"}, "body": f"{MARKER}\nold"}]
     assert runner.run(BASE="HEAD").returncode == 0
     [(_, body)] = runner.written
-    assert "no layer changes, nothing is pulled" in body
+    assert "no layer changes; nothing to pull" in body
 
 
 def test_a_token_that_may_not_comment_is_a_warning(runner):

@@ -127,10 +127,10 @@ def test_a_missing_wheel_says_what_can_be_done(build_forbidden, step):
         (
             2,
             "Permission denied (os error 13)",
-            "uv failed with exit code 2; check its permissions, or choose another folder ",
+            "uv failed with exit code 2; check the folder's permissions, or choose another folder ",
         ),
-        (2, "No space left on device (os error 28)", "uv failed with exit code 2; free some space on that disk, "),
-        (-9, "", "uv was killed by signal 9; run it again, with more memory "),
+        (2, "No space left on device (os error 28)", "uv failed with exit code 2; free disk space, "),
+        (-9, "", "uv was killed by signal 9; run the command again, with more memory "),
         (-25, "", "uv was killed by signal 25; the command was: "),
     ],
 )
@@ -141,7 +141,7 @@ def test_a_failure_of_uv_has_the_command_and_keeps_its_own_words_apart(status, s
     assert error.detail == said
 
 
-ROOM = "; free some space on that disk, or choose another folder"
+ROOM = "; free disk space, or choose another folder"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ ROOM = "; free some space on that disk, or choose another folder"
         (OSError(errno.ENOSPC, "No space left on device"), f"No space left on device{ROOM}"),
         (
             OSError(errno.EROFS, "Read-only file system", "a"),
-            "Read-only file system: a; check its permissions, or choose ",
+            "Read-only file system: a; check the folder's permissions, or choose ",
         ),
         (OSError("something else"), "something else"),
     ],

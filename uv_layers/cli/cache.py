@@ -45,7 +45,9 @@ def cache_size(*, as_json: JsonOption = False) -> None:
 
 @cache_app.command("prune", cls=HelpfulCommand, epilog="Example: uv-layers cache prune --days 7")
 def cache_prune(
-    days: Annotated[int, option("--days N", "Keep files that were used in the last N days.", min=0, max=36500)] = 30,
+    days: Annotated[
+        int, option("--days N", "Keep the bytecode of wheels that were installed in the last N days.", min=0, max=36500)
+    ] = 30,
 ) -> None:
     """Remove the bytecode of wheels that were not installed recently."""
     _removed(_cache().prune(days))

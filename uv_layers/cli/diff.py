@@ -47,7 +47,7 @@ def diff(
     *,
     options: Options,
     old: Annotated[str, typer.Argument(metavar="OLD", help="A git revision, a uv.lock, or a folder of layer locks.")],
-    new: Annotated[Text, argument("[NEW]", "The same. [default: the working tree]")] = None,
+    new: Annotated[Text, argument("[NEW]", "What to compare OLD with. [default: the working tree]")] = None,
     layer: Annotated[
         Names,
         option("--layer NAME", "With --exit-code, check only this layer.", complete=completion.layers, envvar=None),

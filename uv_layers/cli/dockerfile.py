@@ -74,12 +74,12 @@ def dockerfile(  # noqa: PLR0913 - a parameter for each option
     ] = None,
     base: Annotated[Text, option("--base IMAGE", "The base image. [default: python:X.Y-slim-bookworm]")] = None,
     builder: Annotated[
-        Text, option("--builder IMAGE", "The base image of the builder stage. [default: that of --base]")
+        Text, option("--builder IMAGE", "The base image of the builder stage. [default: the same as --base]")
     ] = None,
     tool: Annotated[
         Text,
         option(
-            "--tool VERSION|WHEEL", "The uv-layers release or wheel to install in the builder. [default: this version]"
+            "--tool VERSION|WHEEL", "The uv-layers version or wheel to install in the builder. [default: this version]"
         ),
     ] = None,
     uv: Annotated[
@@ -123,7 +123,7 @@ def dockerfile(  # noqa: PLR0913 - a parameter for each option
     if ctx.obj is _ASK:
         return request
     if sum(map(bool, (snippet, write and not as_bake, check, as_bake))) > 1:
-        raise errors.UsageError("--snippet, --write, --check and --bake are mutually exclusive; pass only one")
+        raise errors.UsageError("pass only one of --snippet, --write, --check and --bake (or both --bake and --write)")
     path = write or check
     given = _given(ctx)
     marked = marks.remembered(read_text(path)) if path is not None and path.exists() else {}
@@ -137,7 +137,7 @@ def dockerfile(  # noqa: PLR0913 - a parameter for each option
         words = words_of(options, overrides, request.groups) if request in requests.values() else []
         if write and given and (gone := dropped(marked.get(image or "", ""), words)):
             hint = f"{path} no longer remembers {', '.join(gone)}: new options replace all remembered ones"
-            print_hints([f"{hint}; to keep them, pass them as well"], options)
+            print_hints([f"{hint}; to keep the old options, pass them again"], options)
         remedy = ["uv-layers", "dockerfile", *words, "--write", str(path)]
         keep(_kept(path, requests, request), options, remedy, write=check is None)
     return None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _WIDTH, _WIDEST, _TERMS = 100, 120, 32
 # Texts narrower than this are below their option instead of beside it.
 _NARROWEST = 38
-_VARIABLES = "Most options also have a variable, e.g. UV_LAYERS_PYTHON=3.12 for --python."
+_VARIABLES = "Most options can also be set with an environment variable, e.g. {variable} for {option}."
 
 
 class HelpfulCommand(TyperCommand):
@@ -56,8 +56,9 @@ def _help(command: Any, ctx: Any, commands: Sequence[tuple[str, str]] = ()) -> s
     if commands:
         sections["Commands"] = list(commands)
     parts += [f"{_title(title)}\n{_listed(rows, width)}" for title, rows in sections.items()]
-    if any(parameter.envvar for parameter in command.params):
-        parts.append(_wrapped(_VARIABLES, width))
+    if examples := [parameter for parameter in command.params if parameter.envvar]:
+        example = next((parameter for parameter in examples if parameter.name == "python"), examples[0])
+        parts.append(_wrapped(_VARIABLES.format(variable=example.envvar[0], option=example.opts[0]), width))
     if command.epilog:
         parts.append(_wrapped(command.epilog, width))
     return "\n\n".join(parts)

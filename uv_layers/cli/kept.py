@@ -42,7 +42,7 @@ def lines_to_change(path: Path, text: str, last: Sequence[str], overrides: Mappi
     asked = tuple(word for key, word in (("copy", "COPY"), ("cmd", "CMD")) if key in overrides)
     missing = [line for line in last if line.startswith(asked) and line not in text.splitlines()]
     return [
-        f"{path} lacks `{line}`; add it yourself, as uv-layers changes only the lines between its marks"
+        f"{path} lacks `{line}`; add the line yourself, because uv-layers changes only the lines between its marks"
         for line in missing
     ]
 
@@ -62,7 +62,7 @@ def keep(kept: Kept, options: Options, remedy: Sequence[str], *, write: bool) ->
             say(f"{os.path.relpath(kept.dockerignore[0])}: written", options)
         if resolved(path.parent) in context.parents:
             words = shlex.join(["docker", "build", "--file", str(path), os.path.relpath(context)])
-            hint = f"the build context is {context.name}, not the folder of {path.name}; run `{words}`"
+            hint = f"the build context is {context.name}, not the Dockerfile's folder; run `{words}`"
             print_hints([f"{hint}, or pass another --context"], options)
     else:
         before, after = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (kept.old, kept.new))

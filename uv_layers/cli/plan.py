@@ -38,7 +38,7 @@ def plan(
     plan = make_plan(options, find_project(options), ())
     if plan.unused:
         what = f"groups {', '.join(plan.unused)} are" if len(plan.unused) > 1 else f"group {plan.unused[0]} is"
-        hint = f"{what} not in the image; to include a group, use --group, or add it to the groups of a layer"
+        hint = f"{what} not in the image; to include a group, pass --group, or add it to the `groups` of a layer"
         plan = replace(plan, hints=(*plan.hints, hint))
     if as_json:
         typer.echo(plan_json(plan))

@@ -47,7 +47,8 @@ def suggest(
     ] = None,
     max_size: Annotated[str, option("--max-size SIZE", "Split layers larger than SIZE, e.g. 500MB.")] = "1GB",
     keep: Annotated[
-        bool, typer.Option("--keep", help="Start from the current layers; move a package only if that saves pulls.")
+        bool,
+        typer.Option("--keep", help="Start from the current layers; move a package only if clients pull less."),
     ] = False,
     write: Annotated[bool, typer.Option("--write", help="Write the layers to uv-layers.toml.")] = False,
     as_json: JsonOption = False,
@@ -88,7 +89,7 @@ def suggest(
         write_atomically(resolved(path), with_layers(path, [layer.spec for layer in suggestion.layers], config))
         hints += () if current.config.hints else replace(current.config, source=path.name).hints
         if lost := unwritten(options):
-            hints.append(f"{path.name} cannot store {' '.join(lost)}; pass the same options to the other commands")
+            hints.append(f"{path.name} cannot store {' '.join(lost)}; pass these options to other commands, too")
     suggestion = replace(suggestion, hints=tuple(hints))
     if as_json:
         typer.echo(suggestion_json(suggestion, path))
@@ -131,7 +132,7 @@ def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: in
     costs = [
         ("one layer", suggestion.one_layer),
         ("current layers", suggestion.today),
-        ("these layers", suggestion.expected),
+        ("proposed layers", suggestion.expected),
         ("one layer per package", suggestion.floor),
     ]
     if suggestion.updates >= ENOUGH:
@@ -140,7 +141,7 @@ def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: in
         costs = [
             ("one layer", tested.one_layer),
             ("current layers", tested.today),
-            (f"layers from the first {tested.learned} updates", tested.layers),
+            (f"layers chosen from the first {tested.learned} updates", tested.layers),
         ]
         text += "\n" + _costs_table(f"replay of the last {tested.replayed} updates", costs, width)
     if suggestion.moves:

@@ -106,10 +106,10 @@ def pull_summary(changes: Sequence[LayerChange]) -> str:
     if not changed:
         gone = sum(change.status == "removed" for change in changes)
         what = f"{gone} of {counted(len(changes), 'layer')} removed" if gone else "no layer changes"
-        return f"{what}, nothing is pulled"
+        return f"{what}; nothing to pull"
     total, unsized = sum(c.size for c in changed), sum(c.unsized for c in changed)
     kept = sum(c.kept for c in changed)
-    verb = "changes" if len(changes) == 1 else "change"
+    verb = "changes" if len(changed) == 1 else "change"
     what = f"{len(changed)} of {counted(len(changes), 'layer')} {verb}, {download(total, unsized)} to pull"
     return f"{what}, {size(kept)} of it unchanged packages" if kept else what
 

@@ -39,4 +39,4 @@ def unpublished_hints(context: Path) -> list[str]:
             wheel, words = os.path.basename(source), ["cp", source, folder]  # noqa: PTH119 - a string, as all here
         step = f"run `{shlex.join(words)}`"
     cause = f"the builder installs uv-layers {__version__} from PyPI, but yours is from {source}"
-    return [f"{cause}; if PyPI does not have it, {step} and add `--tool {wheel}`"]
+    return [f"{cause}; if PyPI lacks this version, {step} and add `--tool {wheel}`"]

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 from uv_layers import errors
 from uv_layers.image import marks
 from uv_layers.image.recipe import PROJECT, Recipe
-from uv_layers.image.stage import install_system_packages, quoted, set_variables
 from uv_layers.system.paths import ENVIRONMENT, TOOL_FOLDER, is_environment
 from uv_layers.system.uv import MINOR
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 # The most layers of an image, and those reserved for the base image; official ones have four.
@@ -36,6 +35,7 @@ _UV_IMAGE = re.compile(r"(^|/)uv([:@]|$)")
 _RELEASE = re.compile(r"\d+(\.\d+)*")
 _PIP = re.compile(rf"pip(?::({_RELEASE.pattern}))?")
 _VARIABLE = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*(?::[-+][\w./:@-]*)?\})", re.ASCII)
+_SYSTEM_PACKAGE = re.compile(r"[A-Za-z0-9][\w+.:=~<>@-]*", re.ASCII)
 _PATH = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
 
 _IMAGE_NAME = re.compile(
@@ -47,7 +47,7 @@ _IMAGE_NAME = re.compile(
 
 def dockerfile_blocks(recipe: Recipe) -> str:
     """Return the stages, then the `COPY` lines for the end of the final stage, each between comments that mark them."""
-    note = "# In the final stage, after what changes less often than the dependencies:\n"
+    note = "# Put this in the final stage, below lines that change less often than the dependencies:\n"
     return f"{_marked_stages(recipe)}\n{note}{_marked_copies(recipe)}"
 
 
@@ -105,8 +105,8 @@ def stages(recipe: Recipe) -> str:
         blocks.insert(0, _builder(recipe, recipe.builder or recipe.image, tool))
     for layer, stage in zip(recipe.layers, layer_stages, strict=True):
         lines = [f"FROM {tool} AS {stage}"] if layer.image is None else _builder(recipe, layer.image, stage)
-        lines += install_system_packages(layer.system_packages)
-        lines += set_variables(layer.args, dict(layer.env), recipe.escape)
+        lines += _install_system_packages(layer.system_packages)
+        lines += _set_variables(layer.args, dict(layer.env), recipe.escape)
         # A virtual environment needs no download.
         downloads = not (layer.layer == ENVIRONMENT and is_environment(recipe.prefix))
         mounts = []
@@ -180,7 +180,7 @@ def copies(recipe: Recipe) -> str:
     pairs = zip(recipe.layers, stage_names(recipe)[2:], strict=True)
     lines = [f"{_copy(recipe)} --from={stage} {WORK}/layers/{layer.layer}/ {place}" for layer, stage in pairs]
     if is_environment(recipe.prefix):
-        prefix = quoted(recipe.prefix, recipe.escape)
+        prefix = _quoted(recipe.prefix, recipe.escape)
         lines.append(f'ENV VIRTUAL_ENV={prefix} PATH={prefix[:-1]}/bin:$PATH"')
     return "".join(f"{line}\n" for line in lines)
 
@@ -251,7 +251,9 @@ def _run(words: Sequence[str]) -> str:
     for word in words:
         # Quotes do not protect a line break in a Dockerfile: an instruction could follow it.
         if not word.isprintable():
-            raise errors.UsageError(f"{word!r} has a control character, which a Dockerfile cannot have; remove it")
+            raise errors.UsageError(
+                f"{word!r} contains a control character, which a Dockerfile cannot contain; remove it"
+            )
     return "RUN " + " \\\n    ".join(words)
 
 
@@ -272,3 +274,35 @@ def _operands(source: str, place: str | None = None) -> str:
     # up to three places. They agree only on escaped characters in brackets.
     pattern = re.sub(r"[?[\\]|^[! ]| $", r"[\\\g<0>]", source)
     return json.dumps([re.sub(r"""[\\'"$]""", r"\\\g<0>", path) for path in (f"./{pattern}", place)])
+
+
+def _install_system_packages(packages: Sequence[str]) -> list[str]:
+    """Return the instruction that installs packages with the image's package manager."""
+    for package in packages:
+        if not _SYSTEM_PACKAGE.fullmatch(package):
+            raise errors.UsageError(f"{package!r} is not a valid system package name; correct it in system-packages")
+    lines = [
+        f"RUN packages={shlex.quote(' '.join(packages))}; \\",
+        "    if command -v apt-get; then apt-get update && apt-get install --yes --no-install-recommends $packages; \\",
+        "    elif command -v apk; then apk add --no-cache $packages; \\",
+        "    else $(command -v microdnf || command -v dnf || echo yum) install -y $packages; fi",
+    ]
+    return lines if packages else []
+
+
+def _set_variables(args: Sequence[str], env: Mapping[str, str], escape: str) -> list[str]:
+    """Return the instructions that declare build arguments and set variables in a stage."""
+    lines = [f"ARG {name}" for name in args]
+    for name, value in env.items():
+        if not value.isprintable():
+            raise errors.UsageError(
+                f"{value!r} contains a control character, which a Dockerfile cannot contain; remove it"
+            )
+        lines.append(f"ENV {name}={_quoted(value, escape)}")
+    return lines
+
+
+def _quoted(value: str, escape: str) -> str:
+    """Return a value in double quotes, with its three special characters escaped."""
+    special = re.compile(rf'["${re.escape(escape)}]')
+    return '"' + special.sub(lambda found: escape + found[0], value) + '"'

@@ -24,7 +24,7 @@ def with_image(text: str, recipe: Recipe, path: str) -> str:
         return text
     recipe = avoiding_names(recipe, text)
     if recipe.name in {*recipe.taken, "scratch", recipe.image, recipe.builder}:
-        raise errors.UsageError(f"{path} uses the name {recipe.name!r} already; choose another --image")
+        raise errors.UsageError(f"{path} already uses the name {recipe.name!r}; choose another --image")
     new = f"\n{whole_dockerfile(recipe)}"
     return text[:end] + (new.replace("\n", "\r\n") if "\r\n" in text[:end] else new) + text[end:]
 

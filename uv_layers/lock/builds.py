@@ -94,8 +94,8 @@ def check_sources(built: Collection[str], settings: Mapping[str, Any], sources: 
         name = normalised(_requirement(entry["requirement"] if isinstance(entry, dict) else entry, "", "").name)
         if normalised(package) in built and name in unknown and not _matches_runtime(entry):
             problem = (
-                f"{name} has a source in tool.uv.sources that a layer lock cannot record, since it is not a single "
-                f"URL, git repository or file; add {name} to the dependencies and set match-runtime = true"
+                f"{name} has a source in tool.uv.sources that a layer lock cannot record, because the source is not a "
+                f"single URL, git repository or file; add {name} to the dependencies and set match-runtime = true"
             )
             raise errors.ConfigError(source, f"{_EXTRA}.{package}", problem)
 
@@ -176,9 +176,7 @@ def _matched(settings: Mapping[str, Any], source: str) -> Iterator[tuple[str, Re
         if _matches_runtime(entry):
             requirement = _requirement(entry["requirement"], source, package)
             if requirement.specifier or requirement.url:
-                problem = (
-                    f"{requirement} has match-runtime = true, so it cannot have a version or URL; drop one of the two"
-                )
+                problem = f"{requirement} has match-runtime = true, so it cannot have a version or URL; remove that"
                 raise errors.ConfigError(source, f"{_EXTRA}.{package}", problem)
             yield normalised(package), requirement
 

@@ -109,7 +109,7 @@ def narrow_to_target(lock: LayerLock, path: Path, target: Target) -> LayerLock:
     names: set[str] = set()
     for name in (normalised(table["name"]) for table in tables):
         if name in names:
-            raise errors.LayerLockError(path, f"it has {name} twice for {target}")
+            raise errors.LayerLockError(path, f"it lists {name} twice for {target}")
         names.add(name)
 
     def narrow(chosen: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -183,14 +183,14 @@ def _check_file(name: str, file: Mapping[str, Any]) -> None:
     if not all(str(file.get(key, "")).isprintable() for key in ("name", "path", "url", "subdirectory")):
         raise ValueError(f"the path of a file of {name} has a control character")
     if file.get("size", 0) < 0:
-        raise ValueError(f"a file of {name} has the size {file['size']}")
+        raise ValueError(f"a file of {name} has an invalid size, {file['size']}")
 
 
 def _check_source(name: str, vcs: Mapping[str, Any]) -> None:
     if vcs["type"] != "git":
         raise ValueError(f"{name} comes from {errors.shown(vcs['type'])}, but uv supports only git")
     if not _COMMIT.fullmatch(vcs["commit-id"]):
-        raise ValueError(f"{name} comes from {errors.shown(vcs['commit-id'])}, which is not a commit")
+        raise ValueError(f"the commit-id of {name}, {errors.shown(vcs['commit-id'])}, is not a commit hash")
     url = vcs.get("url", "file:///")
     parts = urlsplit(url)
     if parts.scheme not in _GIT_SCHEMES or parts.netloc.startswith("-") or "::" in url.split("/")[0]:
@@ -205,7 +205,7 @@ def _check_wheel(file: str, name: str, version: str | None) -> None:
 
     project, release, _, _ = parse_wheel_filename(file)
     if project != name or (version is not None and release != Version(version)):
-        raise ValueError(f"{file} is not a wheel of {name} {version or ''}".rstrip())
+        raise ValueError(f"{file} is not a wheel for {name} {version or ''}".rstrip())
 
 
 def _indexes(settings: Mapping[str, Any]) -> Iterator[str]:

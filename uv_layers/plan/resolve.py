@@ -231,8 +231,8 @@ def _unnamed(layers: Sequence[Layer], settings: Mapping[str, Any]) -> Iterable[s
         if shared and layer.kind == "packages" and (names := builds.unnamed(layer, settings)):
             yield (
                 f"layer {layer.name!r}: every update rebuilds {', '.join(names)}, because a build without isolation "
-                "sees all packages in the image; list the packages that the build needs in "
-                f'tool.uv.extra-build-dependencies, e.g. {names[0]} = ["setuptools"]'
+                "sees all packages in the image; in tool.uv.extra-build-dependencies, list the packages that the "
+                f'build needs, e.g. {names[0]} = ["setuptools"]'
             )
 
 

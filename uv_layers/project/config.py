@@ -174,7 +174,7 @@ def checked_prefix(value: object, source: str, setting: str) -> str:
         )
     path = "/" + "/".join(parts)
     if used := next((folder for folder in _USED if f"{path}/".startswith(f"{folder}/")), None):
-        problem = f"a layer at {path} would change {used} in the image (its owner or mode, or a symlink)"
+        problem = f"a layer at {path} would change the owner or mode of {used} in the image, or replace a symlink"
         raise errors.ConfigError(source, setting, f"{problem}; choose another folder, e.g. /opt/venv or /app/.venv")
     return path
 

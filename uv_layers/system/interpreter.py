@@ -81,7 +81,7 @@ def find_interpreter(
     wanted = request or requires or running_version()
     found = uv.find_python(find_python_argv(directory, wanted), cwd)
     if found is None:
-        raise errors.TargetError(f"uv cannot find Python {wanted} here; install one, or choose another with --python")
+        raise errors.TargetError(f"uv cannot find Python {wanted}; install it, or choose another with --python")
     return of_interpreter(found, uv.environ)
 
 
@@ -153,14 +153,18 @@ def of_interpreter(executable: str, environ: Mapping[str, str]) -> Target:
     try:
         done = process.run([executable, "-I", "-c", _ELSEWHERE, folder], env=environ, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise errors.TargetError(f"cannot run the Python interpreter {executable}: {error}") from None
+        raise errors.TargetError(
+            f"cannot run the Python interpreter {executable}: {error}; choose another with --python"
+        ) from None
     if done.status:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise errors.TargetError(f"the Python interpreter {executable} failed: {last}; choose another with --python")
     try:
         return _from(json.loads(done.stdout))
     except (ValueError, TypeError, KeyError):
-        raise errors.TargetError(f"{executable} is not a working Python interpreter") from None
+        raise errors.TargetError(
+            f"{executable} is not a working Python interpreter; choose another with --python"
+        ) from None
 
 
 def with_host_interpreter(target: Target, host: Target) -> Target:

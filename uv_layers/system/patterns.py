@@ -20,9 +20,8 @@ def problem(patterns: Sequence[str]) -> str | None:
         return f"has {len(patterns)} patterns; the limit is {_MOST}"
     for pattern in patterns:
         if len(pattern) > _LONGEST or not pattern.isprintable():
-            return (
-                f"has a pattern with a control character, or of more than {_LONGEST} characters: {pattern[:_LONGEST]!r}"
-            )
+            limit = f"is longer than {_LONGEST} characters or contains a control character"
+            return f"has a pattern that {limit}: {pattern[:50]!r}"
         if any(part in {"", ".", ".."} for part in pattern.split("/")):
             return f'has {pattern!r}, which is not a pattern of relative paths, e.g. "**/tests/**" or "*.pyi"'
     return None

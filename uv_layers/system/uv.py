@@ -167,7 +167,7 @@ def _build_step(said: str, package: str) -> str:
     if "Git executable not found" in said:
         return "add git to the layer's system-packages"
     if "Failed to resolve requirements" in said:
-        return "uv did not find what its build requires; check the indexes and exclude-newer in tool.uv"
+        return "uv could not resolve its build requirements; check the indexes and exclude-newer in tool.uv"
     if match := _MISSING_MODULE.search(said):
         module = match[1].split(".")[0]
         return (

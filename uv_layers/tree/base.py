@@ -36,8 +36,8 @@ def overlaps(tree: Tree) -> Iterator[str]:
         base, layer = _versions(ROOT / folder), _versions(tree.path / site)
         for name in sorted(name for name in base.keys() & layer.keys() if base[name] != layer[name]):
             yield (
-                f"/{folder} already has {name} {base[name]}, and this layer has {layer[name]}: the image would mix "
-                f'files of both; use a virtual environment (prefix = "/app/.venv"), or a base image without {name}'
+                f"/{folder} already has {name} {base[name]}, but this layer has {layer[name]}, so the image would "
+                f'mix their files; use a virtual environment (prefix = "/app/.venv"), or a base image without {name}'
             )
 
 
@@ -50,7 +50,7 @@ def damages(tree: Tree) -> Iterator[str]:
         if status is None or path == ".":
             continue
         if not stat.S_ISDIR(status.st_mode):
-            kind = "link" if stat.S_ISLNK(status.st_mode) else "file"
+            kind = "symlink" if stat.S_ISLNK(status.st_mode) else "file"
             yield f"the base image has a {kind} at /{path}, where this layer has a folder; {_PREFIX}"
             continue
         is_parent = f"{top}/".startswith(f"{path}/")

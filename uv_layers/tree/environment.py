@@ -59,7 +59,7 @@ def in_local_site(tree: Path, prefix: str, target: Target) -> Iterator[None]:
     folder, _, name = target.local_site.removeprefix(f"{place}/").rpartition("/")
     if folder != f"lib/python{target.python}":
         raise errors.TargetError(
-            f"{target.executable} does not search for packages in {prefix}; use the prefix /usr/local"
+            f"{target.executable} does not look for packages in {prefix}; use the prefix /usr/local"
         )
     parent = below(tree, prefix) / folder
     (parent / name).mkdir(parents=True, exist_ok=True)

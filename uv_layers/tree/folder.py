@@ -105,7 +105,7 @@ class LayersFolder:
         if self.path.is_symlink() and not self.path.exists():
             place = self.path.readlink()
             raise errors.UsageError(
-                f"{self.path} is a link to {place}, which does not exist; create it, or choose another --layers-dir"
+                f"{self.path} is a symlink to {place}, which does not exist; create it, or choose another --layers-dir"
             )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):

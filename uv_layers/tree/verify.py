@@ -74,14 +74,14 @@ def _packages(
     found: list[Distribution], added: list[Distribution], lock: LayerLock, on_disk: OnDisk
 ) -> Iterator[tuple[str, str, str]]:
     if on_disk and lock.prefix.strip("/") not in {"", *on_disk}:
-        yield "other-prefix", "", f"nothing is in {lock.prefix}, the prefix of the lock"
+        yield "other-prefix", "", f"the tree contains nothing below {lock.prefix}, the prefix of the lock"
     there = {distribution.name: distribution for distribution in found}
     for name, version in lock.versions.items():
         if name not in there:
             yield "no-package", "", f"{name} {version} is not installed"
         # The lock may lack the version of a package that is built: the build decides.
         elif version is not None and there[name].version != version:
-            yield "other-version", there[name].info, f"{name} is {there[name].version}, but the lock has {version}"
+            yield "other-version", there[name].info, f"{name} is {there[name].version}, but the lock pins {version}"
     for distribution in added:
         yield "added-package", distribution.info, f"the lock has no {distribution.name}"
 
@@ -93,8 +93,8 @@ def _excluded(
     for path in {path for distribution in found for path in excluded.of(distribution)} & on_disk.keys():
         yield "added", path, "the lock excludes it"
     if made is not None and made.exclude_files != list(lock.exclude_files):
-        had, wanted = (" ".join(patterns) or "nothing" for patterns in (made.exclude_files, lock.exclude_files))
-        yield "other-files", "", f"built with exclude-files {had}; the lock has {wanted}"
+        had, wanted = (" ".join(patterns) or "none" for patterns in (made.exclude_files, lock.exclude_files))
+        yield "other-files", "", f"built with exclude-files: {had}; the lock has: {wanted}"
 
 
 def _bytecode(found: list[Distribution], on_disk: OnDisk) -> dict[str, str]:
@@ -129,7 +129,7 @@ def _files(
     for path in wanted & on_disk.keys():
         (entry, identity), is_link = on_disk[path], digests.get(path, "").startswith("-> ")
         if not (entry.is_link if is_link else entry.is_file):
-            yield "altered", path, f"not a {'link' if is_link else 'file'}"
+            yield "altered", path, f"not a {'symlink' if is_link else 'file'}"
         elif path in digests:
             if identity != digests[path]:
                 yield "altered", path, "differs from what install wrote"

@@ -332,7 +332,7 @@ def test_outside_of_a_project_there_is_one_line_that_says_so(run, tmp_path):
         (
             OSError(errno.ENOSPC, "No space left on device", "a"),
             4,
-            "error[machine]: No space left on device: a; free some space on that disk, or choose another folder\n",
+            "error[machine]: No space left on device: a; free disk space, or choose another folder\n",
         ),
         (OSError(errno.EIO, "Input/output error"), 4, "error[machine]: Input/output error\n"),
     ],

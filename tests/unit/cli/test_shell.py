@@ -85,5 +85,5 @@ def test_a_shell_that_is_not_known_has_to_be_named():
 
 @pytest.mark.parametrize("name", CODE)
 def test_a_path_with_the_separator_in_it_is_refused(name):
-    with pytest.raises(errors.PathSeparatorError, match=r"^/a:b has a `:` in it, .* of PYTHONPATH; "):
+    with pytest.raises(errors.PathSeparatorError, match=r"^/a:b contains `:`, .* in PYTHONPATH; "):
         shell.code({"PATH": ("/a",), "PYTHONPATH": ("/c", "/a:b")}, name)

@@ -407,14 +407,14 @@ def test_a_proposal_is_its_layers_and_what_they_cost_and_what_that_is_learned_fr
         ────────────────────────────────────────────────────────
         one layer                          2.5 kB         100.0%
         current layers                     2.0 kB          80.0%
-        these layers                        750 B          30.0%
+        proposed layers                     750 B          30.0%
         one layer per package                 0 B           0.0%
 
-        replay of the last 5 updates      pulled per update   of the image
-        ──────────────────────────────────────────────────────────────────
-        one layer                                    2.4 kB         100.0%
-        current layers                               1.2 kB          50.0%
-        layers from the first 4 updates               600 B          25.0%
+        replay of the last 5 updates             pulled per update   of the image
+        ─────────────────────────────────────────────────────────────────────────
+        one layer                                           2.4 kB         100.0%
+        current layers                                      1.2 kB          50.0%
+        layers chosen from the first 4 updates               600 B          25.0%
 
         moves   from   to
         ──────────────────

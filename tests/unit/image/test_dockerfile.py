@@ -84,7 +84,7 @@ def _recipe(**changes):
 
 
 def test_the_snippet_has_the_stages_and_then_the_copies_bottom_first():
-    note = "# In the final stage, after what changes less often than the dependencies:\n"
+    note = "# Put this in the final stage, below lines that change less often than the dependencies:\n"
     assert dockerfile_blocks(RECIPE) == f"{STAGES}\n{note}{COPIES}"
 
 
@@ -376,7 +376,9 @@ def test_build_arguments_and_variables_are_those_of_one_stage():
 def test_a_variable_that_would_be_an_instruction_is_refused():
     with pytest.raises(UsageError) as caught:
         dockerfile_blocks(_recipe(layers=(Stage("heavy", env=(("A", "x\nRUN evil"),)),)))
-    assert str(caught.value) == r"'x\nRUN evil' has a control character, which a Dockerfile cannot have; remove it"
+    assert (
+        str(caught.value) == r"'x\nRUN evil' contains a control character, which a Dockerfile cannot contain; remove it"
+    )
 
 
 @pytest.mark.parametrize(
@@ -579,7 +581,7 @@ def test_no_argument_breaks_its_line(text):
     for recipe in recipes:
         with pytest.raises(UsageError) as caught:
             dockerfile_blocks(recipe)
-        assert str(caught.value).endswith(" has a control character, which a Dockerfile cannot have; remove it")
+        assert str(caught.value).endswith(" contains a control character, which a Dockerfile cannot contain; remove it")
 
 
 @pytest.mark.parametrize("tool", ["0.1 && evil", "0.1;evil", "$(evil)", "`evil`", "0.1 --index evil", "<<EOF", "*"])
@@ -686,8 +688,9 @@ def test_each_mark_is_there_once(text, count, mark):
     with pytest.raises(MarksError) as caught:
         updated_dockerfile(text, RECIPE, "ci/Dockerfile")
     assert str(caught.value) == (
-        f"ci/Dockerfile must have one block that starts with `# >>> uv-layers {mark}`, but it has {count}; "
-        "copy both blocks from `uv-layers dockerfile --snippet`"
+        f"ci/Dockerfile must contain exactly one block that starts with `# >>> uv-layers {mark}`, "
+        f"but contains {count}; "
+        + ("copy both blocks from `uv-layers dockerfile --snippet`" if count == "0" else "remove the others")
     )
 
 

@@ -88,7 +88,7 @@ def test_what_shall_match_the_runtime_must_be_in_the_image():
     [
         (
             matching("helper>=1"),
-            "helper>=1 has match-runtime = true, so it cannot have a version or URL; drop one of the two",
+            "helper>=1 has match-runtime = true, so it cannot have a version or URL; remove that",
         ),
         (matching("helper @ https://a.example/b.whl"), "has match-runtime = true, so it cannot have a version or URL"),
         ({"extra-build-dependencies": {"demo": ["=="]}}, "'==' is not a valid requirement"),

@@ -767,7 +767,7 @@ def test_what_is_no_layer_lock_is_an_error_that_says_why(tmp_path, text, problem
     with pytest.raises(LayerLockError, match=re.escape(problem)) as caught:
         layer_lock_reader.read_layer_lock(path, "heavy")
     assert str(caught.value).startswith(f"{path}: ")
-    assert str(caught.value).endswith("; run `uv-layers export` to write it again")
+    assert str(caught.value).endswith("; run `uv-layers export` to write the lock again")
 
 
 @pytest.mark.parametrize(
@@ -819,7 +819,7 @@ def test_a_layer_lock_is_for_targets_like_its_own(tmp_path, target, platform, py
     assert str(caught.value) == (
         f"{path} needs Python ==3.12.* where "
         "implementation_name == 'cpython' and platform_machine == 'x86_64' and sys_platform == 'linux', "
-        f"but the target is {other}; choose another with --python"
+        f"but the target is {other}; choose another target with --python or --platform"
     )
 
 
@@ -897,7 +897,7 @@ def test_for_another_platform_nothing_is_built(table, message):
         layer_lock_reader.check_wheels(locks, at)
     assert str(caught.value) == (
         f"{message} has no wheel for CPython 3.12 on linux aarch64, "
-        "and uv cannot build for another platform; build the layer on that platform, or build a wheel there"
+        "and uv cannot build for another platform; build the layer, or a wheel, on that platform"
     )
 
 

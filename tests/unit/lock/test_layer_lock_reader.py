@@ -68,10 +68,10 @@ NOT_A_NAME = "is not the name of a wheel"
         (_package(archive=_file("demo-1.0.zip", hashes={"foo": SHA})), WEAK),
         (
             _package(archive=_file("other-1.0-py3-none-any.whl")),
-            "other-1.0-py3-none-any.whl is not a wheel of demo 1.0",
+            "other-1.0-py3-none-any.whl is not a wheel for demo 1.0",
         ),
-        (_package(archive=_wheel("2.0")), "is not a wheel of demo 1.0"),
-        (_package(None, archive=_file("x-2.0-py3-none-any.whl")), "x-2.0-py3-none-any.whl is not a wheel of demo;"),
+        (_package(archive=_wheel("2.0")), "is not a wheel for demo 1.0"),
+        (_package(None, archive=_file("x-2.0-py3-none-any.whl")), "x-2.0-py3-none-any.whl is not a wheel for demo;"),
         (_package(wheels=[_file("other-1.0-py3-none-any.whl")]), "is not consistent with package name"),
         (_package(wheels=[_wheel("2.0")]), "is not consistent with package version"),
         (_package(sdist=_file("demo-2.0.tar.gz")), "is not consistent with package version"),
@@ -90,7 +90,7 @@ NOT_A_NAME = "is not the name of a wheel"
         (_package(sdist={**_file("demo-1.0.tar.gz"), "url": "ftp://x.test/demo-1.0.tar.gz"}), "uv downloads from"),
         (_package(archive={**_file("demo.zip"), "url": "FTP://x.test/demo.zip"}), "uv downloads from"),
         (_package(index="nowhere", wheels=[_wheel()]), "the index of demo, 'nowhere', is not a URL"),
-        (_package(wheels=[_wheel(size=-1)]), "has the size -1"),
+        (_package(wheels=[_wheel(size=-1)]), "has an invalid size, -1"),
         (_package(wheels=[_wheel(size=2**63)]), "number that is too large"),
         (_package(wheels=[_wheel(size=True)]), "size"),
         (_package(wheels=[_wheel(size="1")]), "size"),
@@ -98,10 +98,10 @@ NOT_A_NAME = "is not the name of a wheel"
         (_package(wheels=[{**_wheel(), "name": "demo-1.0-" + "-".join([".".join("abcde")] * 3)}]), NOT_A_NAME),
         (_package(wheels=[{**_wheel(), "path": "a/demo-1.0-" + "-".join([".".join("abcde")] * 3)}]), NOT_A_NAME),
         (_git(type="hg"), "demo comes from 'hg', but uv supports only git"),
-        (_git(**{"commit-id": "main"}), "'main', which is not a commit"),
-        (_git(**{"commit-id": "--upload-pack=x"}), "which is not a commit"),
-        (_git(**{"commit-id": COMMIT[1:]}), "which is not a commit"),
-        (_git(**{"commit-id": f"{COMMIT}\n"}), "which is not a commit"),
+        (_git(**{"commit-id": "main"}), "'main', is not a commit hash"),
+        (_git(**{"commit-id": "--upload-pack=x"}), "is not a commit hash"),
+        (_git(**{"commit-id": COMMIT[1:]}), "is not a commit hash"),
+        (_git(**{"commit-id": f"{COMMIT}\n"}), "is not a commit hash"),
         (_git(url="ext::sh -c id"), "not accept as a git URL"),
         (_git(url="file::ext::sh -c id"), "not accept as a git URL"),
         (_git(url="https::https://git.example/a"), "not accept as a git URL"),
@@ -196,7 +196,7 @@ def test_extras_are_not_asked_for_and_of_the_groups_the_default_ones_are(narrowe
 
 def test_a_package_that_is_in_a_lock_twice_for_a_target_is_refused(narrowed):
     tables = (_package(wheels=[_wheel()]), _package("2.0", marker=LINUX, wheels=[_wheel("2.0")]))
-    with pytest.raises(LayerLockError, match=r"it has demo twice for CPython 3\.12 on linux x86_64"):
+    with pytest.raises(LayerLockError, match=r"it lists demo twice for CPython 3\.12 on linux x86_64"):
         narrowed(*tables)
     lock = narrowed(_package(marker=WINDOWS, wheels=[_wheel()]), tables[1])
     assert lock.versions == {"demo": "2.0"}

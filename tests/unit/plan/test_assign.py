@@ -171,7 +171,8 @@ def test_the_python_of_the_target_is_compared_with_all_limits(python, limits, re
         check_python(limits, at)
     source, limit = refused
     assert str(caught.value) == (
-        f"{source} needs Python {limit}, but the target is Python {python}; choose another with --python"
+        f"{source} needs Python {limit}, but the target is Python {python}; "
+        "choose another target with --python or --platform"
     )
 
 
@@ -246,17 +247,17 @@ def test_without_anything_to_layer_a_group_may_still_be_named():
         (
             Selection(groups=("nope",)),
             UnknownGroupError,
-            "--group: no dependency group 'nope' in pyproject.toml; it has: heavy, docs, dev, light",
+            "--group: no dependency group 'nope' in pyproject.toml; defined: heavy, docs, dev, light",
         ),
         (
             Selection(no_groups=("nope",)),
             UnknownGroupError,
-            "--no-group: no dependency group 'nope' in pyproject.toml; it has: heavy, docs, dev, light",
+            "--no-group: no dependency group 'nope' in pyproject.toml; defined: heavy, docs, dev, light",
         ),
         (
             Selection(extras=("nope",)),
             UnknownExtraError,
-            "--extra: no extra 'nope' in pyproject.toml; it has: web, cli",
+            "--extra: no extra 'nope' in pyproject.toml; defined: web, cli",
         ),
     ],
 )
@@ -473,18 +474,18 @@ def test_two_layers_that_need_two_versions_are_named_with_their_reasons():
 @pytest.mark.parametrize(
     ("first", "second", "way"),
     [
-        ("group a", "group b", "leave one of the two out (pass --no-group a or pass --no-group b), or"),
-        ("extra a", "extra b", "leave one of the two out (drop the extra a or drop the extra b), or"),
-        ("dependencies", "extra b", "leave one of the two out (drop the extra b), or"),
-        ("group a", "extra a", "leave one of the two out (pass --no-group a or drop the extra a), or"),
-        ("", "", "leave one of the two out, or"),
+        ("group a", "group b", "leave out one of these (pass --no-group a or pass --no-group b), or"),
+        ("extra a", "extra b", "leave out one of these (drop the extra a or drop the extra b), or"),
+        ("dependencies", "extra b", "leave out one of these (drop the extra b), or"),
+        ("group a", "extra a", "leave out one of these (pass --no-group a or drop the extra a), or"),
+        ("", "", "leave out one of these, or"),
     ],
 )
 def test_two_versions_are_avoided_by_what_asks_for_them(first, second, way):
     closures = {"layer 'low'": [Closure(first, {"a": "1"})], "layer 'top'": [Closure(second, {"a": "2"})]}
     with pytest.raises(TwoVersionsError) as caught:
         assign.check_versions(closures)
-    assert f"an image can have only one version of a package, so {way} build two images" in str(caught.value)
+    assert f"an image can contain only one version of a package, so {way} build two images" in str(caught.value)
 
 
 def test_a_package_may_have_no_version():

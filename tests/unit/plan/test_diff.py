@@ -239,9 +239,9 @@ def test_a_table_has_the_width_that_is_asked_for():
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ((), "no layer changes, nothing is pulled"),
-        (CHANGES[:1], "no layer changes, nothing is pulled"),
-        ((CHANGES[0], CHANGES[3]), "1 of 2 layers removed, nothing is pulled"),
+        ((), "no layer changes; nothing to pull"),
+        (CHANGES[:1], "no layer changes; nothing to pull"),
+        ((CHANGES[0], CHANGES[3]), "1 of 2 layers removed; nothing to pull"),
         (CHANGES[2:3], "1 of 1 layer changes, 500 B to pull"),
         (CHANGES, LINE),
     ],

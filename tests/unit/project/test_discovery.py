@@ -109,7 +109,7 @@ def test_what_the_pyproject_says_is_read_and_normalised(tmp_path):
 
 
 OTHER = "choose another folder, e.g. /opt/venv or /app/.venv"
-WOULD = "would change %s in the image (its owner or mode, or a symlink);"
+WOULD = "would change the owner or mode of %s in the image, or replace a symlink;"
 
 
 @pytest.mark.parametrize(
@@ -863,15 +863,15 @@ def test_sources_of_members_and_of_the_root_count_too(tmp_path):
         ("[project]\nname = 'thing'\ndynamic = ['version']", ""),
         (
             "[project]\nname = 'thing'\ndynamic = ['version', 'dependencies']",
-            "the dependencies of thing are dynamic and only in its sources",
+            "the dependencies of thing are dynamic, so only its sources contain them",
         ),
         (
             "[project]\nname = 'thing'\ndynamic = ['optional-dependencies']",
-            "the optional-dependencies of thing are dynamic and only in its sources",
+            "the optional-dependencies of thing are dynamic, so only its sources contain them",
         ),
         (
             "[project]\ndynamic = ['dependencies']",
-            "the dependencies of {folder} are dynamic and only in its sources",
+            "the dependencies of {folder} are dynamic, so only its sources contain them",
         ),
     ],
 )
@@ -958,7 +958,7 @@ def test_several_members_are_one_project_with_what_each_of_them_has(workspace):
     assert both.default_groups == ("one",)
     assert both.group_python == {"one": (), "two": (">=3.12",), "three": ()}
     assert both.has_dependencies
-    assert both.unchecked == "the dependencies of b are dynamic and only in its sources"
+    assert both.unchecked == "the dependencies of b are dynamic, so only its sources contain them"
     assert [part.name for part in both.parts] == ["a", "b"]
     assert both.packages == ("a", "b")
     assert _select(workspace, "web", "b").has_dependencies is False
@@ -1002,7 +1002,7 @@ def test_a_package_of_the_lock_can_be_named_though_it_is_no_member(workspace):
     assert (found.directory, found.packages, found.has_dependencies) == (workspace, ("other", "other"), True)
     assert found.default_groups == ()
     assert _select(workspace, "a", "other", lock=lock).packages == ("a", "other")
-    with pytest.raises(UsageError, match="--package: no 'nope' in the workspace; it has: web, a, b"):
+    with pytest.raises(UsageError, match="--package: no member 'nope' in the workspace; members: web, a, b"):
         _select(workspace, "a", "nope", lock=lock)
 
 

@@ -36,8 +36,8 @@ def test_one_of_several_patterns_is_enough_and_none_matches_nothing():
         (["**/tests/**", "*.pyi", "a b/[!c]?"], None),
         (["a"] * 100, None),
         (["a"] * 101, "has 101 patterns; the limit is 100"),
-        (["a" * 1001], "has a pattern with a control character, or of more than 1000 characters: "),
-        (["a\nb"], "has a pattern with a control character, or of more than 1000 characters: "),
+        (["a" * 1001], "has a pattern that is longer than 1000 characters or contains a control character: "),
+        (["a\nb"], "has a pattern that is longer than 1000 characters or contains a control character: "),
         *(
             ([pattern], f"has {pattern!r}, which is not a pattern of relative paths, e.g.")
             for pattern in ("", "/a", "a/", "a//b", "./a", "a/../b", "..")

@@ -182,7 +182,7 @@ def test_without_a_prefix_packages_go_into_the_environment_and_may_be_links_to_t
         (
             "error: Failed to build `demo==1.0` cause: Failed to resolve requirements from `build-system.requires`",
             "demo",
-            "uv did not find what its build requires; check the indexes",
+            "uv could not resolve its build requirements; check the indexes",
         ),
         ("error: no such index", None, ""),
     ],

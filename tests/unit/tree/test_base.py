@@ -52,7 +52,7 @@ def tree(tmp_path):
 def test_a_package_that_the_base_has_in_another_version_is_reported_with_both(image, tree, metadata, version):
     (image / "usr/local" / SITE / metadata).mkdir(parents=True)
     found = list(base.overlaps(tree(f"usr/local/{SITE}/demo_pkg-2.0.dist-info/RECORD")))
-    start = f"/usr/local/{SITE} already has demo-pkg {version}, and this layer has 2.0: "
+    start = f"/usr/local/{SITE} already has demo-pkg {version}, but this layer has 2.0, so "
     assert [message.startswith(start) for message in found] == ([True] if version else [])
 
 
@@ -88,7 +88,7 @@ def test_a_link_that_a_folder_would_replace_is_reported(image, tree, as_root):
     _owned(image, "usr/local/share/man")
     (image / "usr/local/man").symlink_to("share/man")
     [message] = base.damages(tree("usr/local/man/man1/x.1"))
-    assert message.startswith("the base image has a link at /usr/local/man, where this layer has a folder; ")
+    assert message.startswith("the base image has a symlink at /usr/local/man, where this layer has a folder; ")
 
 
 def test_a_file_and_a_folder_that_would_replace_each_other_are_reported(image, tree, as_root):

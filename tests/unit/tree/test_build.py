@@ -256,6 +256,6 @@ def test_elsewhere_uv_has_its_way(target, tmp_path, prefix, site):
 
 
 def test_a_place_that_is_deeper_in_the_prefix_is_an_error_that_names_the_right_one(target, tmp_path):
-    message = r"^/usr/bin/python3\.12 does not search for packages in /usr; use the prefix /usr/local$"
+    message = r"^/usr/bin/python3\.12 does not look for packages in /usr; use the prefix /usr/local$"
     with pytest.raises(TargetError, match=message), in_local_site(tmp_path, "/usr", _debian(target)):
         pass

@@ -422,7 +422,7 @@ def test_what_is_not_ours_is_refused_and_left_alone(folder, make, was_ours):
         folder.tree("heavy").rename(folder.path.parent / "moved")
     make(folder.tree("heavy"))
     before = _tree_of(folder)
-    message = "heavy was not built by uv-layers, so it is not replaced"
+    message = "heavy was not created by uv-layers, which will not replace it"
     with pytest.raises(NotOursError, match=message), folder.staging("heavy"):
         pytest.fail("it was staged")
     assert _tree_of(folder) == before
@@ -498,7 +498,7 @@ def test_a_record_that_uv_layers_cannot_have_written_makes_no_tree_ours(folder, 
 
 def test_a_layers_folder_that_is_a_link_to_nothing_is_an_error_with_a_next_step(folder):
     folder.path.symlink_to("gone")
-    with pytest.raises(UsageError, match="is a link to gone, which does not exist; create it, or choose another"):
+    with pytest.raises(UsageError, match="is a symlink to gone, which does not exist; create it, or choose another"):
         _put(folder)
     (folder.path.parent / "gone").mkdir()
     _put(folder)

@@ -141,7 +141,7 @@ def test_a_tree_is_complete_if_it_has_what_its_records_list_and_the_bytecode(tmp
     for bytecode, actual, message in (
         ({"a.pyc"}, paths, r"^a\.pyc was removed "),
         (set(), paths - {f"{SITE}/a.py"}, r"/a\.py was removed "),
-        (set(), {*paths, "b"}, "^b appeared "),
+        (set(), {*paths, "b"}, "^b was created "),
     ):
         with pytest.raises(IncompleteTreeError, match=message):
             installed.check_complete(found, bytecode, actual)

@@ -70,7 +70,7 @@ def test_problems_are_sorted_by_path(tree):
 @pytest.mark.parametrize(
     ("versions", "problems"),
     [
-        ({"pkg": "2.0"}, [("other-version", f"{SITE}/pkg-1.0.dist-info", "pkg is 1.0, but the lock has 2.0")]),
+        ({"pkg": "2.0"}, [("other-version", f"{SITE}/pkg-1.0.dist-info", "pkg is 1.0, but the lock pins 2.0")]),
         ({"pkg": None}, []),
         ({"pkg": "1.0", "gone": "3.1"}, [("no-package", "", "gone 3.1 is not installed")]),
         ({}, [("added-package", f"{SITE}/pkg-1.0.dist-info", "the lock has no pkg")]),
@@ -225,7 +225,7 @@ def test_a_virtual_environment_as_it_was_made_has_no_problem(skeleton):
         ("bin/activate", "-> activated\n", "not a file"),
         ("bin/python", "-> /usr/bin/python3.12", "differs from what install wrote"),
         # What a link leads to is no content of it.
-        ("bin/python", "/usr/local/bin/python3.12", "not a link"),
+        ("bin/python", "/usr/local/bin/python3.12", "not a symlink"),
     ],
 )
 def test_of_a_virtual_environment_a_file_and_a_link_are_what_was_made(skeleton, path, text, problem):
