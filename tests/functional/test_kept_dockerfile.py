@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+from uv_layers import __version__
+
 HEAD = '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10"\n'
 APP = f'{HEAD}dependencies = ["web"]\n[dependency-groups]\nheavy = ["numbers"]\n[tool.uv]\ndefault-groups = ["heavy"]\n'
 BASE = ("--base", "python:3.12", "--tool", "1.2.3")
@@ -318,7 +320,7 @@ def test_a_layer_may_have_build_arguments_and_variables(project, run, own):
         ('base = "a\\nRUN evil"', "is not a valid image name; pass one, e.g. registry/name:tag"),
         ('builder = "a b"', "is not a valid image name; pass one, e.g. registry/name:tag"),
         ('uv = ""', "is not a valid image name; pass one, e.g. registry/name:tag"),
-        ('tool = "1\\nRUN evil"', "contains a control character, which a Dockerfile cannot contain; remove it"),
+        ('tool = "1\\nRUN evil"', f"is not a version or a wheel; pass e.g. {__version__}"),
         ('secrets = ["a\\nRUN evil"]', "is not valid; pass the name of a variable, or netrc"),
     ],
 )

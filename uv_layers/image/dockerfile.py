@@ -8,7 +8,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from uv_layers import errors
+from uv_layers import __version__, errors
 from uv_layers.image import marks
 from uv_layers.image.recipe import PROJECT, Recipe
 from uv_layers.system.paths import ENVIRONMENT, TOOL_FOLDER, is_environment
@@ -33,6 +33,7 @@ NETRC = "netrc"
 _UV = "ghcr.io/astral-sh/uv"
 _UV_IMAGE = re.compile(r"(^|/)uv([:@]|$)")
 _RELEASE = re.compile(r"\d+(\.\d+)*")
+_VERSION = re.compile(r"\d[\w.+!]*", re.ASCII)
 _PIP = re.compile(rf"pip(?::({_RELEASE.pattern}))?")
 _VARIABLE = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*(?::[-+][\w./:@-]*)?\})", re.ASCII)
 _SYSTEM_PACKAGE = re.compile(r"[A-Za-z0-9][\w+.:=~<>@-]*", re.ASCII)
@@ -146,10 +147,12 @@ def _builder(recipe: Recipe, image: str, stage: str) -> list[str]:
     It sets the user and HOME, because caches and secrets of the other stages are in root's home.
     """
     lines = [f"FROM {_image(image)} AS {stage}", "USER root", "ENV HOME=/root"]
-    tool, mounts = shlex.quote(f"uv-layers=={recipe.tool}"), []
+    tool, mounts = f"uv-layers=={recipe.tool}", []
     if recipe.tool.endswith(".whl"):
         wheel = f"/tmp/{recipe.tool.rsplit('/', 1)[-1]}"  # noqa: S108 - a path in the builder
         tool, mounts = shlex.quote(wheel), [_mount("bind", source=recipe.tool, target=wheel)]
+    elif not _VERSION.fullmatch(recipe.tool):
+        raise errors.UsageError(f"--tool: {recipe.tool!r} is not a version or a wheel; pass e.g. {__version__}")
     uv = MINOR if recipe.uv is None and not _UV_IMAGE.search(image) else recipe.uv
     if pip := _PIP.fullmatch(uv or ""):
         also = f" uv=={pip[1]}" if pip[1] else ""
