@@ -9,12 +9,15 @@ import shutil
 import struct
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partial
 from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 from types import CodeType
 
 import pytest
 
+from uv_layers.system.interpreter import of_running
 from uv_layers.tree import bytecode_cache, bytecode_worker
 
 TAG = sys.implementation.cache_tag
@@ -148,6 +151,57 @@ def test_sources_that_are_no_python_are_counted(stage, run, cold):
         made = run("install", "some", "--layers-dir", turn, cwd=stage, **caches)
         assert "some: 3 files not compiled, because of syntax errors in this version of Python\n" in made.stderr
         assert [Path(path).name for path in _bytecode(stage / turn)] == [f"good.{TAG}.pyc"]
+
+
+# A Python 3.12 that has compiled `EARLIER` gives `LATER` two equal sets, where another one shares a single set.
+EARLIER = """\
+def shop() -> None:
+    course = "soup" if self.purse is None else "bread"
+    if self.stall in {"left", "right"}:
+        found = look(market.FISH)
+
+
+def cook() -> None:
+    self.stove.light()
+"""
+LATER = """\
+if kitchen:
+    'A menu.'
+
+    def order() -> None:
+        try:
+            dish = dish.encode("menu").decode("plate")
+        except Missing as error:
+            raise Closed() from error
+        return Table()
+
+    def serve() -> Table:
+        hungry = any()
+        if hungry and guest.get("WISH", "").lower() == "dessert":
+            if course in {"soup", "ws"} and dish.endswith(":80"):
+                dish = dish[:-3]
+            elif course in {"bread", "wine"} and dish.endswith(":443"):
+                dish = dish[:-4]
+
+    def pay() -> str:
+        if bill:
+            bill = {}
+        dear = course in {"bread", "wine"}
+"""
+
+
+@pytest.mark.parametrize("version", [f"3.{minor}" for minor in range(10, 15)])
+def test_a_source_is_compiled_as_if_no_other_one_was_before(tmp_path, python_of, version):
+    target = replace(of_running(), executable=python_of(version))
+    running = partial(bytecode_worker.running, target, "timestamp", tmp_path)
+    (tmp_path / "earlier.py").write_text(EARLIER, encoding="utf-8")
+    (tmp_path / "later.py").write_text(LATER, encoding="utf-8")
+
+    def compiled(*names):
+        with running() as worker:
+            return [bytecode_worker.ask(worker, f"{tmp_path}/{name}.py", "/x.py", 0, target) for name in names]
+
+    assert compiled("later") == compiled("earlier", "later")[1:]
 
 
 # How often it is made.

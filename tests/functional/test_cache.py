@@ -138,8 +138,8 @@ def test_uv_and_the_bytecode_are_in_one_folder_that_a_builder_can_mount(stage, r
 
 
 def test_the_place_and_the_size_of_the_cache_are_had_as_json(run, tmp_path):
-    (tmp_path / "bytecode-v4/ab").mkdir(parents=True)
-    (tmp_path / "bytecode-v4/ab/abcd").write_bytes(b"12345")
+    (tmp_path / "bytecode-v5/ab").mkdir(parents=True)
+    (tmp_path / "bytecode-v5/ab/abcd").write_bytes(b"12345")
     where = {"UV_LAYERS_CACHE_DIR": str(tmp_path)}
     assert run("cache", "dir", "--json", cwd=tmp_path, **where).result == {"path": str(tmp_path)}
     assert run("cache", "size", "--json", cwd=tmp_path, **where).result == {"entries": 1, "bytes": 5}

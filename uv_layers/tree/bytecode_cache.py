@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 # Increase it if the format of entries, or the output of the worker, changes.
-FORMAT = 4
+FORMAT = 5
 _HEADER = f"uv-layers bytecode {FORMAT}\n".encode()
 
 _CACHE_TAG = (

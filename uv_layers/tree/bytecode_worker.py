@@ -1,4 +1,4 @@
-"""The target interpreter as a compiler: one process compiles one source after the other."""
+"""The target interpreter as a compiler: a process that forks for each source."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FLAGS = {"timestamp": 0b00, "unchecked-hash": 0b01, "checked-hash": 0b11}
 # length and the bytecode, or with -1 if the source is not valid Python. No site, no environment and a fixed hash seed
 # give the same bytes in every run.
 WORKER = """
-import gc, json, marshal, struct, sys, warnings
+import gc, json, marshal, os, struct, sys, warnings
 from importlib.util import MAGIC_NUMBER, source_hash
 gc.disable()
 warnings.simplefilter("ignore")
@@ -37,7 +37,7 @@ for code in range(256):
     sys.intern(chr(code))
 flags, level = int(sys.argv[1]), int(sys.argv[2])
 out = sys.stdout.buffer
-for line in sys.stdin.buffer:
+def answer(line):
     path, name, mtime = json.loads(line)
     try:
         # A RECORD may list a missing source.
@@ -52,6 +52,15 @@ for line in sys.stdin.buffer:
         out.write(struct.pack("<q", len(data)))
         out.write(data)
     out.flush()
+for line in sys.stdin.buffer:
+    # marshal writes which objects something else refers to, e.g. strings that an earlier compilation interned. So each
+    # source is compiled in a child, where none was compiled before.
+    child = os.fork()
+    if not child:
+        answer(line)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        sys.exit(1)
 """
 
 # Layers that are built in parallel share the processors.

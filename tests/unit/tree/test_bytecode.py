@@ -108,7 +108,7 @@ def _damages(data):
     yield data[:-1]
     yield data + b"\0"
     yield data[:20]
-    yield data.replace(b"bytecode 4", b"bytecode 0", 1)
+    yield data.replace(b"bytecode 5", b"bytecode 0", 1)
     for position in (0, len(data) // 2, len(data) - 1, data.index(b"\n") + 5):
         yield data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
 
@@ -130,7 +130,7 @@ def test_an_entry_of_another_key_is_none_of_this(cache):
     cache.put(KEY, CODES)
     other = "0f" + KEY[2:-2] + "00"
     assert cache.get(other) is None
-    moved = cache.path / "bytecode-v4" / other[:2] / other
+    moved = cache.path / "bytecode-v5" / other[:2] / other
     moved.parent.mkdir(exist_ok=True)
     _entry(cache).rename(moved)
     assert cache.get(other) is None
@@ -164,9 +164,9 @@ def test_a_cache_that_cannot_be_written_to_is_no_error(tmp_path, cache, spoil):
         cache.path.write_text("no folder", encoding="utf-8")
     elif spoil == "entries":
         cache.path.mkdir()
-        (cache.path / "bytecode-v4").write_text("no folder", encoding="utf-8")
+        (cache.path / "bytecode-v5").write_text("no folder", encoding="utf-8")
     else:
-        (cache.path / "bytecode-v4" / KEY[:2] / KEY).mkdir(parents=True)
+        (cache.path / "bytecode-v5" / KEY[:2] / KEY).mkdir(parents=True)
     cache.put(KEY, CODES)
     assert cache.get(KEY) is None
     assert not list(tmp_path.rglob(f".{KEY}*"))
@@ -213,7 +213,7 @@ def test_pruning_removes_what_was_not_used_for_so_many_days(cache):
         key = f"{number}{KEY}"
         cache.put(key, CODES)
         when = now - age * 86400
-        os.utime(cache.path / "bytecode-v4" / key[:2] / key, (when, when))
+        os.utime(cache.path / "bytecode-v5" / key[:2] / key, (when, when))
     each = cache.size()[1] // 4
     assert cache.prune(7, now) == (2, 2 * each)
     assert cache.size() == (2, 2 * each)
