@@ -50,7 +50,7 @@ def test_layers_that_are_built_again_are_the_same(context):
 
 
 def test_the_snippet_builds_in_a_dockerfile_written_by_hand(context):
-    stages, copies = context.dockerfile("--snippet").split("\n# In the final stage")
+    stages, copies = context.dockerfile("--snippet").split("\n# Put this in the final stage")
     _, copies = copies.split("\n", 1)
     assert copies.count("COPY --link") == 2
     context.write(

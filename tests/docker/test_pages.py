@@ -32,7 +32,7 @@ def _block(page: str, language: str, start: str) -> str:
 
 def _parts(snippet: str) -> tuple[str, str]:
     """Return the stages and the COPY lines of what `uv-layers dockerfile --snippet` prints."""
-    stages, copies = snippet.split("\n# In the final stage")
+    stages, copies = snippet.split("\n# Put this in the final stage")
     return stages, copies.split("\n", 1)[1]
 
 

@@ -118,7 +118,7 @@ def test_an_image_with_the_name_of_a_layer_is_the_image(project, web, image_of, 
             [tool.uv]
             default-groups = ["{name}"]
         """)
-        stages, copies = context.dockerfile("--snippet").split("\n# In the final stage")
+        stages, copies = context.dockerfile("--snippet").split("\n# Put this in the final stage")
         context.write(f"{stages}\n{use.format(name)}\n{copies.partition(chr(10))[2]}")
         context.dockerfile("--write", "Dockerfile")
         assert context.build().run("sh", "-c", "hello && ls /mark && ls -d /build || true").splitlines() == [
