@@ -126,7 +126,7 @@ class NoLayersError(LayersError, code="no-layers"):
     def __init__(self, path: Path) -> None:
         super().__init__(
             f"{path}: no dependencies and no default dependency groups, so there is nothing to layer; "
-            "add tool.uv.default-groups or name a group with --group"
+            "add tool.uv.default-groups and run `uv lock`, or name a group with --group"
         )
 
 

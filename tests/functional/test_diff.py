@@ -221,6 +221,13 @@ def test_a_revision_that_there_is_not(app, run):
     assert found.stderr == "error[git]: git has no revision 'v9.9'\n"
 
 
+def test_without_a_repository_the_error_says_what_else_can_be_compared(project, run):
+    found = run("diff", "HEAD", cwd=project(APP))
+    assert found.status == 2
+    start = "error[git]: HEAD is not a uv.lock or a folder, so it must be a git revision, but git rev-parse failed: "
+    assert found.stderr.startswith(start)
+
+
 def test_a_shallow_clone_compares_what_it_has(app, git, run, tmp_path):
     update(app, "web")
     commit(git, app)

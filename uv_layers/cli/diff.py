@@ -107,7 +107,12 @@ def _side(options: Options, side: str | None) -> tuple[list[LayerLock], Project 
         requests = (folder / ".python-version" for folder in (current.directory, current.lock_root))
         texts = {file: read_text(file) for file in (*current.inputs, *requests) if file.is_file()}
         return _locks_of(options, current, texts | {current.lock: read_text(path)}, side)
-    repository = Repository(current.lock_root, options.environ)
+    try:
+        repository = Repository(current.lock_root, options.environ)
+    except errors.GitError as error:
+        raise errors.GitError(
+            f"{side} is not a uv.lock or a folder, so it must be a git revision, but {error}"
+        ) from None
     config = () if options.config is None else (options.config.name,)
     texts = repository.files(repository.commit(side), _top(current), config)
     for file in (current.directory / "pyproject.toml", current.lock):
