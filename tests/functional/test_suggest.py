@@ -109,7 +109,7 @@ def test_a_revision_that_is_no_lock_is_counted(busy, git, run):
     commit(git, busy)
     found = suggest(run, busy)
     assert found.result["history"] == {"revisions": 10, "unreadable": 2, "updates": 6}
-    assert "6 updates of the image in 10 revisions of uv.lock, 2 of them unreadable" in run("suggest", cwd=busy).stdout
+    assert "6 updates of the image in 10 revisions of uv.lock (2 of them unreadable)" in run("suggest", cwd=busy).stdout
 
 
 def test_a_package_that_is_gone_is_in_no_layer_and_one_that_came_has_changed(busy, git, run):
@@ -496,7 +496,7 @@ def test_a_short_history_gives_no_percentages_and_moves_nothing(busy, run, revis
     for more in ((), ("--keep",)):
         text = run("suggest", *words, *more, cwd=busy).stdout
         assert "%" not in text
-        assert ", too few to estimate what an update pulls: at least 5 are needed" in text
+        assert "; at least 5 updates are needed to estimate what an update pulls" in text
     assert "%" in run("suggest", "--max-revisions", "6", cwd=busy).stdout
 
 

@@ -67,7 +67,10 @@ def dockerfile(  # noqa: PLR0913 - a parameter for each option
     ] = None,
     as_bake: Annotated[bool, typer.Option("--bake", help="Print a bake file for docker buildx bake.")] = False,
     image: Annotated[
-        Text, option("--image NAME", "The final stage to write, if the Dockerfile has several images.", envvar=None)
+        Text,
+        option(
+            "--image NAME", "The image to write, by the name of its final stage, if there are several.", envvar=None
+        ),
     ] = None,
     context: Annotated[
         Path | None, option("--context DIR", "The build context. [default: the folder of uv.lock]")
@@ -86,7 +89,7 @@ def dockerfile(  # noqa: PLR0913 - a parameter for each option
         Text,
         option(
             "--uv VERSION|IMAGE|pip",
-            "Where the builder stage gets uv. [default: the image of a pinned version]",
+            "Where the builder stage gets uv. [default: the image of one minor version]",
             name="BUILDER_UV",
         ),
     ] = None,

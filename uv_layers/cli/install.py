@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 def install(
     *,
     options: Options,
-    layers: Annotated[Names, argument("[LAYER]...", "Layers, or dependency groups.", completion.layers)] = None,
+    layers: Annotated[Names, argument("[LAYER]...", "Layers or dependency groups.", completion.layers)] = None,
     everything: Annotated[bool, typer.Option("--all", help="Install every layer.")] = False,
     layers_dir: LayersDirOption = None,
     sources: Annotated[

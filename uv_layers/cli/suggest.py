@@ -149,9 +149,9 @@ def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: in
     updates, revisions = counted(suggestion.updates, "update"), counted(suggestion.revisions, "revision")
     learned = f"{updates} of the image in {revisions} of uv.lock"
     if suggestion.unreadable:
-        learned += f", {suggestion.unreadable} of them unreadable"
+        learned += f" ({suggestion.unreadable} of them unreadable)"
     if suggestion.updates < ENOUGH:
-        learned += f", too few to estimate what an update pulls: at least {ENOUGH} are needed"
+        learned += f"; at least {ENOUGH} updates are needed to estimate what an update pulls"
     once = f"; switching to these layers costs one pull of {size(suggestion.once)}" if suggestion.once else ""
     return text + "\n" + "\n".join(wrap(f"learned from {learned}{once}", width or UNFOLDED)) + "\n"
 

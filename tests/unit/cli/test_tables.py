@@ -420,7 +420,7 @@ def test_a_proposal_is_its_layers_and_what_they_cost_and_what_that_is_learned_fr
         ──────────────────
         web     low    web
 
-        learned from 10 updates of the image in 14 revisions of uv.lock, 2 of them unreadable; """)
+        learned from 10 updates of the image in 14 revisions of uv.lock (2 of them unreadable); """)
         + "switching to these layers costs one pull of 2.5 kB\n"
     )
 
@@ -430,8 +430,8 @@ def test_a_proposal_without_a_history_and_without_a_change_says_neither():
         SUGGESTION, updates=0, revisions=1, unreadable=0, once=0, moves=(), one_layer=0, backtest=None
     )
     text = suggestion_table(nothing, verbose=True)
-    few = "too few to estimate what an update pulls: at least 5 are needed"
-    assert text.endswith(f"\nlearned from 0 updates of the image in 1 revision of uv.lock, {few}\n")
+    few = "at least 5 updates are needed to estimate what an update pulls"
+    assert text.endswith(f"\nlearned from 0 updates of the image in 1 revision of uv.lock; {few}\n")
     assert "%" not in text
     assert "%" in suggestion_table(dataclasses.replace(nothing, updates=5))
     assert " of 0" not in text
