@@ -598,7 +598,10 @@ def test_a_layer_that_is_too_large_is_split(busy, run):
     sizes = [layer["bytes"] for layer in found.result["layers"]]
     assert len(sizes) > 1
     assert max(sizes) <= 3000
-    assert f"hint: {len(sizes)} layers, more than the budget of 1, so that none is larger than 3.0 kB\n" in found.stderr
+    assert (
+        f"hint: there are {len(sizes)} layers, more than the budget of 1, so that none is larger than 3.0 kB\n"
+        in found.stderr
+    )
     assert layers(suggest(run, busy, "--budget", "1")).keys() == {"rest"}
     refused = run("suggest", "--max-size", "much", cwd=busy)
     assert (refused.status, refused.stderr) == (

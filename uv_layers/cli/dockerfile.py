@@ -68,9 +68,7 @@ def dockerfile(  # noqa: PLR0913 - a parameter for each option
     as_bake: Annotated[bool, typer.Option("--bake", help="Print a bake file for docker buildx bake.")] = False,
     image: Annotated[
         Text,
-        option(
-            "--image NAME", "The image to write, by the name of its final stage, if there are several.", envvar=None
-        ),
+        option("--image NAME", "Which image to write if there are several: the name of its final stage.", envvar=None),
     ] = None,
     context: Annotated[
         Path | None, option("--context DIR", "The build context. [default: the folder of uv.lock]")
@@ -89,7 +87,7 @@ def dockerfile(  # noqa: PLR0913 - a parameter for each option
         Text,
         option(
             "--uv VERSION|IMAGE|pip",
-            "Where the builder stage gets uv. [default: the image of one minor version]",
+            "Where the builder stage gets uv. [default: uv's image, with a fixed minor version]",
             name="BUILDER_UV",
         ),
     ] = None,

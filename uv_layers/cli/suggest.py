@@ -48,7 +48,9 @@ def suggest(
     max_size: Annotated[str, option("--max-size SIZE", "Split layers larger than SIZE, e.g. 500MB.")] = "1GB",
     keep: Annotated[
         bool,
-        typer.Option("--keep", help="Start from the current layers; move a package only if clients pull less."),
+        typer.Option(
+            "--keep", help="Start from the current layers; move a package only if that makes clients pull less."
+        ),
     ] = False,
     write: Annotated[bool, typer.Option("--write", help="Write the layers to uv-layers.toml.")] = False,
     as_json: JsonOption = False,
@@ -81,7 +83,7 @@ def suggest(
     hints, path = [*suggestion.hints, *current.config.hints], None
     if largest and len(suggestion.layers) > budget:
         why = f"so that none is larger than {size(largest)}"
-        hints.append(f"{len(suggestion.layers)} layers, more than the budget of {budget}, {why}")
+        hints.append(f"there are {len(suggestion.layers)} layers, more than the budget of {budget}, {why}")
     if write:
         path = options.config or current.directory / CONFIG_FILE
         # Configured layers need an explicit layer of the project.

@@ -256,7 +256,7 @@ def test_a_diff_as_markdown():
     assert diff_markdown((CHANGES[0], CHANGES[2], CHANGES[1])).splitlines() == [
         "**Image layers:** 2 of 3 layers change, 2.5 MB + 1 unknown to pull, 1.0 MB of it unchanged packages",
         "",
-        "| layer | | pulled | unchanged in it |",
+        "| layer | | pulled | unchanged |",
         "|---|---|--:|--:|",
         "| `base` | same |  |  |",
         "| `top` | added | 500 B |  |",
@@ -283,7 +283,7 @@ def test_a_diff_as_markdown():
 
 def test_markdown_of_no_change_has_a_row_a_layer_and_no_details():
     assert diff_markdown(CHANGES[:1]).splitlines()[2:] == [
-        "| layer | | pulled | unchanged in it |",
+        "| layer | | pulled | unchanged |",
         "|---|---|--:|--:|",
         "| `base` | same |  |  |",
     ]
