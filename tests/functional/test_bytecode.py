@@ -199,7 +199,7 @@ def test_a_source_is_compiled_as_if_no_other_one_was_before(tmp_path, python_of,
 
     def compiled(*names):
         with running() as worker:
-            return [bytecode_worker.ask(worker, f"{tmp_path}/{name}.py", "/x.py", 0, target) for name in names]
+            return [[*bytecode_worker.ask(worker, [(f"{tmp_path}/{name}.py", "/x.py", 0)], target)] for name in names]
 
     assert compiled("later") == compiled("earlier", "later")[1:]
 
@@ -212,7 +212,7 @@ def compiled(monkeypatch, tmp_path):
     """Return a function that returns the sources that were compiled since it was last called."""
     log = tmp_path / "compiled"
     log.touch()
-    request = "path, name, mtime = json.loads(line)"
+    request = "path, name, mtime = request"
     worker = bytecode_worker.WORKER  # the only place that every compilation passes
     assert request in worker
     noting = f"{request}; file = open({str(log)!r}, 'a'); file.write(name + chr(10)); file.close()"

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _TEST_FOLDERS = {"test", "tests"}
 
+# How many sources are compiled in one process.
+_LIST = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
@@ -191,7 +194,8 @@ class Compiler:
         """Compile the sources of the units, wheel by wheel, and cache the bytecode of each wheel."""
         digests: dict[str, str] = {}
         guard = Lock()
-        jobs = iter([(unit, source) for unit in units for source in unit.codes])
+        # A list has sources of one wheel, always the same, because the bytecode depends on the sources before.
+        jobs = iter([(unit, list(unit.codes)[i : i + _LIST]) for unit in units for i in range(0, unit.missing, _LIST)])
         count = sum(unit.missing for unit in units)
         done = itertools.count(1)
 
@@ -202,21 +206,22 @@ class Compiler:
                         job = next(jobs, None)
                     if job is None:
                         return
-                    unit, source = job
-                    code = ask(worker, f"{self.tree}/{source}", f"/{source}", unit.time, self.target)
-                    written = None if code is None else self._write(source, code)
-                    with guard:
-                        digests.update([written] if written else [])
-                        unit.codes[source] = code
-                        unit.missing -= 1
-                        self.report(f"compiling {next(done)} of {counted(count, 'file')}")
-                        whole = not unit.missing
-                    if whole:
-                        self.cache.put(unit.key, unit.codes)
-                        unit.codes = {}
+                    unit, names = job
+                    requests = [(f"{self.tree}/{source}", f"/{source}", unit.time) for source in names]
+                    for source, code in zip(names, ask(worker, requests, self.target), strict=True):
+                        written = None if code is None else self._write(source, code)
+                        with guard:
+                            digests.update([written] if written else [])
+                            unit.codes[source] = code
+                            unit.missing -= 1
+                            self.report(f"compiling {next(done)} of {counted(count, 'file')}")
+                            whole = not unit.missing
+                        if whole:
+                            self.cache.put(unit.key, unit.codes)
+                            unit.codes = {}
 
         # For a few sources, starting another worker takes longer than it saves.
-        workers = min(process.cores(), -(-count // 16))
+        workers = min(process.cores(), -(-count // _LIST))
         with ThreadPoolExecutor(workers) as pool:
             for worker in [pool.submit(work) for _ in range(workers)]:
                 worker.result()

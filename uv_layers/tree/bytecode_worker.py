@@ -1,4 +1,4 @@
-"""The target interpreter as a compiler: a process that forks for each source."""
+"""The target interpreter as a compiler: a process that forks for each list of sources."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from uv_layers import errors
 from uv_layers.system import process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from uv_layers.system.interpreter import Target
@@ -24,9 +24,9 @@ OPTIMISATION = 0
 #: The flags in the header of a .pyc file, by the way in which Python validates it (PEP 552).
 FLAGS = {"timestamp": 0b00, "unchecked-hash": 0b01, "checked-hash": 0b11}
 
-# Runs in the target interpreter. It reads JSON lines, [source, path in the image, mtime], and answers each with a
-# length and the bytecode, or with -1 if the source is not valid Python. No site, no environment and a fixed hash seed
-# give the same bytes in every run.
+# Runs in the target interpreter. It reads JSON lines, each a list of [source, path in the image, mtime], and answers
+# each of these with a length and the bytecode, or with -1 if the source is not valid Python. No site, no environment
+# and a fixed hash seed give the same bytes in every run.
 WORKER = """
 import gc, json, marshal, os, struct, sys, warnings
 from importlib.util import MAGIC_NUMBER, source_hash
@@ -37,8 +37,8 @@ for code in range(256):
     sys.intern(chr(code))
 flags, level = int(sys.argv[1]), int(sys.argv[2])
 out = sys.stdout.buffer
-def answer(line):
-    path, name, mtime = json.loads(line)
+def answer(request):
+    path, name, mtime = request
     try:
         # A RECORD may list a missing source.
         with open(path, "rb") as file:
@@ -53,11 +53,12 @@ def answer(line):
         out.write(data)
     out.flush()
 for line in sys.stdin.buffer:
-    # marshal writes which objects something else refers to, e.g. strings that an earlier compilation interned. So each
-    # source is compiled in a child, where none was compiled before.
+    # What was compiled before in a process may change the bytecode, e.g. by strings that are interned. So each list is
+    # compiled in a child, where nothing was.
     child = os.fork()
     if not child:
-        answer(line)
+        for request in json.loads(line):
+            answer(request)
         os._exit(0)
     if os.waitpid(child, 0)[1]:
         sys.exit(1)
@@ -82,15 +83,20 @@ def compiling_env(environ: Mapping[str, str]) -> dict[str, str]:
     return kept | {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def ask(worker: process.Worker, source: str, path: str, mtime: int, target: Target) -> bytes | None:
-    """Return the bytecode of a source, or None if it is not valid Python; raises CompileError."""
-    try:
-        worker.stdin.write(json.dumps([source, path, mtime]).encode() + b"\n")
-        worker.stdin.flush()
-        (length,) = struct.unpack("<q", worker.stdout.read(8))
-        code: bytes = worker.stdout.read(max(length, 0))
-    except (BrokenPipeError, struct.error):
-        raise errors.CompileError(str(target.executable), path) from None
-    if len(code) < length:
-        raise errors.CompileError(str(target.executable), path)
-    return None if length < 0 else code
+def ask(worker: process.Worker, requests: Sequence[tuple[str, str, int]], target: Target) -> Iterator[bytes | None]:
+    """Yield the bytecode of each source, or None if it is not valid Python; raises CompileError.
+
+    A request has the path of the source, its path in the image and its time. The bytecode depends on all requests.
+    """
+    for number, (_, path, _) in enumerate(requests):
+        try:
+            if not number:
+                worker.stdin.write(json.dumps(requests).encode() + b"\n")
+                worker.stdin.flush()
+            (length,) = struct.unpack("<q", worker.stdout.read(8))
+            code: bytes = worker.stdout.read(max(length, 0))
+        except (BrokenPipeError, struct.error):
+            raise errors.CompileError(str(target.executable), path) from None
+        if len(code) < length:
+            raise errors.CompileError(str(target.executable), path)
+        yield None if length < 0 else code
