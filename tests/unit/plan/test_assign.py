@@ -231,9 +231,8 @@ def test_a_group_that_cannot_name_a_layer_is_an_error(group):
 
 
 def test_without_anything_to_layer_there_is_an_error_that_says_what_to_add():
-    with pytest.raises(
-        NoLayersError, match=r"^demo.pyproject\.toml: .* add tool\.uv\.default-groups or name a group with --group"
-    ):
+    message = r"^demo.pyproject\.toml: .* add tool\.uv\.default-groups and run `uv lock`, or name a group with --group"
+    with pytest.raises(NoLayersError, match=message):
         layer_specs(_project(default=("dev",)), Selection())
 
 
