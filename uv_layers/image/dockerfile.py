@@ -252,12 +252,14 @@ def _mount(kind: str, **options: str) -> str:
 
 def _run(words: Sequence[str]) -> str:
     for word in words:
-        # Quotes do not protect a line break in a Dockerfile: an instruction could follow it.
-        if not word.isprintable():
-            raise errors.UsageError(
-                f"{word!r} contains a control character, which a Dockerfile cannot contain; remove it"
-            )
+        _check_printable(word)
     return "RUN " + " \\\n    ".join(words)
+
+
+def _check_printable(text: str) -> None:
+    # Quotes do not protect a line break in a Dockerfile: an instruction could follow it.
+    if not text.isprintable():
+        raise errors.UsageError(f"{text!r} contains a control character, which a Dockerfile cannot contain; remove it")
 
 
 def _operands(source: str, place: str | None = None) -> str:
@@ -297,10 +299,7 @@ def _set_variables(args: Sequence[str], env: Mapping[str, str], escape: str) -> 
     """Return the instructions that declare build arguments and set variables in a stage."""
     lines = [f"ARG {name}" for name in args]
     for name, value in env.items():
-        if not value.isprintable():
-            raise errors.UsageError(
-                f"{value!r} contains a control character, which a Dockerfile cannot contain; remove it"
-            )
+        _check_printable(value)
         lines.append(f"ENV {name}={_quoted(value, escape)}")
     return lines
 

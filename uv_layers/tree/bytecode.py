@@ -195,7 +195,8 @@ class Compiler:
         digests: dict[str, str] = {}
         guard = Lock()
         # A list has sources of one wheel, always the same, because the bytecode depends on the sources before.
-        jobs = iter([(unit, list(unit.codes)[i : i + _LIST]) for unit in units for i in range(0, unit.missing, _LIST)])
+        named = [(unit, list(unit.codes)) for unit in units]
+        jobs = iter([(unit, names[i : i + _LIST]) for unit, names in named for i in range(0, len(names), _LIST)])
         count = sum(unit.missing for unit in units)
         done = itertools.count(1)
 
