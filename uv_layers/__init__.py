@@ -1,3 +1,3 @@
-"""One image layer for each part of a uv project."""
+"""Split a uv project into image layers."""
 
 __version__ = "0.1.0"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import re
+import shlex
 import signal
 from typing import TYPE_CHECKING, ClassVar
 
@@ -88,6 +89,14 @@ class StaleLockError(LayersError, code="stale-lock"):
         super().__init__(f"{path} does not match pyproject.toml{why}; run `uv lock`, or skip the check with --frozen")
 
 
+class StaleDockerfileError(LayersError, code="stale-dockerfile"):
+    def __init__(self, expected: Sequence[str], names: Sequence[str]) -> None:
+        super().__init__(
+            f"the Dockerfile has the layers {_listing(expected)}, but the project has {_listing(names)}; "
+            "run `uv-layers dockerfile --write Dockerfile`"
+        )
+
+
 class ConfigError(LayersError, code="bad-config"):
     def __init__(self, source: str, setting: str, problem: str) -> None:
         super().__init__(f"{source}: {setting}: {problem}")
@@ -96,14 +105,14 @@ class ConfigError(LayersError, code="bad-config"):
 class LayerNameError(LayersError, code="bad-layer-name"):
     def __init__(self, source: str, name: str) -> None:
         super().__init__(
-            f"{source}: {shown(name)} is not a valid layer name; use at most 63 characters from a-z, 0-9, - and _, "
+            f"{source}: {shown(name)} is not a valid layer name; use up to 63 characters (a-z, 0-9, - and _), "
             "with a letter or digit at both ends"
         )
 
 
 class DuplicateLayerError(LayersError, code="duplicate-layer"):
-    def __init__(self, source: str, name: str) -> None:
-        super().__init__(f"{source}: two layers are named {name!r}; rename one")
+    def __init__(self, source: str, name: str, step: str = "rename one") -> None:
+        super().__init__(f"{source}: two layers are named {name!r}; {step}")
 
 
 class UnknownLayerError(LayersError, code="unknown-layer"):
@@ -125,8 +134,8 @@ class UnknownExtraError(LayersError, code="unknown-extra"):
 class NoLayersError(LayersError, code="no-layers"):
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path}: no dependencies and no default dependency groups, so there is nothing to layer; "
-            "add tool.uv.default-groups and run `uv lock`, or name a group with --group"
+            f"{path}: no dependencies, and no default groups other than dev, so there is nothing to layer; "
+            "add dependencies, list a group in tool.uv.default-groups, or name one with --group"
         )
 
 
@@ -146,9 +155,11 @@ class TwoVersionsError(LayersError, code="two-versions"):
             f"pass --no-group {name}" if kind == "group" else f"drop the extra {name}" for kind, name in reasons
         )
         which = f" ({' or '.join(ways)})" if ways else ""
+        # A group on top may be left out, the image may not.
+        what = other if where == "the image" else f"one of these{which}"
         super().__init__(
             f"{where} needs {package} {version} and {other} needs {package} {another}; "
-            f"an image can contain only one version of a package, so leave out one of these{which}, or build two images"
+            f"an image can contain only one version of a package, so leave out {what}, or build two images"
         )
 
 
@@ -156,7 +167,7 @@ class RefusedError(LayersError, code="refused"):
     """uv refuses the selection: what it asks for is not in the lock, or in conflict."""
 
     def __init__(self, reason: str) -> None:
-        conflict = "leave one of the conflicting groups or extras out, or build two images"
+        conflict = "leave out one of the conflicting groups or extras, or build two images"
         step = conflict if "incompatible" in reason else "correct the name, or run `uv lock`"
         super().__init__(f"uv refuses this selection: {reason}; {step}")
 
@@ -185,6 +196,7 @@ class NoWheelError(LayersError, code="no-wheel"):
         target: str,
         *,
         build_forbidden: bool = False,
+        wheels_forbidden: bool = False,
         elsewhere: bool = False,
         glibc: tuple[int, int, str] | None = None,
     ) -> None:
@@ -202,7 +214,12 @@ class NoWheelError(LayersError, code="no-wheel"):
             step = "and no-build forbids building it; allow the build, or choose another version"
         else:
             step = "and it has no source distribution; choose another version, Python or platform"
-        super().__init__(f"{' '.join(filter(None, (package, version)))} has no wheel for {target}, {step}")
+        cause = f"has no wheel for {target}, {step}"
+        if wheels_forbidden:
+            cause = (
+                "has no source distribution, and no-binary forbids its wheels; allow them, or choose another version"
+            )
+        super().__init__(f"{' '.join(filter(None, (package, version)))} {cause}")
 
 
 class UnsupportedSourceError(LayersError, code="unsupported-source"):
@@ -216,8 +233,8 @@ class UnsupportedSourceError(LayersError, code="unsupported-source"):
 class LocalFolderError(LayersError, code="local-folder"):
     def __init__(self, package: str, folder: str) -> None:
         super().__init__(
-            f"{package} comes from the folder {folder}, which uv.lock does not pin; "
-            'install it in the project layer: layers = [..., { name = "app", project = true }]'
+            f"{package} comes from the folder {folder}, which uv.lock does not pin; add "
+            '{ name = "app", project = true } as the last layer; if only a group needs the folder, also pass --group'
         )
 
 
@@ -248,7 +265,7 @@ class PythonMismatchError(LayersError, code="python-mismatch"):
 class NotOursError(LayersError, code="not-ours"):
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} was not created by uv-layers, which will not replace it; remove it, or choose another --layers-dir"
+            f"uv-layers did not create {path} and will not replace it; remove it, or choose another --layers-dir"
         )
 
 
@@ -256,7 +273,11 @@ class MarksError(LayersError, code="no-marks"):
     def __init__(self, path: str, count: int, mark: str) -> None:
         super().__init__(
             f"{path} must contain exactly one block that starts with `{mark}`, but contains {count}; "
-            + ("remove the others" if count else "copy both blocks from `uv-layers dockerfile --snippet`")
+            + (
+                "keep only one"
+                if count
+                else "copy the missing blocks from `uv-layers dockerfile --snippet`, or name the image with --image"
+            )
         )
 
 
@@ -279,10 +300,9 @@ class UsageError(LayersError, code="usage"):
 
 
 class NotBuiltError(LayersError, code="not-built"):
-    def __init__(self, layers: Sequence[str], folder: Path) -> None:
-        super().__init__(
-            f"layers not built in {folder}: {_listing(layers)}; run `uv-layers install {' '.join(layers)}` first"
-        )
+    def __init__(self, layers: Sequence[str], folder: Path, options: Sequence[str] = ()) -> None:
+        command = shlex.join(["uv-layers", "install", *layers, *options])
+        super().__init__(f"no layer tree in {folder} for {_listing(layers)}; run `{command}`")
 
 
 class ShellNotFoundError(LayersError, code="no-shell"):

@@ -352,7 +352,7 @@ def test_what_excludes_nothing_is_reported(project, run):
     folder = project(f'{HEAD.format(name="app")}dependencies = ["web", "speed"]\n{EXCLUDED.format(["gone", "speed"])}')
     outcome = run("plan", cwd=folder)
     assert (outcome.status, outcome.stderr.count("matches no package")) == (0, 1)
-    assert "hint: exclude: 'gone' matches no package in the image; remove it" in outcome.stderr
+    assert "hint: exclude: 'gone' matches no package in the image; correct or remove the pattern" in outcome.stderr
 
 
 def test_an_excluded_local_folder_needs_no_layer(project, packaged, run, tmp_path):

@@ -20,7 +20,7 @@ PROJECT = """
     requires-python = ">=3.10"
     dependencies = ["web"]
 """
-WAYS_OUT = 'use a virtual environment (prefix = "/app/.venv"), or a base image without pkg'
+WAYS_OUT = 'use a virtual environment (prefix = "/app/.venv"), or a base without pkg'
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def image(tmp_path, monkeypatch, site):
 
 def test_a_package_that_the_base_has_in_another_version_is_reported(image, stage, run, site):
     stage.lock("some", stage.wheel("pkg", "2.0"))
-    message = f"/usr/local/{site} already has pkg 1.0, but this layer has 2.0, so the image would mix their files; "
+    message = f"/usr/local/{site} already has pkg 1.0, but layer 'some' has 2.0, so the image would mix their files; "
     ended = run("install", "some", cwd=stage)
     assert (ended.status, f"hint: {message}{WAYS_OUT}\n" in ended.stderr) == (0, True)
     # The tree is up to date now.
@@ -67,7 +67,7 @@ def test_a_link_of_the_base_is_not_replaced_in_a_stage_of_root(image, stage, run
     assert run("install", "some", cwd=stage).status == 0
     _with_link(image)
     ended = run("install", "some", "--layers-dir", "again", cwd=stage)
-    message = "the base image has a symlink at /usr/local/etc, where this layer has a folder; choose a prefix that "
+    message = "the base image has a symlink at /usr/local/etc, where layer 'some' has a folder; choose a prefix that "
     assert (ended.status, ended.stderr.splitlines()[-1].startswith(f"error[base-image]: {message}")) == (2, True)
 
 

@@ -309,7 +309,7 @@ def build_wheel(*arguments):
 @pytest.mark.parametrize(
     ("backend", "requires", "step"),
     [
-        (FAILING, (), "add what its build needs (gcc, headers) to the layer's system-packages"),
+        (FAILING, (), "if a compiler or headers are missing, add them to the layer's system-packages"),
         ("import no_such_module\n", (), "its build needs the Python module no_such_module; if"),
         (FAILING, ("no-such-package",), "uv could not resolve its build requirements"),
     ],

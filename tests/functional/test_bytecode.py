@@ -149,7 +149,7 @@ def test_sources_that_are_no_python_are_counted(stage, run, cold):
     caches = cold()
     for turn in ("cold", "warm"):
         made = run("install", "some", "--layers-dir", turn, cwd=stage, **caches)
-        assert "some: 3 files not compiled, because of syntax errors in this version of Python\n" in made.stderr
+        assert "some: 3 files not compiled: invalid syntax in this version of Python\n" in made.stderr
         assert [Path(path).name for path in _bytecode(stage / turn)] == [f"good.{TAG}.pyc"]
 
 

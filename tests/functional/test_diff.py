@@ -65,7 +65,7 @@ def test_the_sources_of_the_project_are_not_said_to_be_the_same(project, package
     (folder / "own/__init__.py").write_text("NAME = 'other'\n", encoding="utf-8")
     found = run("diff", "HEAD", cwd=folder)
     assert found.stdout.splitlines()[-1] == (
-        "no layer changes; nothing to pull; the sources in layer project are not compared"
+        "no layers change; nothing to pull; the sources in layer project are not compared"
     )
     assert run("diff", "HEAD", "--exit-code", cwd=folder).status == 0
     assert run("diff", "HEAD", "--exit-code", "--layer", "dependencies", cwd=folder).status == 0
@@ -198,7 +198,10 @@ def test_files_that_are_links_are_what_they_lead_to(project, git, run, tmp_path)
         (folder / "uv.lock").unlink()
         folder.lock()
         found = run("diff", "HEAD", cwd=folder)
-        assert (found.status, found.stderr) == (2, f"error[git]: HEAD has no uv.lock below {folder.path}\n")
+        assert (found.status, found.stderr) == (
+            2,
+            f"error[git]: HEAD has no uv.lock in {folder.path}; commit it, or choose another revision\n",
+        )
 
 
 @pytest.mark.parametrize("name", ["uv.lock", "pyproject.toml"])
@@ -212,19 +215,19 @@ def test_a_revision_from_before_the_project_is_said_to_be_that(project, git, run
     (folder / name).write_text(text)
     found = run("diff", "HEAD", cwd=folder)
     assert (found.status, found.stdout) == (2, "")
-    assert found.stderr == f"error[git]: HEAD has no {name} below {folder.path}\n"
+    assert found.stderr == f"error[git]: HEAD has no {name} in {folder.path}; commit it, or choose another revision\n"
 
 
 def test_a_revision_that_there_is_not(app, run):
     found = run("diff", "HEAD", "v9.9", cwd=app)
     assert (found.status, found.stdout) == (2, "")
-    assert found.stderr == "error[git]: git has no revision 'v9.9'\n"
+    assert found.stderr == "error[git]: 'v9.9' is neither a uv.lock, a folder of layer locks nor a git revision\n"
 
 
 def test_without_a_repository_the_error_says_what_else_can_be_compared(project, run):
     found = run("diff", "HEAD", cwd=project(APP))
     assert found.status == 2
-    start = "error[git]: HEAD is not a uv.lock or a folder, so it must be a git revision, but git rev-parse failed: "
+    start = "error[git]: HEAD is neither a uv.lock, a folder of layer locks nor a git revision: git rev-parse failed: "
     assert found.stderr.startswith(start)
 
 
@@ -236,7 +239,7 @@ def test_a_shallow_clone_compares_what_it_has(app, git, run, tmp_path):
     assert changes(run("diff", "HEAD", "--json", cwd=clone)) == SAME
     found = run("diff", "HEAD~1", cwd=clone)
     assert found.status == 2
-    assert "no revision 'HEAD~1' (this clone is shallow: `git fetch --unshallow`" in found.stderr
+    assert "nor a git revision (this clone is shallow: `git fetch --unshallow`" in found.stderr
 
 
 def test_nothing_is_written(app, git, run):
@@ -358,7 +361,7 @@ def test_the_exit_code_tells_whether_a_layer_changes(app, run, words, status):
 
 def test_no_change_ends_with_0(app, run):
     found = run("diff", "HEAD", "--exit-code", cwd=app)
-    assert (found.status, found.stdout.splitlines()[-1]) == (0, "no layer changes; nothing to pull")
+    assert (found.status, found.stdout.splitlines()[-1]) == (0, "no layers change; nothing to pull")
 
 
 def test_a_layer_that_neither_side_has(app, run):

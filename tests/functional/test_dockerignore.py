@@ -279,7 +279,7 @@ def test_lines_outside_the_marks_are_not_changed(run, built):
     (folder / "deploy").mkdir()
     run("dockerfile", *BASE, "--cmd", "app", "--write", "Dockerfile", cwd=folder)
     again = ("dockerfile", *BASE, "--cmd", "app serve", "--copy", "deploy", "--write", "Dockerfile")
-    step = "add the line yourself, because uv-layers changes only the lines between its marks"
+    step = "add or change the line yourself, because uv-layers changes only the lines between its markers"
     lines = ["COPY --link deploy ./deploy", 'CMD ["app", "serve"]']
     written = run(*again, cwd=folder).stderr
     hints = [f"hint: Dockerfile lacks `{line}`; {step}\n" for line in lines]
@@ -321,11 +321,17 @@ def test_a_project_that_is_installed_has_an_environment_too(run, built):
     assert run("dockerfile", *BASE, cwd=folder).stderr == f"{ENVIRONMENT}.dockerignore\n"
 
 
+UNCOPIED = (
+    "deploy/entrypoint.sh, which the Dockerfile does not copy; add a COPY line, or write a new Dockerfile with "
+    "--copy deploy"
+)
+
+
 @pytest.mark.parametrize(
     ("words", "missing"),
     [
-        ((), "deploy/entrypoint.sh, which is not copied into the image; add --copy deploy"),
-        (("--copy", "app"), "deploy/entrypoint.sh, which is not copied into the image; add --copy deploy"),
+        ((), UNCOPIED),
+        (("--copy", "app"), UNCOPIED),
         (("--copy", "deploy"), None),
         (("--copy", "dep*/*.sh"), None),
         (("--copy", "."), None),

@@ -74,7 +74,18 @@ def test_every_option_has_an_environment_variable_of_its_name(name):
     assert options or name == "uv-layers precompile" or name.startswith("uv-layers cache ")
     # UV_LAYERS_UV is the path of the uv here.
     others = {"--uv": "BUILDER_UV", "--editable": "EDITABLE_DIR"} if name == "uv-layers dockerfile" else {}
-    once = {"--all", "--layer", "--exit-code", "--keep", "--write", "--check", "--snippet", "--bake", "--image"}
+    once = {
+        "--all",
+        "--layer",
+        "--exit-code",
+        "--keep",
+        "--write",
+        "--check",
+        "--snippet",
+        "--bake",
+        "--image",
+        "--expect",
+    }
     for option, parameter in options.items():
         assert parameter.help
         if option in once:

@@ -230,10 +230,10 @@ def test_a_tree_that_is_not_there_or_half_replaced_is_named_with_the_next_step(b
     ended = run("env", cwd=built)
     assert (ended.status, ended.stdout) == (2, "")
     trees = built / "layers"
-    assert (
-        ended.stderr
-        == f"error[not-built]: layers not built in {trees}: low, top; run `uv-layers install low top` " + "first\n"
-    )
+    cause = f"error[not-built]: no layer tree in {trees} for low, top"
+    assert ended.stderr == f"{cause}; run `uv-layers install low top`\n"
+    ended = run("env", "--layers-dir", trees, cwd=built)
+    assert ended.stderr == f"{cause}; run `uv-layers install low top --layers-dir {trees}`\n"
 
 
 # The interpreter

@@ -168,8 +168,8 @@ def test_verify_says_what_is_wrong_with_it(project, run):
     outcome = run(*words, cwd=folder)
     assert outcome.status == 1
     for line in (
-        "venv: altered: app/.venv/bin/python: differs from what install wrote",
-        "venv: altered: app/.venv/bin/activate: differs from what install wrote",
+        "venv: altered: app/.venv/bin/python: changed since install",
+        "venv: altered: app/.venv/bin/activate: changed since install",
         "venv: added: app/.venv/bin/more: not in any RECORD",
     ):
         assert line in outcome.stdout.splitlines()
@@ -197,10 +197,8 @@ def test_another_layer_cannot_have_its_name(project, run):
     assert run("plan", "--json", cwd=folder).status == 0
     outcome = run("plan", "--prefix", "/app/.venv", cwd=folder)
     assert (outcome.status, outcome.stdout) == (2, "")
-    assert (
-        outcome.stderr
-        == "error[duplicate-layer]: prefix /app/.venv adds the layer 'venv': two layers are named 'venv'; rename one\n"
-    )
+    cause = "prefix /app/.venv adds the layer 'venv': two layers are named 'venv'"
+    assert outcome.stderr == f"error[duplicate-layer]: {cause}; rename yours\n"
 
 
 def test_an_interpreter_that_makes_none_is_an_error_with_its_last_line(project, run, tmp_path, monkeypatch):
@@ -214,10 +212,11 @@ def test_an_interpreter_that_makes_none_is_an_error_with_its_last_line(project, 
     words = ("install", "venv", "--prefix", "/app/.venv", "--frozen")
     outcome = run(*words, cwd=folder)
     assert (outcome.status, outcome.stdout) == (2, "")
-    assert outcome.stderr == f"error[bad-target]: {python} cannot create a virtual environment: no venv\n"
+    message = f"error[bad-target]: {python} cannot create a virtual environment: no venv; "
+    assert outcome.stderr == f"{message}choose another Python with --python\n"
     assert not (folder / "layers/venv").exists()
     python.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
-    assert "cannot create a virtual environment: no message\n" in run(*words, cwd=folder).stderr
+    assert "cannot create a virtual environment: no message; choose" in run(*words, cwd=folder).stderr
 
 
 def test_an_environment_at_another_place_is_another_layer(project, run, tmp_path):

@@ -126,7 +126,7 @@ def only_locks(folder, run):
 
 
 UV_HERE = {"UV_LAYERS_UV": "./uv-here"}
-NAMES = "use at most 63 characters from a-z, 0-9, - and _"
+NAMES = "use up to 63 characters (a-z, 0-9, - and _)"
 CASES = {
     "no project": Case(
         "no-project", 2, ("no pyproject.toml in {folder} or above", "--project"), spoil=remove("pyproject.toml")
@@ -171,6 +171,12 @@ CASES = {
     "no lock": Case("no-lock", 2, ("no uv.lock in {folder}; run `uv lock`",), spoil=remove("uv.lock")),
     "a stale lock": Case(
         "stale-lock", 2, ("{folder}/uv.lock", "run `uv lock`", "--frozen"), spoil=change('"numbers"', '"speed"')
+    ),
+    "a Dockerfile with other layers": Case(
+        "stale-dockerfile",
+        2,
+        ("the Dockerfile has the layers heavy, gone, but the project has heavy, dependencies", "uv-layers dockerfile"),
+        words=("export", "--expect", "heavy,gone"),
     ),
     "an unknown setting": Case(
         "bad-config",
@@ -245,7 +251,7 @@ CASES = {
     "groups that the project declares to be in conflict": Case(
         "refused",
         2,
-        ("uv refuses this selection: Group", "incompatible", "leave one of the conflicting groups or extras out"),
+        ("uv refuses this selection: Group", "incompatible", "leave out one of the conflicting groups or extras"),
         f'{APP}conflicts = [[{{ group = "heavy" }}, {{ group = "docs" }}]]\n',
         ("plan", "--group", "docs"),
     ),
@@ -306,7 +312,10 @@ CASES = {
     "two versions, one in a layer on top": Case(
         "two-versions",
         2,
-        ("the image needs clash 1.0 and new needs clash 2.0; ", "so leave out one of these, or build two images"),
+        (
+            "the image needs clash 1.0 and group 'new' needs clash 2.0; ",
+            "so leave out group 'new', or build two images",
+        ),
         CONFLICT,
         ("export", "new"),
     ),
@@ -471,14 +480,14 @@ CASES = {
     "the project's lock": Case(
         "usage",
         2,
-        ("layer 'app' is the project itself and has no layer lock; run `uv-layers install` for it",),
+        ("layer 'app' is the project itself, which has no layer lock; run `uv-layers install app`",),
         layers('{ name = "all" }', '{ name = "app", project = true }'),
         ("export", "app"),
     ),
     "a tree that is not built": Case(
         "not-built",
         2,
-        ("layers not built in {folder}/layers: heavy, dependencies;", "`uv-layers install heavy dependencies`"),
+        ("no layer tree in {folder}/layers for heavy, dependencies;", "`uv-layers install heavy dependencies`"),
         words=("env",),
     ),
     "a shell that has no code": Case(

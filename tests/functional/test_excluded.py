@@ -171,7 +171,7 @@ def test_a_virtual_environment_has_no_patterns_of_its_own(project, run):
     [
         ('"*.pyi"', "must be a list of strings"),
         ("[1]", "must be a list of strings"),
-        ('["/usr/**"]', "not a pattern of relative paths"),
+        ('["/usr/**"]', "in which a part is empty"),
     ],
 )
 def test_what_is_no_pattern_is_refused_in_a_project_and_in_a_lock(project, stage, run, value, words):

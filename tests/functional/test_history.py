@@ -223,7 +223,7 @@ def test_what_names_no_commit_is_said(folder, commit, name):
     commit("1")
     with pytest.raises(GitError) as raised:
         opened(folder).commit(name)
-    assert str(raised.value) == f"git has no revision {name!r}"
+    assert str(raised.value) == f"{name!r} is neither a uv.lock, a folder of layer locks nor a git revision"
 
 
 def test_a_shallow_clone_says_that_it_is_one(git, folder, commit, tmp_path):
@@ -234,9 +234,9 @@ def test_a_shallow_clone_says_that_it_is_one(git, folder, commit, tmp_path):
     for name in ("HEAD~1", first.commit):
         with pytest.raises(GitError) as raised:
             clone.commit(name)
-        assert str(raised.value) == (
-            f"git has no revision {name!r} (this clone is shallow: `git fetch --unshallow` gets the rest)"
-        )
+        shallow = "(this clone is shallow: `git fetch --unshallow` gets the rest)"
+        cause = f"{name!r} is neither a uv.lock, a folder of layer locks nor a git revision"
+        assert str(raised.value) == f"{cause} {shallow}"
     assert clone.revisions(tmp_path / "clone/uv.lock") == blobs(second)
     assert list(clone.contents([first.blob, second.blob])) == [None, text(2)]
 

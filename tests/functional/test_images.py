@@ -103,7 +103,7 @@ def test_the_first_image_can_have_a_name_too(dockerfile, folder, run):
     assert check(run, folder).stderr == "Dockerfile: up to date\n"
     ended = run("dockerfile", *BASE, "--write", "Dockerfile", cwd=folder)
     assert ended.status == 2
-    assert "but contains 0; copy both blocks" in ended.stderr
+    assert "but contains 0; copy the missing blocks from `uv-layers dockerfile --snippet`, or name" in ended.stderr
 
 
 def test_names_do_not_clash(dockerfile, folder, run):

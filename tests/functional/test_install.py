@@ -685,7 +685,7 @@ def test_what_is_not_ours_is_refused_and_left_alone(project, run, kind):
     before = facts(tree(folder, "light")) if "dangling" not in kind else tree(folder, "light").readlink()
     ended = run("install", "light", cwd=folder)
     assert ended.status == 2
-    assert f"error[not-ours]: {tree(folder, 'light')} " in ended.stderr
+    assert f"error[not-ours]: uv-layers did not create {tree(folder, 'light')} " in ended.stderr
     after = facts(tree(folder, "light")) if "dangling" not in kind else tree(folder, "light").readlink()
     assert after == before
 

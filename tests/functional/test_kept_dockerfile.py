@@ -51,6 +51,38 @@ def test_a_dockerfile_that_is_not_there_is_written_whole(run, folder):
     assert (outcome.status, outcome.stdout, outcome.stderr) == (0, "", "Dockerfile: up to date\n")
 
 
+def test_a_stale_lock_is_a_hint_because_the_build_would_fail(run, folder):
+    words = ("--write", "Dockerfile")
+    assert "hint" not in run("dockerfile", *BASE, *words, cwd=folder).stderr
+    folder.edit('["numbers"]', '["numbers", "speed"]')
+    stderr = run("dockerfile", *BASE, *words, cwd=folder).stderr
+    [hint] = [line for line in stderr.splitlines() if "hint" in line]
+    assert hint.startswith(f"hint: the build will fail, because {folder / 'uv.lock'} does not match pyproject.toml")
+    assert "run `uv lock`" in hint
+    assert "hint" not in run("dockerfile", *BASE, *words, "--frozen", cwd=folder).stderr
+    assert "hint" not in run("dockerfile", *BASE, *words, "--quiet", cwd=folder).stderr
+    # Printing starts no uv, and a check must not run builds of the project.
+    for others in ((), ("--snippet",), ("--check", "Dockerfile")):
+        assert "the build" not in run("dockerfile", *BASE, *others, cwd=folder).stderr
+
+
+def test_a_lock_that_cannot_be_checked_here_is_no_hint(run, folder, environment):
+    # No interpreter here is old enough for the project.
+    folder.edit('requires-python = ">=3.10"', 'requires-python = ">=3.6,<3.7"')
+    environment.setenv("UV_PYTHON_DOWNLOADS", "never")
+    outcome = run("dockerfile", "--base", "python:3.6", "--tool", "1.2.3", "--write", "Dockerfile", cwd=folder)
+    assert (outcome.status, outcome.stderr) == (0, "Dockerfile: written\n.dockerignore: written\n")
+
+
+def test_the_images_of_a_dockerfile_have_one_hint_about_their_lock(run, folder):
+    for image in ("first", "second"):
+        assert run("dockerfile", *BASE, "--image", image, "--write", "Dockerfile", cwd=folder).status == 0
+    folder.edit('["numbers"]', '["numbers", "speed"]')
+    stderr = run("dockerfile", "--write", "Dockerfile", cwd=folder).stderr
+    assert stderr.count("the build will fail") == 1
+    assert "the build" not in run("dockerfile", "--check", "Dockerfile", cwd=folder).stderr
+
+
 def test_what_is_mine_stays_and_the_rest_follows_the_project(run, folder, own):
     before = own.stat().st_mtime_ns
     assert run("dockerfile", *BASE, "--write", "Dockerfile", cwd=folder).stderr == "Dockerfile: up to date\n"
@@ -73,7 +105,7 @@ def test_a_check_says_what_would_change_and_changes_nothing(run, folder, own):
     assert outcome.stderr == f"Dockerfile is out of date; run `{remedy}`\n"
     assert outcome.stdout.splitlines()[:2] == ["--- Dockerfile", "+++ Dockerfile (up to date)"]
     changed = [line for line in outcome.stdout.splitlines()[2:] if line[:1] in {"-", "+"}]
-    mark = "# >>> uv-layers stages, kept by `uv-layers dockerfile --write` with: --base python:3.12 --tool"
+    mark = "# >>> uv-layers stages, managed by `uv-layers dockerfile --write` with: --base python:3.12 --tool"
     assert changed == [
         f"-{mark} 1.2.3",
         f"+{mark} 1.2.4",
@@ -252,7 +284,7 @@ def test_the_table_says_what_no_option_says(project, run):
     assert lines[-8:] == [
         "FROM debian:12",
         "WORKDIR /app",
-        "# >>> uv-layers copies, kept by `uv-layers dockerfile --write`",
+        "# >>> uv-layers copies, managed by `uv-layers dockerfile --write`",
         "COPY --from=heavy /build/layers/heavy/ /",
         "COPY --from=dependencies /build/layers/dependencies/ /",
         "# <<< uv-layers copies",
@@ -295,7 +327,7 @@ def test_a_base_without_python_is_pointed_out_with_the_lines_that_add_it(project
     assert (
         ended.stderr.splitlines()
         == [
-            f"hint: {base} has no Python; add these lines at the top, and pass `--base base`:",
+            f"hint: {base} has no Python; add these lines to the top of the Dockerfile, and pass `--base base`:",
             f"FROM {base} AS base",
             "RUN apt-get update && apt-get install --yes --no-install-recommends python3",
         ][:lines]

@@ -54,7 +54,7 @@ def test_check_with_options_shows_what_they_change_and_the_remedy_has_them(folde
     assert checked.status == 1
     assert "--write` with: --base own/base --cmd 'a b'\n" in checked.stdout
     remedy = "uv-layers dockerfile --base own/base --cmd 'a b' --write Dockerfile"
-    step = "add the line yourself, because uv-layers changes only the lines between its marks"
+    step = "add or change the line yourself, because uv-layers changes only the lines between its markers"
     assert (
         checked.stderr == f'hint: Dockerfile lacks `CMD ["a", "b"]`; {step}\n'
         f"Dockerfile is out of date; run `{remedy}`\n"
@@ -108,8 +108,8 @@ def test_a_dockerfile_of_a_stranger_chooses_no_program_and_no_file(folder, run, 
     text = (folder / "Dockerfile").read_text(encoding="utf-8")
     (folder / "Dockerfile").write_text(text.replace("with: --base debian", f"with: {words}"), encoding="utf-8")
     ended = run("dockerfile", "--check", "Dockerfile", cwd=folder)
-    message = f"error[usage]: Dockerfile: its first `# >>> uv-layers` line has {refused}, which is not allowed "
-    step = "there; to replace that line, pass all options on the command line\n"
+    message = f"error[usage]: Dockerfile: a `# >>> uv-layers stages` line has {refused}, which is not allowed there; "
+    step = "correct that line, or pass all options of its image to replace it\n"
     assert (ended.status, ended.stderr) == (2, message + step)
 
 
@@ -141,7 +141,7 @@ def test_the_final_stage_has_the_python_of_the_layers(folder, run, stages, refus
 def test_a_command_that_no_shell_reads_is_refused(folder, run):
     ended = run("dockerfile", "--write", "Dockerfile", "--cmd", "sh -c 'x", cwd=folder)
     assert (ended.status, ended.stdout) == (2, "")
-    assert ended.stderr.startswith('error[usage]: the command "sh -c \'x" is not valid: ')
+    assert ended.stderr.startswith('error[usage]: --cmd: "sh -c \'x" is not valid: ')
     assert not (folder / "Dockerfile").exists()
 
 
@@ -166,7 +166,7 @@ def test_a_sibling_needs_a_context_that_has_both(monorepo, run, tmp_path):
     text = run("dockerfile", "--context", "../..", cwd=monorepo).stdout
     for path in ("services/api/pyproject.toml", "services/api/uv.lock", "libs/common/pyproject.toml"):
         assert f"--mount=type=bind,source={path},target=/build/{path} " in text
-    assert "uv-layers export --project services/api --output .\n" in text
+    assert "uv-layers export --project services/api --output . --expect dependencies,project\n" in text
     assert "uv-layers install project --project project/services/api " in text
     assert text.endswith("\nCOPY --link services/api ./\n")
 

@@ -170,7 +170,7 @@ def test_where_dependencies_are_dynamic_the_plan_is_frozen_and_says_why(project,
     assert (outcome.status, outcome.stderr) == (0, "")
     why = f"# --frozen: the dependencies of {where} are dynamic, so only its sources contain them.\n"
     assert f"\n\n{why}FROM uv-layers AS plan\n" in outcome.stdout
-    assert "    uv-layers export --frozen\n" in outcome.stdout
+    assert "    uv-layers export --frozen --expect packages,app\n" in outcome.stdout
     assert _names(build(outcome.stdout, folder.path, "/usr/local")) == ["app", "shared", "speed", "thing", "web"]
 
 
@@ -183,7 +183,7 @@ def test_a_folder_without_a_project_table_is_frozen_too(project, packaged, run, 
     folder = project(packaged(tmp_path / "app", "app", MAIN, requires=["thing"], more=more))
     text = run("dockerfile", cwd=folder).stdout
     assert "\n# --frozen: thing has no [project] table, so its dependencies are only in its sources.\nFROM" in text
-    assert "    uv-layers export --frozen\n" in text
+    assert "    uv-layers export --frozen --expect packages,app\n" in text
 
 
 # A wheel in the project is a package like any other, from wherever its lock is installed.
@@ -238,3 +238,59 @@ def test_a_wheel_that_is_not_what_the_lock_has_is_refused(with_wheel, run, stage
     outcome = run("install", "dependencies", "--frozen", cwd=with_wheel)
     assert outcome.status == 3
     assert "Hash mismatch" in outcome.stderr
+
+
+# An old Dockerfile, and a project whose layers have changed: the plan stage fails, so no image lacks packages.
+
+HEAD = """
+[project]
+name = "app"
+version = "1"
+requires-python = ">=3.10"
+dependencies = ["web"]
+
+[dependency-groups]
+heavy = ["numbers"]
+light = ["speed"]
+extra = ["shared"]
+"""
+DEFAULT = '[tool.uv]\ndefault-groups = ["heavy", "light"]\n'
+
+
+@pytest.mark.parametrize(
+    ("groups", "old", "new", "layers"),
+    [
+        ((), DEFAULT, DEFAULT.replace('"light"', '"light", "extra"'), "heavy, light, extra, dependencies"),
+        ((), DEFAULT, DEFAULT.replace(', "light"', ""), "heavy, dependencies"),
+        (("extra",), DEFAULT, DEFAULT.replace(', "light"', ""), "heavy, dependencies"),
+        ((), DEFAULT, DEFAULT + LAYERS.partition(", {")[0] + "]", "packages"),
+        ((), DEFAULT, DEFAULT + "package = true\n", "heavy, light, dependencies, project"),
+    ],
+    ids=["added", "no-default", "no-default-below-others", "configured", "package"],
+)
+def test_the_plan_stage_fails_if_the_project_has_other_layers(project, run, groups, old, new, layers):
+    folder = project(HEAD + old)
+    text = run("dockerfile", *groups, cwd=folder).stdout
+    [words] = re.findall(r"^ +uv-layers export (.*)$", text, re.MULTILINE)
+    assert run("export", *shlex.split(words), cwd=folder).status == 0
+    for lock in folder.path.glob("pylock.*.toml"):
+        lock.unlink()
+    folder.edit(old, new)
+    folder.lock()
+    outcome = run("export", *shlex.split(words), cwd=folder)
+    before = "heavy, light, dependencies"
+    cause = f"the Dockerfile has the layers {before}, but the project has {layers}"
+    command = "run `uv-layers dockerfile --write Dockerfile`"
+    assert (outcome.status, outcome.stderr) == (2, f"error[stale-dockerfile]: {cause}; {command}\n")
+    assert not list(folder.path.glob("pylock.*.toml"))
+
+
+def test_the_plan_stage_fails_if_an_additional_group_is_gone(project, run):
+    folder = project(HEAD + DEFAULT)
+    text = run("dockerfile", "extra", cwd=folder).stdout
+    [words] = re.findall(r"^ +uv-layers export (.*)$", text, re.MULTILINE)
+    folder.edit("extra =", "more =")
+    folder.lock()
+    outcome = run("export", *shlex.split(words), cwd=folder)
+    assert outcome.status == 2
+    assert outcome.stderr.startswith("error[unknown-layer]: no layer or dependency group 'extra'")

@@ -102,5 +102,5 @@ def test_diff_says_that_only_times_changed(stage, run, tmp_path):
     other.lock("some", wheel, uploaded={"pkg": datetime(2024, 1, 1)})  # noqa: DTZ001
     changed = run("diff", stage.path, other.path, "--json", cwd=tmp_path).result["layers"]
     assert [change["kind"] for layer in changed for change in layer["changes"]] == ["retimed"]
-    assert "pkg 1.0 (only file times)" in run("diff", stage.path, other.path, cwd=tmp_path).stdout
+    assert "pkg 1.0 (new upload time)" in run("diff", stage.path, other.path, cwd=tmp_path).stdout
     assert run("diff", stage.path, stage.path, "--exit-code", cwd=tmp_path).status == 0

@@ -53,7 +53,7 @@ def test_a_tree_that_nobody_has_touched_holds(tree, stage, run):
     digest = run("install", "some", "--digest", "--json", cwd=stage).result["layers"][0]["digest"]
     assert run("install", "some", "--digest", cwd=stage).stderr.splitlines()[1] == f"some: {digest}"
     verified = run("verify", "some", cwd=stage)
-    assert (verified.status, verified.stdout) == (0, f"some: matches its layer lock, {digest}\n")
+    assert (verified.status, verified.stdout) == (0, f"some: matches its lock; digest {digest}\n")
     assert run("verify", "some", "--json", cwd=stage).result == {
         "layers": [{"name": "some", "digest": digest, "problems": []}]
     }
@@ -176,7 +176,7 @@ def test_a_tree_that_is_not_there_is_a_problem(tree, stage, run):
     shutil.rmtree(tree)
     outcome = run("verify", "some", "--json", cwd=stage)
     assert outcome.status == 1
-    detail = f"{tree} does not exist"
+    detail = f"{tree} does not exist; build it with `uv-layers install`"
     assert outcome.result["layers"] == [
         {"name": "some", "digest": None, "problems": [{"kind": "no-tree", "path": "", "detail": detail}]}
     ]
@@ -193,8 +193,8 @@ def test_all_layers_are_held_and_each_problem_is_a_line(stage, run):
     outcome = run("verify", cwd=stage)
     assert outcome.status == 1
     high, missing, added = outcome.stdout.splitlines()
-    assert high.startswith("high: matches its layer lock, sha256:")
-    assert missing == f"low: missing: {SITE}/low.py: listed in RECORD"
+    assert high.startswith("high: matches its lock; digest sha256:")
+    assert missing == f"low: missing: {SITE}/low.py: RECORD lists it"
     assert added == f"low: added: {SITE}/other.py: not in any RECORD"
     assert run("verify", "high", cwd=stage).status == 0
 

@@ -183,11 +183,11 @@ def test_its_own_comment_is_written_anew_and_no_other(runner):
 def test_a_pull_request_that_changes_no_layer_has_no_comment_but_one_that_was_there_is_right(runner):
     assert runner.run(BASE="HEAD").returncode == 0
     assert runner.written == []
-    assert "no layer changes; nothing to pull" in runner.summary
+    assert "no layers change; nothing to pull" in runner.summary
     runner.comments = [{"id": 3, "user": {"type": "Bot"}, "body": f"{MARKER}\nold"}]
     assert runner.run(BASE="HEAD").returncode == 0
     [(_, body)] = runner.written
-    assert "no layer changes; nothing to pull" in body
+    assert "no layers change; nothing to pull" in body
 
 
 def test_a_token_that_may_not_comment_is_a_warning(runner):
@@ -218,10 +218,10 @@ def test_what_is_too_long_for_a_comment_is_in_the_summary(runner):
 @pytest.mark.parametrize(
     ("changed", "status", "words"),
     [
-        ({"BASE": "nope"}, 2, "git has no revision 'nope'"),
+        ({"BASE": "nope"}, 2, "'nope' is neither a uv.lock"),
         ({"PROJECT": "nope"}, 2, "error["),
-        ({"BASE": "$(touch injected)"}, 2, "git has no revision"),
-        ({"BASE": "--output=injected"}, 2, "git has no revision"),
+        ({"BASE": "$(touch injected)"}, 2, "is neither a uv.lock"),
+        ({"BASE": "--output=injected"}, 2, "is neither a uv.lock"),
     ],
 )
 def test_what_cannot_be_compared_fails_and_nothing_is_written(runner, changed, status, words):

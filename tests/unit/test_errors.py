@@ -19,6 +19,7 @@ TABLE: list[tuple[LayersError, int, str]] = [
     (errors.UnreadableFileError(PATH, HOSTILE), 2, "unreadable-file"),
     (errors.LockNotFoundError(PATH), 2, "no-lock"),
     (errors.StaleLockError(PATH), 2, "stale-lock"),
+    (errors.StaleDockerfileError([HOSTILE], [HOSTILE]), 2, "stale-dockerfile"),
     (errors.ConfigError(HOSTILE, HOSTILE, HOSTILE), 2, "bad-config"),
     (errors.LayerNameError(HOSTILE, HOSTILE), 2, "bad-layer-name"),
     (errors.DuplicateLayerError(HOSTILE, HOSTILE), 2, "duplicate-layer"),

@@ -28,7 +28,7 @@ class Commands(HelpfulGroup):
 
 app = typer.Typer(
     name="uv-layers",
-    help="One image layer for each part of a uv project.",
+    help="Split a uv project into image layers.",
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

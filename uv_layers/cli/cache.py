@@ -31,7 +31,7 @@ def _cache() -> Cache:
 
 @cache_app.command("dir", cls=HelpfulCommand, epilog="Example: uv-layers cache dir")
 def cache_dir(*, as_json: JsonOption = False) -> None:
-    """Print where the cache is."""
+    """Print the path of the cache."""
     path = str(_cache().path)
     typer.echo(envelope("cache dir", {"path": path}) if as_json else os.fsencode(path))
 

@@ -56,7 +56,7 @@ def diff(
     form: Annotated[Literal["table", "markdown"], option("--format", "The output format.")] = "table",
     as_json: JsonOption = False,
 ) -> None:
-    """Show which layers change from OLD to NEW, why, and what a client pulls."""
+    """Show which layers change from OLD to NEW, why, and the bytes to pull."""
     changes = layer_changes(options, old, new)
     known = [change.layer for change in changes]
     layers = spelled(layer or (), known)
@@ -111,13 +111,15 @@ def _side(options: Options, side: str | None) -> tuple[list[LayerLock], Project 
         repository = Repository(current.lock_root, options.environ)
     except errors.GitError as error:
         raise errors.GitError(
-            f"{side} is not a uv.lock or a folder, so it must be a git revision, but {error}"
+            f"{side} is neither a uv.lock, a folder of layer locks nor a git revision: {error}"
         ) from None
     config = () if options.config is None else (options.config.name,)
     texts = repository.files(repository.commit(side), _top(current), config)
     for file in (current.directory / "pyproject.toml", current.lock):
         if file not in texts:
-            raise errors.GitError(f"{side} has no {file.relative_to(current.lock_root)} below {current.lock_root}")
+            name = os.path.relpath(file, current.lock_root)
+            step = "commit it, or choose another revision"
+            raise errors.GitError(f"{side} has no {name} in {current.lock_root}; {step}")
     return _locks_of(options, current, texts, side)
 
 

@@ -25,7 +25,7 @@ from uv_layers.image.dockerfile import dockerfile_blocks, last_lines, whole_dock
 from uv_layers.image.kept import avoiding_names, updated_dockerfile, with_image
 from uv_layers.image.recipe import in_context, recipe_of
 from uv_layers.plan.layers import unlayered_hints
-from uv_layers.plan.resolve import check_folders, check_image, find_project, image_python, layers_of
+from uv_layers.plan.resolve import check_folders, check_image, find_project, image_python, layers_of, stale_hints
 from uv_layers.project.options import Options
 from uv_layers.system.files import read_text
 from uv_layers.system.names import normalised
@@ -60,39 +60,37 @@ def dockerfile(  # noqa: PLR0913 - a parameter for each option
     ] = None,
     snippet: Annotated[bool, typer.Option("--snippet", help="Print only the stages and COPY lines.")] = False,
     write: Annotated[
-        Path | None, option("--write FILE", "Create a Dockerfile, or update its marked blocks.", envvar=None)
+        Path | None, option("--write FILE", "Create FILE, or update its marked blocks.", envvar=None)
     ] = None,
     check: Annotated[
-        Path | None, option("--check FILE", "Print a diff and exit with 1 if a block is out of date.", envvar=None)
+        Path | None, option("--check FILE", "If a block is out of date, print a diff and exit with 1.", envvar=None)
     ] = None,
     as_bake: Annotated[bool, typer.Option("--bake", help="Print a bake file for docker buildx bake.")] = False,
     image: Annotated[
         Text,
-        option("--image NAME", "Which image to write if there are several: the name of its final stage.", envvar=None),
+        option("--image NAME", "The image to write, by the name of its final stage.", envvar=None),
     ] = None,
     context: Annotated[
         Path | None, option("--context DIR", "The build context. [default: the folder of uv.lock]")
     ] = None,
     base: Annotated[Text, option("--base IMAGE", "The base image. [default: python:X.Y-slim-bookworm]")] = None,
     builder: Annotated[
-        Text, option("--builder IMAGE", "The base image of the builder stage. [default: the same as --base]")
+        Text, option("--builder IMAGE", "The builder's base image. [default: the same as --base]")
     ] = None,
     tool: Annotated[
         Text,
-        option(
-            "--tool VERSION|WHEEL", "The uv-layers version or wheel to install in the builder. [default: this version]"
-        ),
+        option("--tool VERSION|WHEEL", "Which uv-layers the builder installs. [default: this version]"),
     ] = None,
     uv: Annotated[
         Text,
         option(
             "--uv VERSION|IMAGE|pip",
-            "Where the builder stage gets uv. [default: uv's image, with a fixed minor version]",
+            "Where the builder gets uv. [default: a pinned version of uv's image]",
             name="BUILDER_UV",
         ),
     ] = None,
     secret: Annotated[
-        Names, option("--secret NAME", "A build secret that an index needs: the name of a variable, or netrc.")
+        Names, option("--secret NAME", "A build secret for an index: the name of a variable, or netrc.")
     ] = None,
     no_link: Annotated[bool, option("--no-link", "Write COPY without --link, e.g. for Podman and Buildah.")] = False,
     copy: Annotated[Names, option("--copy PATH", "Copy this file or folder into the image.")] = None,
@@ -100,13 +98,13 @@ def dockerfile(  # noqa: PLR0913 - a parameter for each option
         Text,
         option(
             "--editable DIR",
-            "For development: import the project from its sources in DIR in the image, e.g. /app.",
+            "For development: import the project from DIR in the image, e.g. /app.",
             name="EDITABLE_DIR",
         ),
     ] = None,
     cmd: Annotated[Text, option("--cmd COMMAND", "The command that the image runs (CMD).")] = None,
 ) -> _Request | None:
-    """Print a Dockerfile with a stage for each layer, or keep one up to date."""
+    """Print, write or update a Dockerfile with a stage for each layer."""
     overrides: dict[str, object] = {
         "image": image,
         "context": context,
@@ -140,7 +138,7 @@ def dockerfile(  # noqa: PLR0913 - a parameter for each option
             hint = f"{path} no longer remembers {', '.join(gone)}: new options replace all remembered ones"
             print_hints([f"{hint}; to keep the old options, pass them again"], options)
         remedy = ["uv-layers", "dockerfile", *words, "--write", str(path)]
-        keep(_kept(path, requests, request), options, remedy, write=check is None)
+        keep(_kept(path, requests, request, write=check is None), options, remedy, write=check is None)
     return None
 
 
@@ -161,7 +159,8 @@ def _recipe(
         check_image(options, project, layers.groups(project, options.selection), python)
         settings["base"] = f"python:{python}-slim-bookworm"
     if lines := lines_for_python(settings["base"]):
-        hint = f"hint: {settings['base']} has no Python; add these lines at the top, and pass `--base base`:"
+        step = "add these lines to the top of the Dockerfile, and pass `--base base`"
+        hint = f"hint: {settings['base']} has no Python; {step}:"
         for line in (hint, *lines):
             say(line, options)
     if options.python is not None and not is_version(options.python):
@@ -202,12 +201,16 @@ def dockerfile_for(
     return whole_dockerfile(recipe)
 
 
-def _kept(path: Path, requests: Mapping[str, _Request], given: _Request) -> Kept:
+def _kept(path: Path, requests: Mapping[str, _Request], given: _Request, *, write: bool) -> Kept:
     """Return the old and new text of the Dockerfile at `path`, with these images; `given` is of this run."""
     text = old = read_text(path) if path.exists() else ""
     recipes = {}
+    locks = set()
     for name, request in requests.items():
         project = find_project(request.options)
+        if write and project.lock not in locks:
+            locks.add(project.lock)
+            print_hints(stale_hints(request.options, project), request.options)
         context = _context(project, request.overrides)
         recipes[name] = recipe = _recipe(request.options, project, context, request.groups, request.overrides, path)
         if not path.exists():

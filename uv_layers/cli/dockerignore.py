@@ -107,7 +107,9 @@ def uncopied_hints(recipe: Recipe, context: Path) -> list[str]:
     copied = [context / place for source in recipe.sources for place in _expanded(context, source)]
     missing = [file for file in files if not any((context / file).is_relative_to(place) for place in copied)]
     return [
-        f"--cmd uses {file}, which is not copied into the image; add --copy {file.split('/')[0]}" for file in missing
+        f"--cmd uses {file}, which the Dockerfile does not copy; add a COPY line, or write a new Dockerfile with "
+        f"--copy {file.split('/')[0]}"
+        for file in missing
     ]
 
 

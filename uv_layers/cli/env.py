@@ -82,7 +82,8 @@ def environment_of(
     found = {name: recorded(source.trees, name) for name in source.layers}
     records = {name: record for name, record in found.items() if record is not None}
     if missing := [name for name in found if name not in records]:
-        raise errors.NotBuiltError(missing, source.trees.path)
+        words = [] if layers_dir is None else ["--layers-dir", str(layers_dir)]
+        raise errors.NotBuiltError(missing, source.trees.path, words)
     # Resolved, so that the same folder always has the same path.
     trees = {name: source.trees.tree(name).resolve() for name in source.layers}
     sites = [(trees[name], site) for name in reversed(trees) for site in records[name].sites]

@@ -10,7 +10,7 @@ import typer
 
 from uv_layers import errors
 from uv_layers.cli.json import exported_json
-from uv_layers.cli.options import JsonOption, LayersArgument, command, option
+from uv_layers.cli.options import JsonOption, LayersArgument, Text, command, option
 from uv_layers.cli.terminal import print_hints, say
 from uv_layers.lock.layer_lock import file_name
 from uv_layers.plan.resolve import find_project, layer_locks, layers_of, make_plan
@@ -41,15 +41,18 @@ def export(
     layers: LayersArgument = None,
     output: Annotated[
         Path | None,
-        option("--output -o DIR", "Write to DIR; with -, print the lock of one layer. [default: the project's folder]"),
+        option("--output -o DIR", "Write to DIR, or print one lock with -. [default: the project's folder]"),
+    ] = None,
+    expect: Annotated[
+        Text, option("--expect LAYERS", "Fail unless these are the image's layers, e.g. heavy,light.", envvar=None)
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a lock for each layer, pylock.LAYER.toml."""
+    """Write each layer's lock to pylock.LAYER.toml."""
     prints = output is not None and str(output) == "-"
     if prints and (len(layers or ()) != 1 or as_json):
         raise errors.UsageError("`--output -` prints the lock of a single layer; name one layer, and drop --json")
-    exported, plan = export_locks(options, layers or (), output, write=not prints)
+    exported, plan = export_locks(options, layers or (), output, expected=expect, write=not prints)
     if prints:
         typer.echo(exported[0].lock.text, nl=False)
     elif as_json:
@@ -67,10 +70,23 @@ def exported_line(exported: Exported) -> str:
 
 
 def export_locks(
-    options: Options, named: Sequence[str] = (), output: Path | None = None, *, write: bool = True
+    options: Options,
+    named: Sequence[str] = (),
+    output: Path | None = None,
+    *,
+    expected: str | None = None,
+    write: bool = True,
 ) -> tuple[list[Exported], Plan]:
-    """Write the layer locks into the folder `output`, by default that of the project, unless `write` is false."""
+    """Write the layer locks into the folder `output`, by default that of the project, unless `write` is false.
+
+    Raises StaleDockerfileError if the image has other layers than those `expected`, e.g. "heavy,light".
+    """
     project = find_project(options)
+    if expected is not None:
+        # An additional group may have been removed from the project, too.
+        names = layers_of(options, project, [name for name in named if name in project.groups]).names
+        if set(expected.split(",")) != set(names):
+            raise errors.StaleDockerfileError(expected.split(","), names)
     wanted = layers_of(options, project, named).wanted
     plan = make_plan(options, project, named)
     folder = output or project.directory
@@ -78,9 +94,8 @@ def export_locks(
     for lock in layer_locks(plan, project, wanted):
         if lock.kind == "project":
             if named and lock.layer in wanted:
-                raise errors.UsageError(
-                    f"layer {lock.layer!r} is the project itself and has no layer lock; run `uv-layers install` for it"
-                )
+                step = f"run `uv-layers install {lock.layer}`"
+                raise errors.UsageError(f"layer {lock.layer!r} is the project itself, which has no layer lock; {step}")
             continue
         path = folder / file_name(lock.layer)
         if write:

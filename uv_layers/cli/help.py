@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 _WIDTH, _WIDEST, _TERMS = 100, 120, 32
 # Texts narrower than this are below their option instead of beside it.
 _NARROWEST = 38
+# The group of options that `uv sync` has, too, which are listed without their descriptions.
+AS_UV = "Options as in `uv sync`"
 _VARIABLES = "Most options can also be set with an environment variable, e.g. {variable} for {option}."
 
 
 class HelpfulCommand(TyperCommand):
-    """A command whose help has its options in groups, by their `rich_help_panel`."""
+    """A command whose help has its options in groups, by their `rich_help_panel`; options of uv come last."""
 
     def get_help(self, ctx: Any) -> str:
         return _help(self, ctx)
@@ -44,9 +46,13 @@ def _help(command: Any, ctx: Any, commands: Sequence[tuple[str, str]] = ()) -> s
     parts = [_wrapped(" ".join([_title("Usage"), ctx.command_path, *pieces]), width)]
     parts += [_wrapped(paragraph, width) for paragraph in _paragraphs(command.help)]
     sections: dict[str, list[tuple[str, str]]] = {}
+    as_uv = []
     for parameter in command.get_params(ctx):
         argument = parameter.param_type_name == "argument"
         title = parameter.rich_help_panel or ("Arguments" if argument else "Options")
+        if title == AS_UV:
+            as_uv.append(f"{parameter.opts[0]} {'' if parameter.is_flag else parameter.metavar}".strip())
+            continue
         if parameter.name == "help":  # it comes last
             title = next((known for known in reversed(sections) if known != "Arguments"), title)
         term, text = parameter.get_help_record(ctx)
@@ -56,6 +62,10 @@ def _help(command: Any, ctx: Any, commands: Sequence[tuple[str, str]] = ()) -> s
     if commands:
         sections["Commands"] = list(commands)
     parts += [f"{_title(title)}\n{_listed(rows, width)}" for title, rows in sections.items()]
+    if as_uv:
+        # A name stays beside its value.
+        names = ", ".join(name.replace(" ", "\xa0") for name in as_uv)
+        parts.append(f"{_title(AS_UV)}\n{_wrapped(names, width, '  ')}")
     if examples := [parameter for parameter in command.params if parameter.envvar]:
         example = next((parameter for parameter in examples if parameter.name == "python"), examples[0])
         parts.append(_wrapped(_VARIABLES.format(variable=example.envvar[0], option=example.opts[0]), width))

@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 def install(
     *,
     options: Options,
-    layers: Annotated[Names, argument("[LAYER]...", "Layers or dependency groups.", completion.layers)] = None,
+    layers: Annotated[
+        Names, argument("[LAYER]...", "Layers or dependency groups; required without --all.", completion.layers)
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Install every layer.")] = False,
     layers_dir: LayersDirOption = None,
     sources: Annotated[
@@ -56,7 +58,7 @@ def install(
         bool, option("--editable", "Install the project and workspace members as editable, like uv sync.")
     ] = False,
     strict: Annotated[
-        bool, option("--strict", "Fail if layers conflict with each other or with the base image.")
+        bool, option("--strict", "Fail if packages conflict with each other or with the base image.")
     ] = False,
     digest: Annotated[bool, option("--digest", "Print the digest of each tree.")] = False,
     as_json: JsonOption = False,
@@ -91,7 +93,7 @@ def tree_lines(tree: Tree, *, verbose: bool = False) -> list[str]:
         lines.append(f"{tree.layer}: {tree.digest}")
     if record.built:
         built = f"{', '.join(record.built)}: built from source"
-        lines.append(f"{tree.layer}: {built}; identical elsewhere only if the build is reproducible")
+        lines.append(f"{tree.layer}: {built}, so another machine may build different files")
     if record.excluded:
         most = sorted(record.excluded, key=lambda name: (-record.excluded[name], name))
         shares = [f"{name} {size(record.excluded[name])}" for name in most]
@@ -99,10 +101,9 @@ def tree_lines(tree: Tree, *, verbose: bool = False) -> list[str]:
         lines.append(f"{tree.layer}: exclude-files saves {total}: {first(shares, None if verbose else 3)}")
     if record.invalid:
         left = counted(record.invalid, "file")
-        lines.append(f"{tree.layer}: {left} not compiled, because of syntax errors in this version of Python")
+        lines.append(f"{tree.layer}: {left} not compiled: invalid syntax in this version of Python")
     return lines + [
-        f"warning: {tree.layer}: {clash.path} differs between {' and '.join(clash.owners)}; "
-        f"the file of {clash.owners[-1]} is kept"
+        f"warning: {tree.layer}: {clash.path} differs between {' and '.join(clash.owners)}; {clash.owners[-1]} wins"
         for clash in record.clashes
     ]
 
@@ -125,7 +126,7 @@ def install_layers(
     layer and what is done for it, or nothing at its end. Raises a LayersError, and OSError when the machine fails.
     """
     if bool(named) == everything:
-        raise errors.UsageError("name the layers to install, or pass --all, but not both; `uv-layers plan` lists them")
+        raise errors.UsageError("name the layers to install (see `uv-layers plan`), or pass --all, but not both")
     source = source_of(options, named, layers_dir)
     build = Build(
         options,

@@ -41,10 +41,8 @@ def lines_to_change(path: Path, text: str, last: Sequence[str], overrides: Mappi
     """Return hints about lines that `--copy` and `--cmd` ask for, and that a Dockerfile lacks outside the marks."""
     asked = tuple(word for key, word in (("copy", "COPY"), ("cmd", "CMD")) if key in overrides)
     missing = [line for line in last if line.startswith(asked) and line not in text.splitlines()]
-    return [
-        f"{path} lacks `{line}`; add the line yourself, because uv-layers changes only the lines between its marks"
-        for line in missing
-    ]
+    step = "add or change the line yourself, because uv-layers changes only the lines between its markers"
+    return [f"{path} lacks `{line}`; {step}" for line in missing]
 
 
 def keep(kept: Kept, options: Options, remedy: Sequence[str], *, write: bool) -> None:

@@ -12,7 +12,7 @@ import typer.main
 
 from uv_layers import errors
 from uv_layers.cli import completion
-from uv_layers.cli.help import HelpfulCommand
+from uv_layers.cli.help import AS_UV, HelpfulCommand
 from uv_layers.project.options import Options, Selection
 from uv_layers.system.names import is_name, normalised
 
@@ -26,7 +26,7 @@ def size_of(option: str, text: str) -> int:
     """Return the bytes of a size on the command line; raises UsageError."""
     match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?) ?(B|kB|MB|GB)?", text)
     if match is None:
-        raise errors.UsageError(f"{option} is {text!r}; give a size such as 500MB or 2GB")
+        raise errors.UsageError(f"{option} is {text!r}; pass a size, e.g. 500MB or 2GB")
     return int(float(match[1]) * {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}[match[2] or "B"])
 
 
@@ -55,17 +55,16 @@ LayersArgument = Annotated[
     Names, argument("[LAYER]...", "Layers or dependency groups. [default: all layers]", completion.layers)
 ]
 LayersDirOption = Annotated[
-    Path | None, option("--layers-dir DIR", "The folder of the layer trees. [default: layers, beside pyproject.toml]")
+    Path | None, option("--layers-dir DIR", "The folder of layer trees. [default: layers in the project's folder]")
 ]
 
 # The groups of options in the help, below the command's own options.
 _PANELS = {
-    option: f"{panel} options"
+    option: panel
     for panel, names in {
-        "Project": "project package all_packages config locked frozen",
-        "Package": "group no_group no_default_groups all_groups extra all_extras no_install_project no_install_package",
-        "Target": "prefix python platform",
-        "Global": "warn_size offline verbose quiet",
+        "Shared options": "config frozen prefix platform warn_size",
+        AS_UV: "project package all_packages locked group no_group no_default_groups all_groups extra all_extras "
+        "no_install_project no_install_package python offline verbose quiet",
     }.items()
     for option in names.split()
 }
@@ -74,7 +73,7 @@ _PANELS = {
 def _shared(  # noqa: PLR0913 - what they have in common is listed here once
     *,
     project: Annotated[
-        Path | None, option("--project DIR", "Use the project in DIR or in a folder above it.", "UV_PROJECT")
+        Path | None, option("--project DIR", "Use the project in DIR or above it.", "UV_PROJECT")
     ] = None,
     package: Annotated[
         Names, option("--package NAME", "Use this member of the workspace.", complete=completion.members)
@@ -101,8 +100,10 @@ def _shared(  # noqa: PLR0913 - what they have in common is listed here once
     python: Annotated[Text, option("--python -p PYTHON", "Use this Python, e.g. 3.12.", "UV_PYTHON")] = None,
     platform: Annotated[Text, option("--platform OS/ARCH", "Target another platform, e.g. linux/arm64.")] = None,
     warn_size: Annotated[str, option("--warn-size SIZE", "Warn about layers larger than SIZE, e.g. 500MB.")] = "2GB",
-    locked: Annotated[bool, option("--locked", "Fail if uv.lock is not up to date. This is the default.")] = False,
-    frozen: Annotated[bool, option("--frozen", "Do not check that uv.lock is up to date.", "UV_FROZEN")] = False,
+    locked: Annotated[bool, option("--locked", "Fail if uv.lock is out of date. This is the default.")] = False,
+    frozen: Annotated[
+        bool, option("--frozen", "Do not check that uv.lock is up to date. [default: --locked]", "UV_FROZEN")
+    ] = False,
     offline: Annotated[bool, option("--offline", "Do not use the network.", "UV_OFFLINE")] = False,
     verbose: Annotated[bool, option("--verbose -v", "Show more output.")] = False,
     quiet: Annotated[bool, option("--quiet -q", "Print only data and errors.")] = False,

@@ -71,7 +71,7 @@ def plan_table(plan: Plan, *, verbose: bool = False, width: int | None = None) -
             for layer in plan.layers
             for m in layer.members
         ]
-        header: Sequence[str] = ("layer", "package", "version", ">download", "built from", "from")
+        header: Sequence[str] = ("layer", "package", "version", ">download", "built from", "why")
         if not any(row[_BUILT_FROM] for row in members):
             header, members = _without(header), list(map(_without, members))
         text += "\n" + table(header, members, width)

@@ -26,8 +26,8 @@ _MODULES = (
 def precompile() -> None:
     """Compile uv-layers and the parts of the standard library that it uses.
 
-    Generated Dockerfiles run this in the stage that the other stages start from. Official Python images have no
-    bytecode of the standard library, so without this, each stage would compile it again.
+    Generated Dockerfiles run this in the stage that the other stages start from. Official Python images
+    contain the standard library without bytecode, so each stage would otherwise compile it again.
     """
     if os.environ.get(unwanted := "PYTHONDONTWRITEBYTECODE"):
         # Images set it, and Python used it to load its first modules.

@@ -84,7 +84,7 @@ def words_in(remembered: str, path: str) -> list[str]:
     refused += [value for value in pythons if not is_version(value)]
     if refused:
         raise errors.UsageError(
-            f"{path}: its first `# >>> uv-layers` line has {errors.shown(refused[0])}, which is not allowed "
-            "there; to replace that line, pass all options on the command line"
+            f"{path}: a `# >>> uv-layers stages` line has {errors.shown(refused[0])}, which is not allowed there; "
+            "correct that line, or pass all options of its image to replace it"
         )
     return words

@@ -82,8 +82,8 @@ def suggest(
         )
     hints, path = [*suggestion.hints, *current.config.hints], None
     if largest and len(suggestion.layers) > budget:
-        why = f"so that none is larger than {size(largest)}"
-        hints.append(f"there are {len(suggestion.layers)} layers, more than the budget of {budget}, {why}")
+        count = counted(len(suggestion.layers), "layer")
+        hints.append(f"--max-size {max_size} needs {count}, more than --budget {budget}; raise one of them")
     if write:
         path = options.config or current.directory / CONFIG_FILE
         # Configured layers need an explicit layer of the project.
@@ -98,7 +98,7 @@ def suggest(
     else:
         typer.echo(suggestion_table(suggestion, verbose=options.verbose, width=terminal_width()), nl=False)
     if path is not None:
-        say(f"written: {path}", options)
+        say(f"{path}: written", options)
     print_hints(suggestion.hints, options)
 
 
@@ -130,7 +130,7 @@ def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: in
         )
         for layer in suggestion.layers
     ]
-    text = table(("layer", ">packages", ">download", ">changed in", "largest first"), rows, width)
+    text = table(("layer", ">packages", ">download", ">updates", "largest first"), rows, width)
     costs = [
         ("one layer", suggestion.one_layer),
         ("current layers", suggestion.today),
@@ -143,7 +143,7 @@ def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: in
         costs = [
             ("one layer", tested.one_layer),
             ("current layers", tested.today),
-            (f"layers chosen from the first {tested.learned} updates", tested.layers),
+            (f"proposed from the first {tested.learned} updates", tested.layers),
         ]
         text += "\n" + _costs_table(f"replay of the last {tested.replayed} updates", costs, width)
     if suggestion.moves:
@@ -155,7 +155,7 @@ def suggestion_table(suggestion: Suggestion, *, verbose: bool = False, width: in
     if suggestion.updates < ENOUGH:
         learned += f"; at least {ENOUGH} updates are needed to estimate what an update pulls"
     once = f"; switching to these layers costs one pull of {size(suggestion.once)}" if suggestion.once else ""
-    return text + "\n" + "\n".join(wrap(f"learned from {learned}{once}", width or UNFOLDED)) + "\n"
+    return text + "\n" + "\n".join(wrap(f"based on {learned}{once}", width or UNFOLDED)) + "\n"
 
 
 def _costs_table(title: str, costs: Sequence[tuple[str, int]], width: int | None) -> str:

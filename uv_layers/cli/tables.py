@@ -68,7 +68,7 @@ def diff_table(changes: Sequence[LayerChange], width: int | None = None) -> str:
         for c in changes
     ]
     summary = "\n".join(wrap(pull_summary(changes), width or UNFOLDED))
-    return table(("layer", "status", ">pulled", ">unchanged", "why"), rows, width) + f"\n{summary}\n"
+    return table(("layer", "status", ">pulled", ">re-pulled", "why"), rows, width) + f"\n{summary}\n"
 
 
 # The most moves between two layers that a table lists; more are counted.
@@ -105,7 +105,7 @@ def pull_summary(changes: Sequence[LayerChange]) -> str:
         return f"{compared}; the sources in layer {' and '.join(unknown)} are not compared"
     if not changed:
         gone = sum(change.status == "removed" for change in changes)
-        what = f"{gone} of {counted(len(changes), 'layer')} removed" if gone else "no layer changes"
+        what = f"{gone} of {counted(len(changes), 'layer')} removed" if gone else "no layers change"
         return f"{what}; nothing to pull"
     total, unsized = sum(c.size for c in changed), sum(c.unsized for c in changed)
     kept = sum(c.kept for c in changed)
@@ -124,8 +124,8 @@ def change_text(change: Change) -> str:
         "setting": f"{name}: {change.old or 'none'} -> {change.new or 'none'}",
         "added": f"+{name} {new}",
         "removed": f"-{name} {old}",
-        "rebuilt": f"{name} {new} (another file)",
-        "retimed": f"{name} {new} (only file times)",
+        "rebuilt": f"{name} {new} (different file)",
+        "retimed": f"{name} {new} (new upload time)",
         "moved": f"{f'{name} {old}' if old == new else update} {move}",
     }
     return texts.get(change.kind, update)

@@ -42,7 +42,7 @@ def verify(
 def verified_lines(layer: str, digest: str | None, problems: Sequence[Problem]) -> list[str]:
     """Return a line per problem of a layer, or one line that says that the layer matches its lock."""
     if not problems:
-        return [f"{layer}: matches its layer lock, {digest}"]
+        return [f"{layer}: matches its lock; digest {digest}"]
     return [f"{layer}: {p.kind}: {p.path}{': ' if p.path and p.detail else ''}{p.detail}" for p in problems]
 
 
@@ -67,6 +67,10 @@ def _verified(
 ) -> tuple[str, str | None, list[Problem]]:
     tree, record = folder.tree(lock.layer), recorded(folder, lock.layer)
     if not tree.is_dir():
-        return lock.layer, None, [Problem(lock.layer, "no-tree", "", f"{tree} does not exist")]
+        return (
+            lock.layer,
+            None,
+            [Problem(lock.layer, "no-tree", "", f"{tree} does not exist; build it with `uv-layers install`")],
+        )
     entries = list(hashed(tree))
     return lock.layer, digest(entries), problems(tree, lock, record, latest, python, entries)

@@ -113,7 +113,9 @@ class Repository:
         if done.status:
             if revision is not None:
                 shallow = " (this clone is shallow: `git fetch --unshallow` gets the rest)" if self.is_shallow() else ""
-                raise errors.GitError(f"git has no revision {revision!r}{shallow}")
+                raise errors.GitError(
+                    f"{revision!r} is neither a uv.lock, a folder of layer locks nor a git revision{shallow}"
+                )
             said = (done.stderr.strip().splitlines() or ["no message"])[0]
             raise errors.GitError(f"git {words[0]} failed: {said}")
         return done.stdout

@@ -118,7 +118,7 @@ def read_history(
             unreadable += 1
         else:
             states.append(versions)
-    lacks = "" if revisions else f"git has no revision of {lock.name}"
+    lacks = "" if revisions else f"git has no revision of {lock.name}{since and f' since {since}'}"
     if shallow:
         lacks = f"{lacks or 'the history is incomplete'}, because this clone is shallow; run `git fetch --unshallow`"
     return History(states, len(revisions), unreadable, lacks)
@@ -184,7 +184,7 @@ def suggest_layers(
 
 def _size_hints(unknown: Sequence[str], estimated: Sequence[str]) -> Iterator[str]:
     if unknown:
-        yield f"unknown sizes, not included in the figures: {', '.join(unknown)}"
+        yield f"the figures exclude {', '.join(unknown)}: size unknown"
     if estimated:
         yield f"sizes estimated from installed files: {', '.join(estimated)}"
 
@@ -193,7 +193,7 @@ def _hints(history: History, updates: int) -> tuple[str, ...]:
     if updates:
         return (history.lacks,) if history.lacks else ()
     why = history.lacks or "no revision of uv.lock changed a package in the image"
-    return (f"based only on sizes: {why}",)
+    return (f"the layers are based only on sizes: {why}",)
 
 
 def _specs(

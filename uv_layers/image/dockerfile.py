@@ -259,7 +259,9 @@ def _run(words: Sequence[str]) -> str:
 def _check_printable(text: str) -> None:
     # Quotes do not protect a line break in a Dockerfile: an instruction could follow it.
     if not text.isprintable():
-        raise errors.UsageError(f"{text!r} contains a control character, which a Dockerfile cannot contain; remove it")
+        raise errors.UsageError(
+            f"{text!r} contains a control character, which a Dockerfile must not contain; remove it"
+        )
 
 
 def _operands(source: str, place: str | None = None) -> str:

@@ -23,7 +23,7 @@ def marked(name: str, text: str, remembered: str = "", image: str = "") -> str:
     `image` is the name of one of several images.
     """
     options = f"{_WITH}{remembered}" if remembered else ""
-    first = f"{_mark(name, image)}, kept by `uv-layers dockerfile --write`{options}"
+    first = f"{_mark(name, image)}, managed by `uv-layers dockerfile --write`{options}"
     return f"{first}\n{text}# <<< uv-layers {_named(name, image)}\n"
 
 

@@ -39,10 +39,12 @@ def recipe_of(
     """
     name = settings.get("image", "")
     if name and not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
-        raise errors.UsageError(f"--image: {name!r} is not a valid stage name; use letters a-z, digits, - and _")
+        raise errors.UsageError(
+            f"--image: {name!r} is not a valid stage name; use a-z, 0-9, - and _, starting with a letter"
+        )
     editable = settings.get("editable", "")
     if editable and not _FOLDER.fullmatch(editable):
-        raise errors.UsageError(f"--editable: {editable!r} is not a valid folder in the image; pass one, e.g. /app")
+        raise errors.UsageError(f"--editable: {editable!r} is not a valid path in the image; pass e.g. /app")
     layers = resolve.layers_of(options, current, named)
     own = layers.own
     stages = [Stage(ENVIRONMENT)] * is_environment(layers.prefix)
@@ -59,7 +61,9 @@ def recipe_of(
     try:
         command = tuple(shlex.split(settings.get("cmd", "")))
     except ValueError as error:
-        raise errors.UsageError(f"the command {errors.shown(settings['cmd'])} is not valid: {error}") from None
+        raise errors.UsageError(
+            f"--cmd: {errors.shown(settings['cmd'])} is not valid: {error}; correct its quoting"
+        ) from None
     return Recipe(
         name=name,
         layers=tuple(stages),
@@ -70,7 +74,7 @@ def recipe_of(
         builder=settings.get("builder"),
         uv=settings.get("uv"),
         files=tuple((in_context(path, context), os.path.relpath(path, current.lock_root)) for path in current.files),
-        export=(*arguments, *(names if layers.on_top else ())),
+        export=(*arguments, *(names if layers.on_top else ()), "--expect", ",".join(layers.names)),
         why=f"--frozen: {current.unchecked}." if current.unchecked else "",
         secrets=tuple(settings.get("secrets", ())),
         link=settings.get("link", True),

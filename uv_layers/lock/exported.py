@@ -109,7 +109,8 @@ def narrowed(table: Mapping[str, Any], target: Target, settings: Mapping[str, An
             raise errors.NoWheelError(name, version, str(target), build_forbidden=not wheel)
         kept["archive"] = _file(name, archive, root)
         return Package(name, version, archive.get("size"), built=not wheel, table=kept)
-    wheels = [] if _listed(name, settings, "no-binary") else table.get("wheels", [])
+    only_built = _listed(name, settings, "no-binary")
+    wheels = [] if only_built else table.get("wheels", [])
     best = min(((r, w) for w in wheels if (r := _rank(w, target)) is not None), key=lambda x: x[0], default=None)
     if best is not None:
         kept["wheels"] = [_file(name, best[1], root)]
@@ -117,7 +118,10 @@ def narrowed(table: Mapping[str, Any], target: Target, settings: Mapping[str, An
     sdist = table.get("sdist")
     if sdist is None or forbidden:
         glibc, no_build = _newer_glibc(wheels, target), forbidden and sdist is not None
-        raise errors.NoWheelError(name, version, str(target), build_forbidden=no_build, glibc=glibc)
+        no_binary = only_built and sdist is None and bool(table.get("wheels"))
+        raise errors.NoWheelError(
+            name, version, str(target), build_forbidden=no_build, wheels_forbidden=no_binary, glibc=glibc
+        )
     kept["sdist"] = _file(name, sdist, root)
     return Package(name, version, sdist.get("size"), built=True, index=index, table=kept)
 

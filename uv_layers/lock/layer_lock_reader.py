@@ -179,7 +179,9 @@ def _check_file(name: str, file: Mapping[str, Any]) -> None:
     if hashing.strongest(file["hashes"]) is None:
         raise ValueError(f"{exported.base_name(file)} has no SHA-256 or stronger hash")
     if "url" in file and not (credentials.is_url(file["url"]) and urlsplit(file["url"]).scheme in _SCHEMES):
-        raise ValueError(f"{errors.shown(file['url'])} is not a URL that uv downloads from; use https:, http: or file:")
+        raise ValueError(
+            f"{errors.shown(file['url'])} is not a URL that uv can download from; use https:, http: or file:"
+        )
     if not all(str(file.get(key, "")).isprintable() for key in ("name", "path", "url", "subdirectory")):
         raise ValueError(f"the path of a file of {name} has a control character")
     if file.get("size", 0) < 0:
@@ -223,7 +225,9 @@ def _own(document: Mapping[str, Any], layer: str) -> tuple[dict[str, Any], dict[
         raise ValueError("tool.uv-layers must be a table")  # noqa: TRY004 - the document is wrong, not the program
     settings = own.get("uv", {})
     if not isinstance(settings, dict) or not settings.keys() <= layer_lock.SETTINGS:
-        raise ValueError(f"tool.uv-layers.uv must be a table of {', '.join(sorted(layer_lock.SETTINGS))}")
+        raise ValueError(
+            f"tool.uv-layers.uv must be a table with only these keys: {', '.join(sorted(layer_lock.SETTINGS))}"
+        )
     if wrong := documents.misshapen(settings):
         raise ValueError(f"tool.uv-layers.uv.{wrong[0]} must be {wrong[1]}")
     for index in _indexes(settings):

@@ -55,7 +55,7 @@ def assign(
     Raises TwoVersionsError, and PatternError if no pattern of a layer matches, unless `lenient`.
     """
     # uv resolved one version for the image; a single closure may resolve to the other side of a conflict.
-    check_versions({"the image": [_closure_of(image)], **{s.name: [_closure_of(ps)] for s, ps in on_top}})
+    check_versions({"the image": [_closure_of(image)], **{f"group {s.name!r}": [_closure_of(ps)] for s, ps in on_top}})
     # A configuration may have only the layer of the project.
     layers = layers or ([LayerSpec("dependencies")] if image else [])
     owner, reasons, unmatched = _owners(layers, known, closures, None if lenient else source)
@@ -74,11 +74,13 @@ def assign(
     hints = (*unmatched, *_hints(planned, on_top))
     if is_environment(prefix):
         if any(layer.name == ENVIRONMENT for layer in planned):
-            raise errors.DuplicateLayerError(f"prefix {prefix} adds the layer {ENVIRONMENT!r}", ENVIRONMENT)
+            raise errors.DuplicateLayerError(
+                f"prefix {prefix} adds the layer {ENVIRONMENT!r}", ENVIRONMENT, "rename yours"
+            )
         planned.insert(0, Layer(ENVIRONMENT, kind="environment"))
     if own is not None:
         if not own[1]:
-            what = "neither the project nor the members that it needs are packages (see tool.uv.package)"
+            what = "the project and the members that it needs are excluded, or are not packages (see tool.uv.package)"
             hints = (*hints, f"layer {own[0].name!r} is empty: {what}")
         planned.append(Layer(own[0].name, tuple(Member(package, "project") for package in own[1]), kind="project"))
     return Plan(prefix, target, tuple(planned), hints)
@@ -103,7 +105,9 @@ def _owners(
             for name in names:
                 owner.setdefault(name, (spec.name, f"packages {pattern}"))
         gone = [pattern for pattern, names in matches.items() if not names]
-        unmatched += [f"layer {spec.name!r}: {p!r} matches no package in the image; remove it" for p in gone]
+        unmatched += [
+            f"layer {spec.name!r}: {p!r} matches no package in the image; correct or remove the pattern" for p in gone
+        ]
     for spec in layers:
         for closure in closures.get(spec.name, ()):
             for name in closure.versions:

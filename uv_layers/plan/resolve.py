@@ -190,7 +190,10 @@ def make_plan(
     hints = (
         *current.config.hints,
         *unlayered_hints(current, options.selection, layers),
-        *(f"exclude: {pattern!r} matches no package in the image; remove it" for pattern in unmatched),
+        *(
+            f"exclude: {pattern!r} matches no package in the image; correct or remove the pattern"
+            for pattern in unmatched
+        ),
         *assign.too_large(plan.layers, options.warn_size),
         *_unnamed(plan.layers, settings),
     )
@@ -257,11 +260,7 @@ def _ask(
         target = _target(uv, current, options)
         check_python(limits, target)
         if not options.frozen:
-            # uv needs a local interpreter, even for an image of another platform.
-            local = target
-            if target.executable is None:
-                local = interpreter.find_interpreter(uv, root, requires=current.requires_python)
-            workers.submit(uv.check, check_argv(root, str(local.executable)), current.lock).result()
+            workers.submit(_check_lock, uv, current, target.executable).result()
         check_environments(current.environments, target)
         texts = {claim: answer.result() for claim, answer in answers.items()}
         try:
@@ -273,6 +272,29 @@ def _ask(
             raise
         on_top = [exported.Export(answer.result(), target, root) for answer in more]
         return target, _closures(layers.layers, texts, target, export.local_files), export, on_top
+
+
+def _check_lock(uv: Uv, current: Project, executable: str | None) -> None:
+    """Raise StaleLockError unless uv.lock matches the project."""
+    if executable is None:
+        # uv needs a local interpreter, even for an image of another platform.
+        found = interpreter.find_interpreter(uv, current.lock_root, requires=current.requires_python)
+        executable = found.executable
+    uv.check(check_argv(current.lock_root, str(executable)), current.lock)
+
+
+def stale_hints(options: Options, current: Project) -> list[str]:
+    """Return a hint if uv.lock does not match the project, because the build of its image would fail."""
+    if options.frozen or options.quiet or current.unchecked:
+        return []
+    try:
+        _check_lock(Uv.find(options.environ, offline=options.offline), current, None)
+    except errors.StaleLockError as error:
+        return [f"the build will fail, because {error}"]
+    except errors.LayersError:
+        # E.g. there is no interpreter for the project on this machine. The build checks the lock, too.
+        return []
+    return []
 
 
 def _argv(claim: Claim, root: Path, packages: Sequence[str]) -> list[str]:

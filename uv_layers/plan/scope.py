@@ -25,7 +25,7 @@ def select_packages(current: Project, names: Sequence[str], lock: UvLock, config
     """
     for name in names:
         if name not in current.members and name not in lock.tables:
-            others = ", ".join(m for m in current.members if m != current.root.name) or "no members"
+            others = ", ".join(m for m in current.members if m != current.root.name) or "none"
             raise errors.UsageError(f"--package: no member {name!r} in the workspace; members: {others}")
     start, root, members = current.source, current.root, current.members
     if not names and start.name is not None and start.directory != root.directory:

@@ -80,7 +80,9 @@ class Config:
         if not self.table or self.source == PYPROJECT:
             return ()
         keys = ", ".join(self.table)
-        return (f"{self.source} wins: [tool.uv-layers] in {PYPROJECT} has no effect; remove its keys ({keys})",)
+        return (
+            f"{self.source} wins: [tool.uv-layers] in {PYPROJECT} has no effect; remove that table's keys ({keys})",
+        )
 
 
 PYPROJECT = "pyproject.toml"
@@ -127,7 +129,7 @@ def _validated(table: Mapping[str, Any], source: str, where: str) -> Config:
     for spec in specs:
         if spec.project:
             raise errors.ConfigError(
-                source, f"{where}layers", f"{spec.name!r} is the project layer, so it must come last"
+                source, f"{where}layers", f"only the last layer can have project = true; move or change {spec.name!r}"
             )
     return Config(
         source,
@@ -194,7 +196,7 @@ def _layer(table: Mapping[str, Any], source: str, where: str) -> LayerSpec:
     lists = {k: _patterns(table.get(k, []), source, f"{where}.{k}") for k in CLAIMS}
     flags = {key: get_flag(table.get(key, False), source, f"{where}.{key}") for key in ("dependencies", "project")}
     if flags["project"] and (flags["dependencies"] or any(lists.values())):
-        problem = "cannot be combined with packages, groups, extras or dependencies; put those in a layer below"
+        problem = "cannot be combined with packages, groups, extras or dependencies; put those in an earlier layer"
         raise errors.ConfigError(source, f"{where}.project", problem)
     return LayerSpec(
         layer_name(table["name"], source),

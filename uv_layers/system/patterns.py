@@ -23,7 +23,7 @@ def problem(patterns: Sequence[str]) -> str | None:
             limit = f"is longer than {_LONGEST} characters or contains a control character"
             return f"has a pattern that {limit}: {pattern[:50]!r}"
         if any(part in {"", ".", ".."} for part in pattern.split("/")):
-            return f'has {pattern!r}, which is not a pattern of relative paths, e.g. "**/tests/**" or "*.pyi"'
+            return f'has {pattern!r}, in which a part is empty, "." or ".."; use e.g. "**/tests/**" or "*.pyi"'
     return None
 
 

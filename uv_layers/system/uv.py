@@ -174,7 +174,7 @@ def _build_step(said: str, package: str) -> str:
             f"its build needs the Python module {module}; if {package} is built without isolation, add the package "
             "with that module to the project's dependencies, otherwise to tool.uv.extra-build-dependencies"
         )
-    return "add what its build needs (gcc, headers) to the layer's system-packages"
+    return "if a compiler or headers are missing, add them to the layer's system-packages"
 
 
 @dataclass(frozen=True)

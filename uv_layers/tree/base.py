@@ -36,8 +36,8 @@ def overlaps(tree: Tree) -> Iterator[str]:
         base, layer = _versions(ROOT / folder), _versions(tree.path / site)
         for name in sorted(name for name in base.keys() & layer.keys() if base[name] != layer[name]):
             yield (
-                f"/{folder} already has {name} {base[name]}, but this layer has {layer[name]}, so the image would "
-                f'mix their files; use a virtual environment (prefix = "/app/.venv"), or a base image without {name}'
+                f"/{folder} already has {name} {base[name]}, but layer {tree.layer!r} has {layer[name]}, so the image "
+                f'would mix their files; use a virtual environment (prefix = "/app/.venv"), or a base without {name}'
             )
 
 
@@ -51,15 +51,15 @@ def damages(tree: Tree) -> Iterator[str]:
             continue
         if not stat.S_ISDIR(status.st_mode):
             kind = "symlink" if stat.S_ISLNK(status.st_mode) else "file"
-            yield f"the base image has a {kind} at /{path}, where this layer has a folder; {_PREFIX}"
+            yield f"the base image has a {kind} at /{path}, where layer {tree.layer!r} has a folder; {_PREFIX}"
             continue
         is_parent = f"{top}/".startswith(f"{path}/")
         if is_parent and (owner := _owner(status)) != _OURS:
-            yield f"this layer changes /{path} from {owner} to {_OURS}; {_PREFIX}"
+            yield f"layer {tree.layer!r} changes /{path} from {owner} to {_OURS}; {_PREFIX}"
         for name in names:
             status = _status(ROOT / path / name)
             if status is not None and stat.S_ISDIR(status.st_mode):
-                yield f"the base image has a folder at /{path}/{name}, where this layer has a file; {_PREFIX}"
+                yield f"the base image has a folder at /{path}/{name}, where layer {tree.layer!r} has a file; {_PREFIX}"
 
 
 def unsearched(prefixes: Iterable[str], target: Target, environ: Mapping[str, str]) -> Iterator[str]:
@@ -78,7 +78,7 @@ def unsearched(prefixes: Iterable[str], target: Target, environ: Mapping[str, st
         if blind is not None:
             fitting = [f'set prefix = "{p}", ' for p in (blind.prefix, "/usr/local") if _fits(p, pythons, target)]
             yield (
-                f"{blind.executable} does not look for packages in {site}, so the image could not import them; "
+                f"{blind.executable} does not look for packages in {site}, so imports in the image would fail; "
                 f'{"".join(fitting[:1])}use a virtual environment (prefix = "/app/.venv"), '
                 f"or add that folder to PYTHONPATH in the base image"
             )

@@ -45,7 +45,7 @@ class Cache:
         try:
             home = Path(base) if base.startswith("/") else Path.home() / ".cache"
         except RuntimeError:
-            raise errors.UsageError("there is no home folder to cache bytecode in; set UV_LAYERS_CACHE_DIR") from None
+            raise errors.UsageError("no home folder for the bytecode cache; set UV_LAYERS_CACHE_DIR") from None
         return cls(home / "uv-layers")
 
     def _entry(self, key: str) -> Path:

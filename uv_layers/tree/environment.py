@@ -37,7 +37,9 @@ def make_environment(target: Target, folder: Path, prefix: str, environ: Mapping
     done = process.run(argv, env=environ)
     if done.status:
         said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise errors.TargetError(f"{target.executable} cannot create a virtual environment: {said}")
+        raise errors.TargetError(
+            f"{target.executable} cannot create a virtual environment: {said}; choose another Python with --python"
+        )
     # venv writes the path of the staging folder into this file.
     home = os.path.dirname(str(target.executable))  # noqa: PTH120 - as it was said, unresolved
     version = f"version_info = {target.markers['python_full_version']}"

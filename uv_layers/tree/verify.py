@@ -132,12 +132,12 @@ def _files(
             yield "altered", path, f"not a {'symlink' if is_link else 'file'}"
         elif path in digests:
             if identity != digests[path]:
-                yield "altered", path, "differs from what install wrote"
+                yield "altered", path, "changed since install"
         elif not installed.matches(tree / path, expected[path], identity):
             yield "altered", path, "its hash differs from RECORD"
     for path in wanted - on_disk.keys():
-        made = "bytecode" if path.endswith(".pyc") else "written by install"
-        yield "missing", path, "listed in RECORD" if path in expected else made
+        made = "install compiled it" if path.endswith(".pyc") else "install created it"
+        yield "missing", path, "RECORD lists it" if path in expected else made
     folders = {""}
     # A tree without packages has only the prefix.
     for folder in (prefix.lstrip("/"), *map(posixpath.dirname, wanted)):

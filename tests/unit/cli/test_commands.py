@@ -192,7 +192,7 @@ def test_a_size_is_a_number_with_the_unit_of_registries(run, asked, size, number
 def test_a_size_that_is_none_is_refused(run, asked, size):
     status, out, err = run("plan", "--warn-size", size)
     assert (status, out, asked) == (2, "", [])
-    assert err == f"error[usage]: --warn-size is {size!r}; give a size such as 500MB or 2GB\n"
+    assert err == f"error[usage]: --warn-size is {size!r}; pass a size, e.g. 500MB or 2GB\n"
 
 
 def test_locked_on_the_command_line_wins_over_frozen_in_the_environment(run, asked, monkeypatch):
@@ -249,14 +249,14 @@ def test_install_takes_names_or_all(run, arguments):
     assert run("install", *arguments) == (
         2,
         "",
-        "error[usage]: name the layers to install, or pass --all, but not both; `uv-layers plan` lists them\n",
+        "error[usage]: name the layers to install (see `uv-layers plan`), or pass --all, but not both\n",
     )
 
 
 @pytest.mark.parametrize(
     ("problems", "status", "text"),
     [
-        ([], 0, "heavy: matches its layer lock, sha256:0\n"),
+        ([], 0, "heavy: matches its lock; digest sha256:0\n"),
         ([Problem("heavy", "added", "a\x1bb")], 1, "heavy: added: a\\x1bb\n"),
     ],
 )

@@ -63,24 +63,40 @@ def test_the_list_of_commands_has_what_each_does_in_full(help_of):
 
 
 def _sections(text):
-    parts = re.split(r"^(\w[\w ]*):\n", text, flags=re.MULTILINE)
-    return {title: re.findall(r"--[a-z-]+(?= |$)", body) for title, body in zip(parts[1::2], parts[2::2], strict=True)}
+    parts = re.split(r"^(\w[\w `]*):\n", text, flags=re.MULTILINE)
+    return {
+        title: re.findall(r"--[a-z-]+(?=[ ,\n]|$)", body) for title, body in zip(parts[1::2], parts[2::2], strict=True)
+    }
 
 
-def test_options_are_in_groups_with_those_of_the_command_first(help_of):
+def test_options_are_in_groups_with_those_of_uv_last(help_of):
     sections = _sections(help_of("install", width=120))
-    assert list(sections) == [
-        *("Arguments", "Options", "Project options", "Package options", "Target options", "Global options")
-    ]
+    assert list(sections) == ["Arguments", "Options", "Shared options", "Options as in `uv sync`"]
     assert sections["Options"][:2] == ["--all", "--layers-dir"]
-    assert {"--group", "--extra"} <= set(sections["Package options"])
-    assert sections["Global options"][-1] == "--help"
+    assert {"--config", "--prefix"} <= set(sections["Shared options"])
+    assert sections["Shared options"][-1] == "--help"
+    assert {"--group", "--extra"} <= set(sections["Options as in `uv sync`"])
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_an_option_as_in_uv_is_beside_its_value(help_of, width):
+    text = help_of("install", width=width).partition("Options as in `uv sync`:")[2].partition("\n\n")[0]
+    assert "--group NAME," in text
+    assert "--all-groups," in text
+    assert "Include" not in text
 
 
 def test_an_option_in_the_help_is_in_one_group(help_of):
     command = COMMANDS.get_command(None, "plan")
-    named = [name for names in _sections(help_of("plan", width=120)).values() for name in names]
+    # The last lines have an example of a variable.
+    text = help_of("plan", width=120).partition("\n\nMost options")[0]
+    named = [name for names in _sections(text).values() for name in names]
     assert sorted(named) == sorted([*(max(p.opts, key=len) for p in command.params), "--help"])
+
+
+def test_the_help_of_a_command_fits_a_screen(help_of):
+    for path in PATHS:
+        assert len(help_of(*path, width=120).splitlines()) <= 40, path
 
 
 @pytest.mark.parametrize(

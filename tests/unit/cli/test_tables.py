@@ -363,9 +363,9 @@ def test_what_looks_like_markup_is_text(target):
             {"built": ["antlr", "tool"], "invalid": 2, "clashes": [Clash("bin/x", ("a", "b"))]},
             [
                 "heavy: 2 packages, 30 files, 4.5 MB, 1.2 s, layers/heavy",
-                "heavy: antlr, tool: built from source; identical elsewhere only if the build is reproducible",
-                "heavy: 2 files not compiled, because of syntax errors in this version of Python",
-                "warning: heavy: bin/x differs between a and b; the file of b is kept",
+                "heavy: antlr, tool: built from source, so another machine may build different files",
+                "heavy: 2 files not compiled: invalid syntax in this version of Python",
+                "warning: heavy: bin/x differs between a and b; b wins",
             ],
         ),
     ],
@@ -381,7 +381,7 @@ def test_an_export_is_told_in_a_line(changed, state):
 
 
 def test_a_tree_that_holds_is_one_line_and_each_problem_is_one_too():
-    assert verified_lines("heavy", "sha256:0", []) == ["heavy: matches its layer lock, sha256:0"]
+    assert verified_lines("heavy", "sha256:0", []) == ["heavy: matches its lock; digest sha256:0"]
     problems = [
         Problem("heavy", "missing", "usr/a"),
         Problem("heavy", "altered", "usr/b", "why"),
@@ -398,10 +398,10 @@ def test_a_proposal_is_its_layers_and_what_they_cost_and_what_that_is_learned_fr
     assert (
         suggestion_table(SUGGESTION)
         == dedent("""\
-        layer   packages             download   changed in   largest first
-        ─────────────────────────────────────────────────────────────────────────────────
-        torch          4   2.0 kB + 1 unknown      3 of 10   torch, nvidia-a, nvidia-b, …
-        web            1                500 B      9 of 10   web
+        layer   packages             download   updates   largest first
+        ──────────────────────────────────────────────────────────────────────────────
+        torch          4   2.0 kB + 1 unknown   3 of 10   torch, nvidia-a, nvidia-b, …
+        web            1                500 B   9 of 10   web
 
         layers                  pulled per update   of the image
         ────────────────────────────────────────────────────────
@@ -410,17 +410,17 @@ def test_a_proposal_is_its_layers_and_what_they_cost_and_what_that_is_learned_fr
         proposed layers                     750 B          30.0%
         one layer per package                 0 B           0.0%
 
-        replay of the last 5 updates             pulled per update   of the image
-        ─────────────────────────────────────────────────────────────────────────
-        one layer                                           2.4 kB         100.0%
-        current layers                                      1.2 kB          50.0%
-        layers chosen from the first 4 updates               600 B          25.0%
+        replay of the last 5 updates        pulled per update   of the image
+        ────────────────────────────────────────────────────────────────────
+        one layer                                      2.4 kB         100.0%
+        current layers                                 1.2 kB          50.0%
+        proposed from the first 4 updates               600 B          25.0%
 
         moves   from   to
         ──────────────────
         web     low    web
 
-        learned from 10 updates of the image in 14 revisions of uv.lock (2 of them unreadable); """)
+        based on 10 updates of the image in 14 revisions of uv.lock (2 of them unreadable); """)
         + "switching to these layers costs one pull of 2.5 kB\n"
     )
 
@@ -431,7 +431,7 @@ def test_a_proposal_without_a_history_and_without_a_change_says_neither():
     )
     text = suggestion_table(nothing, verbose=True)
     few = "at least 5 updates are needed to estimate what an update pulls"
-    assert text.endswith(f"\nlearned from 0 updates of the image in 1 revision of uv.lock; {few}\n")
+    assert text.endswith(f"\nbased on 0 updates of the image in 1 revision of uv.lock; {few}\n")
     assert "%" not in text
     assert "%" in suggestion_table(dataclasses.replace(nothing, updates=5))
     assert " of 0" not in text

@@ -8,6 +8,7 @@ from uv_layers.history.suggest import History, Move
 from uv_layers.lock.packages import Layer, Member, Package
 from uv_layers.project.config import LayerSpec
 
+ONLY_SIZES = "the layers are based only on sizes: "
 SIZES = {"torch": 900, "nvidia-a": 400, "nvidia-b": 300, "nvidia-c": 200, "numpy": 20, "web": 1, "six": 1}
 
 
@@ -135,8 +136,8 @@ def test_a_layer_has_the_name_of_its_largest_package_as_far_as_that_is_one(names
 @pytest.mark.parametrize(
     ("history", "hints"),
     [
-        (History(), ("based only on sizes: no revision of uv.lock changed a package in the image",)),
-        (History(lacks="no git"), ("based only on sizes: no git",)),
+        (History(), (f"{ONLY_SIZES}no revision of uv.lock changed a package in the image",)),
+        (History(lacks="no git"), (f"{ONLY_SIZES}no git",)),
         (History(BUSY.states, lacks="it ends early"), ("it ends early",)),
         (BUSY, ()),
     ],

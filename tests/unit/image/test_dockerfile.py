@@ -52,7 +52,7 @@ def _builder(text=BUILDER, **changes):
 
 
 STAGES = f"""\
-# >>> uv-layers stages, kept by `uv-layers dockerfile --write`
+# >>> uv-layers stages, managed by `uv-layers dockerfile --write`
 {_builder()}
 FROM uv-layers AS plan
 RUN --mount=type=cache,target=/root/.cache \\
@@ -72,7 +72,7 @@ RUN --mount=type=cache,target=/root/.cache \\
 # <<< uv-layers stages
 """
 COPIES = """\
-# >>> uv-layers copies, kept by `uv-layers dockerfile --write`
+# >>> uv-layers copies, managed by `uv-layers dockerfile --write`
 COPY --link --from=heavy /build/layers/heavy/ /
 COPY --link --from=light /build/layers/light/ /
 # <<< uv-layers copies
@@ -284,7 +284,7 @@ def test_an_environment_is_the_first_layer_and_the_final_image_uses_it():
     text = whole_dockerfile(_recipe(layers=(Stage("venv"), Stage("heavy")), prefix="/app/.venv"))
     assert text.partition("\nFROM python:3.12-slim-bookworm\n")[2] == dedent("""\
         WORKDIR /app
-        # >>> uv-layers copies, kept by `uv-layers dockerfile --write`
+        # >>> uv-layers copies, managed by `uv-layers dockerfile --write`
         COPY --link --from=venv /build/layers/venv/ /
         COPY --link --from=heavy /build/layers/heavy/ /
         ENV VIRTUAL_ENV="/app/.venv" PATH="/app/.venv/bin:$PATH"
@@ -377,7 +377,8 @@ def test_a_variable_that_would_be_an_instruction_is_refused():
     with pytest.raises(UsageError) as caught:
         dockerfile_blocks(_recipe(layers=(Stage("heavy", env=(("A", "x\nRUN evil"),)),)))
     assert (
-        str(caught.value) == r"'x\nRUN evil' contains a control character, which a Dockerfile cannot contain; remove it"
+        str(caught.value)
+        == r"'x\nRUN evil' contains a control character, which a Dockerfile must not contain; remove it"
     )
 
 
@@ -580,7 +581,9 @@ def test_no_argument_breaks_its_line(text):
     for recipe in recipes:
         with pytest.raises(UsageError) as caught:
             dockerfile_blocks(recipe)
-        assert str(caught.value).endswith(" contains a control character, which a Dockerfile cannot contain; remove it")
+        assert str(caught.value).endswith(
+            " contains a control character, which a Dockerfile must not contain; remove it"
+        )
 
 
 @pytest.mark.parametrize(
@@ -667,7 +670,7 @@ def test_what_is_between_the_marks_is_made_anew_and_all_else_stays():
 
 
 def test_a_mark_may_say_anything_after_its_name_and_may_be_the_end_of_the_file():
-    stages = STAGES.replace(", kept by `uv-layers dockerfile --write`", " (do not edit)").replace("0.1.0", "0.0.9")
+    stages = STAGES.replace(", managed by `uv-layers dockerfile --write`", " (do not edit)").replace("0.1.0", "0.0.9")
     text = f"{stages}FROM scratch\n{COPIES}".removesuffix("\n")
     assert updated_dockerfile(text, RECIPE, "Dockerfile") == f"{STAGES}FROM scratch\n{COPIES}"
 
@@ -708,7 +711,11 @@ def test_each_mark_is_there_once(text, count, mark):
     assert str(caught.value) == (
         f"ci/Dockerfile must contain exactly one block that starts with `# >>> uv-layers {mark}`, "
         f"but contains {count}; "
-        + ("copy both blocks from `uv-layers dockerfile --snippet`" if count == "0" else "remove the others")
+        + (
+            "copy the missing blocks from `uv-layers dockerfile --snippet`, or name the image with --image"
+            if count == "0"
+            else "keep only one"
+        )
     )
 
 

@@ -88,9 +88,9 @@ def test_what_shall_match_the_runtime_must_be_in_the_image():
     [
         (
             matching("helper>=1"),
-            "helper>=1 has match-runtime = true, so it cannot have a version or URL; remove that",
+            "helper>=1 has a version or URL, which match-runtime = true forbids; remove one of them",
         ),
-        (matching("helper @ https://a.example/b.whl"), "has match-runtime = true, so it cannot have a version or URL"),
+        (matching("helper @ https://a.example/b.whl"), "which match-runtime = true forbids; remove one of them"),
         ({"extra-build-dependencies": {"demo": ["=="]}}, "'==' is not a valid requirement"),
     ],
 )

@@ -270,7 +270,6 @@ def test_no_binary_forbids_wheels(target, settings, built):
     ("table", "settings", "step"),
     [
         (_package(wheels=_wheels("cp311-cp311-linux_x86_64")), {}, "it has no source distribution"),
-        (_package(wheels=_wheels("py3-none-any")), {"no-binary": True}, "it has no source distribution"),
         (_package(wheels=_wheels("cp311-cp311-linux_x86_64")), {"no-build": True}, "it has no source distribution"),
         (_package(), {}, "it has no source distribution"),
         (_package(sdist=_file("demo-1.0.tar.gz")), {"no-build": True}, "no-build forbids building it"),
@@ -282,6 +281,15 @@ def test_without_a_file_that_may_be_installed_there_is_an_error_that_says_why(ta
     with pytest.raises(NoWheelError, match=re.escape(step)) as caught:
         _only(target, table, settings)
     assert str(caught.value).startswith("demo 1.0 has no wheel for CPython 3.12 on linux x86_64, ")
+
+
+@pytest.mark.parametrize("settings", [{"no-binary": True}, {"no-binary-package": ["Demo"]}])
+def test_without_a_source_distribution_the_wheels_are_named_that_are_forbidden(target, settings):
+    with pytest.raises(NoWheelError) as caught:
+        _only(target, _package(wheels=_wheels("py3-none-any")), settings)
+    assert str(caught.value) == (
+        "demo 1.0 has no source distribution, and no-binary forbids its wheels; allow them, or choose another version"
+    )
 
 
 def _vcs(**more):

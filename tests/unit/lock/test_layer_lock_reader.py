@@ -87,8 +87,8 @@ NOT_A_NAME = "is not the name of a wheel"
             )
             for scheme in ("ftp", "ssh", "git+https", "s3")
         ),
-        (_package(sdist={**_file("demo-1.0.tar.gz"), "url": "ftp://x.test/demo-1.0.tar.gz"}), "uv downloads from"),
-        (_package(archive={**_file("demo.zip"), "url": "FTP://x.test/demo.zip"}), "uv downloads from"),
+        (_package(sdist={**_file("demo-1.0.tar.gz"), "url": "ftp://x.test/demo-1.0.tar.gz"}), "uv can download from"),
+        (_package(archive={**_file("demo.zip"), "url": "FTP://x.test/demo.zip"}), "uv can download from"),
         (_package(index="nowhere", wheels=[_wheel()]), "the index of demo, 'nowhere', is not a URL"),
         (_package(wheels=[_wheel(size=-1)]), "has an invalid size, -1"),
         (_package(wheels=[_wheel(size=2**63)]), "number that is too large"),

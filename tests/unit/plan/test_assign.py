@@ -231,7 +231,7 @@ def test_a_group_that_cannot_name_a_layer_is_an_error(group):
 
 
 def test_without_anything_to_layer_there_is_an_error_that_says_what_to_add():
-    message = r"^demo.pyproject\.toml: .* add tool\.uv\.default-groups and run `uv lock`, or name a group with --group"
+    message = r"^demo.pyproject\.toml: .* list a group in tool\.uv\.default-groups, or name one with --group"
     with pytest.raises(NoLayersError, match=message):
         layer_specs(_project(default=("dev",)), Selection())
 
@@ -394,9 +394,9 @@ def test_patterns_match_whole_names(target):
 def test_each_pattern_that_matches_nothing_beside_others_is_a_hint(target):
     layers = [LayerSpec("low", packages=("a", "gone-*", "lost")), LayerSpec("high", packages=("b", "away"))]
     assert _make(target, _packages("a", "b"), layers).hints == (
-        "layer 'low': 'gone-*' matches no package in the image; remove it",
-        "layer 'low': 'lost' matches no package in the image; remove it",
-        "layer 'high': 'away' matches no package in the image; remove it",
+        "layer 'low': 'gone-*' matches no package in the image; correct or remove the pattern",
+        "layer 'low': 'lost' matches no package in the image; correct or remove the pattern",
+        "layer 'high': 'away' matches no package in the image; correct or remove the pattern",
     )
 
 
@@ -449,12 +449,12 @@ def test_the_hint_of_an_empty_layer_is_true(target, layers, closures):
 def test_a_named_group_that_needs_another_version_than_the_image_is_an_error(target):
     with pytest.raises(TwoVersionsError) as caught:
         _make(target, [Package("a", "1")], [_group("heavy")], on_top=[(_group("docs"), [Package("a", "2")])])
-    assert str(caught.value).startswith("the image needs a 1 and docs needs a 2; ")
+    assert str(caught.value).startswith("the image needs a 1 and group 'docs' needs a 2; ")
 
 
 def test_two_named_groups_that_need_two_versions_are_an_error(target):
     on_top = [(_group("docs"), [Package("a", "1")]), (_group("lint"), [Package("a", "2")])]
-    with pytest.raises(TwoVersionsError, match=r"^docs needs a 1 and lint needs a 2; "):
+    with pytest.raises(TwoVersionsError, match=r"^group 'docs' needs a 1 and group 'lint' needs a 2; "):
         _make(target, [], [], on_top=on_top)
 
 
@@ -587,7 +587,7 @@ def test_the_project_is_a_layer_above_all_others(target):
 def test_a_project_that_is_no_package_is_said_to_be_none(target):
     made = _whole(target, own=(LayerSpec("app", project=True), []))
     assert [layer.name for layer in made.layers] == ["dependencies", "app"]
-    what = "neither the project nor the members that it needs are packages (see tool.uv.package)"
+    what = "the project and the members that it needs are excluded, or are not packages (see tool.uv.package)"
     assert made.hints == (f"layer 'app' is empty: {what}",)
 
 

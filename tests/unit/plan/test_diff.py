@@ -215,7 +215,7 @@ def test_the_bytes_of_a_diff_are_those_of_its_layers_and_what_is_not_there_is_nu
 
 def test_a_diff_as_a_table():
     header, _, *rows, blank, line = diff_table(CHANGES).splitlines()
-    assert header.split() == ["layer", "status", "pulled", "unchanged", "why"]
+    assert header.split() == ["layer", "status", "pulled", "re-pulled", "why"]
     assert [row.split(maxsplit=2)[:2] for row in rows] == [
         ["base", "same"],
         ["heavy", "changed"],
@@ -225,7 +225,7 @@ def test_a_diff_as_a_table():
     assert " ".join(rows[0].split()) == "base same"
     assert " ".join(rows[1].split()) == (
         "heavy changed 2.5 MB + 1 unknown 1.0 MB -gone 1.0, +here 2.0, moved 1.0 (moved from base), "
-        "moved-on 1.0 -> 1.1 (moved from base), rebuilt 3.0 (another file), updated 1.0 -> 1.1"
+        "moved-on 1.0 -> 1.1 (moved from base), rebuilt 3.0 (different file), updated 1.0 -> 1.1"
     )
     assert " ".join(rows[2].split()) == "top added 500 B +nameless ?"
     assert " ".join(rows[3].split()) == "old removed -from-git ?"
@@ -239,8 +239,8 @@ def test_a_table_has_the_width_that_is_asked_for():
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ((), "no layer changes; nothing to pull"),
-        (CHANGES[:1], "no layer changes; nothing to pull"),
+        ((), "no layers change; nothing to pull"),
+        (CHANGES[:1], "no layers change; nothing to pull"),
         ((CHANGES[0], CHANGES[3]), "1 of 2 layers removed; nothing to pull"),
         (CHANGES[2:3], "1 of 1 layer changes, 500 B to pull"),
         (CHANGES, LINE),
@@ -256,7 +256,7 @@ def test_a_diff_as_markdown():
     assert diff_markdown((CHANGES[0], CHANGES[2], CHANGES[1])).splitlines() == [
         "**Image layers:** 2 of 3 layers change, 2.5 MB + 1 unknown to pull, 1.0 MB of it unchanged packages",
         "",
-        "| layer | | pulled | unchanged |",
+        "| layer | | pulled | re-pulled |",
         "|---|---|--:|--:|",
         "| `base` | same |  |  |",
         "| `top` | added | 500 B |  |",
@@ -274,7 +274,7 @@ def test_a_diff_as_markdown():
         "- `+here 2.0`",
         "- `moved 1.0 (moved from base)`",
         "- `moved-on 1.0 -> 1.1 (moved from base)`",
-        "- `rebuilt 3.0 (another file)`",
+        "- `rebuilt 3.0 (different file)`",
         "- `updated 1.0 -> 1.1`",
         "",
         "</details>",
@@ -283,7 +283,7 @@ def test_a_diff_as_markdown():
 
 def test_markdown_of_no_change_has_a_row_a_layer_and_no_details():
     assert diff_markdown(CHANGES[:1]).splitlines()[2:] == [
-        "| layer | | pulled | unchanged |",
+        "| layer | | pulled | re-pulled |",
         "|---|---|--:|--:|",
         "| `base` | same |  |  |",
     ]

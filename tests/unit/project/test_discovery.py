@@ -307,24 +307,24 @@ def test_a_file_that_is_named_wins_over_both(tmp_path):
         (
             "layers = [{name='a', project=true, dependencies=true}]",
             (
-                "layers[0].project: cannot be combined with packages, groups, extras or dependencies; put those in a "
-                "layer below"
+                "layers[0].project: cannot be combined with packages, groups, extras or dependencies; put those in an "
+                "earlier layer"
             ),
         ),
         (
             "layers = [{name='a', project=true, packages=['x']}]",
             (
-                "layers[0].project: cannot be combined with packages, groups, extras or dependencies; put those in a "
-                "layer below"
+                "layers[0].project: cannot be combined with packages, groups, extras or dependencies; put those in an "
+                "earlier layer"
             ),
         ),
         (
             "layers = [{name='a', project=true}, {name='b'}]",
-            "layers: 'a' is the project layer, so it must come last",
+            "layers: only the last layer can have project = true; move or change 'a'",
         ),
         (
             "layers = [{name='a', project=true}, {name='b', project=true}]",
-            "layers: 'a' is the project layer, so it must come last",
+            "layers: only the last layer can have project = true; move or change 'a'",
         ),
         ("layers = [{name='a', image=1}]", "layers[0].image: must be a string, not 1"),
         (

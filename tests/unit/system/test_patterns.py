@@ -39,7 +39,7 @@ def test_one_of_several_patterns_is_enough_and_none_matches_nothing():
         (["a" * 1001], "has a pattern that is longer than 1000 characters or contains a control character: "),
         (["a\nb"], "has a pattern that is longer than 1000 characters or contains a control character: "),
         *(
-            ([pattern], f"has {pattern!r}, which is not a pattern of relative paths, e.g.")
+            ([pattern], f'has {pattern!r}, in which a part is empty, "." or ".."; use e.g.')
             for pattern in ("", "/a", "a/", "a//b", "./a", "a/../b", "..")
         ),
     ],

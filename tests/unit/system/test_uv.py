@@ -167,8 +167,16 @@ def test_without_a_prefix_packages_go_into_the_environment_and_may_be_links_to_t
 @pytest.mark.parametrize(
     ("said", "package", "step"),
     [
-        ("error: Failed to build `demo==1.0`\n", "demo", "add what its build needs (gcc, headers) to the layer's"),
-        ("error: Failed to download and build `demo @ git+https://a`\n", "demo", "add what its build needs"),
+        (
+            "error: Failed to build `demo==1.0`\n",
+            "demo",
+            "if a compiler or headers are missing, add them to the layer's",
+        ),
+        (
+            "error: Failed to download and build `demo @ git+https://a`\n",
+            "demo",
+            "if a compiler or headers are missing",
+        ),
         (
             "error: Failed to download and build `demo @ git+https://a`\n  cause: Git executable not found. Ensure …",
             "demo",

@@ -52,7 +52,7 @@ def tree(tmp_path):
 def test_a_package_that_the_base_has_in_another_version_is_reported_with_both(image, tree, metadata, version):
     (image / "usr/local" / SITE / metadata).mkdir(parents=True)
     found = list(base.overlaps(tree(f"usr/local/{SITE}/demo_pkg-2.0.dist-info/RECORD")))
-    start = f"/usr/local/{SITE} already has demo-pkg {version}, but this layer has 2.0, so "
+    start = f"/usr/local/{SITE} already has demo-pkg {version}, but layer 'x' has 2.0, so "
     assert [message.startswith(start) for message in found] == ([True] if version else [])
 
 
@@ -88,7 +88,7 @@ def test_a_link_that_a_folder_would_replace_is_reported(image, tree, as_root):
     _owned(image, "usr/local/share/man")
     (image / "usr/local/man").symlink_to("share/man")
     [message] = base.damages(tree("usr/local/man/man1/x.1"))
-    assert message.startswith("the base image has a symlink at /usr/local/man, where this layer has a folder; ")
+    assert message.startswith("the base image has a symlink at /usr/local/man, where layer 'x' has a folder; ")
 
 
 def test_a_file_and_a_folder_that_would_replace_each_other_are_reported(image, tree, as_root):
@@ -96,8 +96,8 @@ def test_a_file_and_a_folder_that_would_replace_each_other_are_reported(image, t
     (image / "usr/local/etc").touch()
     messages = sorted(base.damages(tree("usr/local/etc/x.conf", "usr/local/share/doc", "usr/local/bin/new")))
     assert [message.partition(";")[0] for message in messages] == [
-        "the base image has a file at /usr/local/etc, where this layer has a folder",
-        "the base image has a folder at /usr/local/share/doc, where this layer has a file",
+        "the base image has a file at /usr/local/etc, where layer 'x' has a folder",
+        "the base image has a folder at /usr/local/share/doc, where layer 'x' has a file",
     ]
 
 
@@ -107,7 +107,7 @@ def test_an_owner_or_mode_of_a_parent_that_would_change_is_reported(image, tree,
     venv = tree(f"app/.venv/{SITE}/x.py", prefix="/app/.venv")
     assert list(base.damages(venv)) == []
     (image / folder).chmod(0o2775)
-    message = f"this layer changes /{folder} from owner 0:0 and mode 2775 to owner 0:0 and mode 755; "
+    message = f"layer 'x' changes /{folder} from owner 0:0 and mode 2775 to owner 0:0 and mode 755; "
     assert [found.startswith(message) for found in base.damages(venv)] == ([True] if damaged else [])
 
 
@@ -201,7 +201,7 @@ def test_a_prefix_where_python_looks_is_not_reported(messages, prefix, python):
 def test_a_prefix_where_python_does_not_look_is_reported_with_one_that_fits(messages, prefix, python, folder, fitting):
     [message] = messages(prefix, python)
     assert message == (
-        f"{python} does not look for packages in {folder}, so the image could not import them; "
+        f"{python} does not look for packages in {folder}, so imports in the image would fail; "
         f'set prefix = "{fitting}", use a virtual environment (prefix = "/app/.venv"), '
         "or add that folder to PYTHONPATH in the base image"
     )
@@ -239,4 +239,4 @@ def test_where_no_dockerfile_installed_this_the_machine_is_not_the_base_image(me
 
 def test_a_python_in_a_home_folder_counts_where_a_dockerfile_installed_this(messages):
     [message] = messages("/usr/local", "/root/.pyenv/bin/python3.12")
-    assert "import them; use a virtual environment" in message
+    assert "would fail; use a virtual environment" in message

@@ -278,7 +278,7 @@ def test_without_a_home_the_variable_that_says_where_is_named(monkeypatch):
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr("pathlib.Path.home", homeless)
-    with pytest.raises(UsageError, match=r"^there is no home folder .*; set UV_LAYERS_CACHE_DIR$"):
+    with pytest.raises(UsageError, match=r"^no home folder for the bytecode cache; set UV_LAYERS_CACHE_DIR$"):
         Cache.of({})
 
 

@@ -62,7 +62,7 @@ def test_problems_are_sorted_by_path(tree):
     os.utime(tree / SITE / "a.py", (EPOCH, EPOCH))
     os.utime(tree / "usr/local/bin", (EPOCH, EPOCH))
     assert _found(tree) == [
-        ("missing", "usr/local/bin/run", "listed in RECORD"),
+        ("missing", "usr/local/bin/run", "RECORD lists it"),
         ("altered", f"{SITE}/a.py", "its hash differs from RECORD"),
     ]
 
@@ -81,9 +81,9 @@ def test_packages_are_held_against_the_lock(tree, versions, problems):
 
 
 def test_bytecode_is_held_against_what_was_made(tree):
-    assert _found(tree, made={PYC: "0" * 64}) == [("altered", PYC, "differs from what install wrote")]
+    assert _found(tree, made={PYC: "0" * 64}) == [("altered", PYC, "changed since install")]
     other = PYC.replace("/a.", "/b.")
-    assert _found(tree, made={**MADE, other: "0" * 64}) == [("missing", other, "bytecode")]
+    assert _found(tree, made={**MADE, other: "0" * 64}) == [("missing", other, "install compiled it")]
     assert _found(tree, made={}) == [
         ("added", f"{SITE}/__pycache__", "not in any RECORD"),
         ("added", PYC, "not in any RECORD"),
@@ -221,9 +221,9 @@ def test_a_virtual_environment_as_it_was_made_has_no_problem(skeleton):
 @pytest.mark.parametrize(
     ("path", "text", "problem"),
     [
-        ("bin/activate", "other\n", "differs from what install wrote"),
+        ("bin/activate", "other\n", "changed since install"),
         ("bin/activate", "-> activated\n", "not a file"),
-        ("bin/python", "-> /usr/bin/python3.12", "differs from what install wrote"),
+        ("bin/python", "-> /usr/bin/python3.12", "changed since install"),
         # What a link leads to is no content of it.
         ("bin/python", "/usr/local/bin/python3.12", "not a symlink"),
     ],
@@ -239,7 +239,7 @@ def test_a_virtual_environment_has_no_file_more_and_none_less(skeleton):
     (skeleton / "app/.venv/bin/activate").unlink()
     seal.seal(skeleton, "/app/.venv", Times({}, EPOCH))
     assert _found(skeleton, ENVIRONMENT, SKELETON) == [
-        ("missing", "app/.venv/bin/activate", "written by install"),
+        ("missing", "app/.venv/bin/activate", "install created it"),
         ("added", "app/.venv/bin/pip", "not in any RECORD"),
     ]
 
@@ -249,7 +249,7 @@ def test_a_folder_without_these_is_no_virtual_environment_wherever_it_comes_from
     (skeleton / "app/.venv" / name).unlink()
     seal.seal(skeleton, "/app/.venv", Times({}, EPOCH))
     for made in (None, SKELETON):
-        assert _found(skeleton, ENVIRONMENT, made) == [("missing", f"app/.venv/{name}", "written by install")]
+        assert _found(skeleton, ENVIRONMENT, made) == [("missing", f"app/.venv/{name}", "install created it")]
 
 
 def test_a_virtual_environment_has_no_packages(skeleton, put):
