@@ -1,6 +1,6 @@
 """Times `uv-layers install` against raw `uv pip install`, in turn, in one run.
 
-    python benchmarks/install.py [--rounds 5] [--json results.json] [--python 3.12]
+    python benchmarks/install.py [--rounds 5] [--json results.json] [--python python3.12]
 
 The layer is numpy, scipy, pandas, scikit-learn and sympy. Needs the network once, to lock and to fill uv's cache;
 everything timed is offline. Each figure is the median of the rounds; a ratio is to raw uv with bytecode, or, for
