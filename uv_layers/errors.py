@@ -286,8 +286,8 @@ class ExcludedError(LayersError, code="excluded"):
 
     def __init__(self, path: Path, excluded: Sequence[str], line: str, exceptions: Sequence[str]) -> None:
         super().__init__(
-            f"{path} excludes {_listing(excluded)}, which the Dockerfile needs; below {line}, "
-            f"add {'the lines ' if len(exceptions) > 1 else ''}{_listing(exceptions)}"
+            f"{path} excludes {_listing(excluded)}, which the Dockerfile needs; "
+            f"add {'the lines ' if len(exceptions) > 1 else ''}{_listing(exceptions)} below {line}"
         )
 
 

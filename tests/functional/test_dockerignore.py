@@ -29,7 +29,7 @@ def ignore(folder):
 
 
 def _error(excluded, line, exceptions, path=".dockerignore"):
-    return f"error[excluded]: {path} excludes {excluded}, which the Dockerfile needs; below {line}, add {exceptions}\n"
+    return f"error[excluded]: {path} excludes {excluded}, which the Dockerfile needs; add {exceptions} below {line}\n"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_copies_and_the_wheel_of_the_tool_are_checked(run, folder, ignore, words
         return
     assert outcome.status == 2
     assert f".dockerignore excludes {excluded}, which" in outcome.stderr
-    ignore(*lines, outcome.stderr.strip().rpartition("add ")[2])
+    ignore(*lines, outcome.stderr.rpartition("add ")[2].partition(" below ")[0])
     assert run("dockerfile", "--base", "python:3.12", *words, cwd=folder).status == 0
 
 
@@ -259,8 +259,8 @@ def test_git_has_to_be_in_the_build_context(run, built, tmp_path, ignore_git):
     )
     ignore_git(folder)
     assert run("dockerfile", *BASE, cwd=folder).stderr == (
-        "hint: .dockerignore excludes .git, which the build of the project may need; if so, below line 1 (.git), "
-        "add !.git/**\n"
+        "hint: .dockerignore excludes .git, which the build of the project may need; if so, add !.git/** below line 1 "
+        "(.git)\n"
     )
 
 
@@ -376,7 +376,7 @@ def test_what_the_build_of_the_project_reads(run, packages):
     places = ["src/**", "app/**", "README.md", "LICENSE", "members/other/other/**", "library/library/**"]
     assert outcome.stderr.splitlines() == [
         f"hint: .dockerignore excludes {place.removesuffix('/**')}, which the build of the project may need; "
-        f"if so, below line 1 (*), add !{place}"
+        f"if so, add !{place} below line 1 (*)"
         for place in places
     ]
     lines = "".join(f"!{place}\n" for place in places)

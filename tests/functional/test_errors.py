@@ -517,7 +517,7 @@ CASES = {
     "a file that the Dockerfile needs, excluded": Case(
         "excluded",
         2,
-        (".dockerignore excludes uv.lock", "below line 1 (uv.lock), add !uv.lock"),
+        (".dockerignore excludes uv.lock", "add !uv.lock below line 1 (uv.lock)"),
         words=("dockerfile", "--python", "3.12"),
         spoil=write(".dockerignore", "uv.lock\n"),
     ),

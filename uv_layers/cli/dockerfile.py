@@ -68,7 +68,9 @@ def dockerfile(  # noqa: PLR0913 - a parameter for each option
     as_bake: Annotated[bool, typer.Option("--bake", help="Print a bake file for docker buildx bake.")] = False,
     image: Annotated[
         Text,
-        option("--image NAME", "The image to write, by the name of its final stage.", envvar=None),
+        option(
+            "--image NAME", "The name of this image's final stage, for a Dockerfile with several images.", envvar=None
+        ),
     ] = None,
     context: Annotated[
         Path | None, option("--context DIR", "The build context. [default: the folder of uv.lock]")

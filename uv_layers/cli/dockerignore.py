@@ -61,8 +61,8 @@ def check_dockerignore(recipe: Recipe, project: Project, context: Path, dockerfi
     except IgnorePatternError as error:
         raise errors.UnreadableFileError(path, error) from None
     return hints + [
-        f"{path} excludes {name}, which the build of the project may need; if so, below {_shown(each.line)}, "
-        f"add {each.exception}"
+        f"{path} excludes {name}, which the build of the project may need; if so, add {each.exception} "
+        f"below {_shown(each.line)}"
         for name, each in read.items()
     ]
 

@@ -68,7 +68,7 @@ def diff_table(changes: Sequence[LayerChange], width: int | None = None) -> str:
         for c in changes
     ]
     summary = "\n".join(wrap(pull_summary(changes), width or UNFOLDED))
-    return table(("layer", "status", ">pulled", ">re-pulled", "why"), rows, width) + f"\n{summary}\n"
+    return table(("layer", "status", ">pulled", ">of it unchanged", "why"), rows, width) + f"\n{summary}\n"
 
 
 # The most moves between two layers that a table lists; more are counted.
@@ -111,7 +111,7 @@ def pull_summary(changes: Sequence[LayerChange]) -> str:
     kept = sum(c.kept for c in changed)
     verb = "changes" if len(changed) == 1 else "change"
     what = f"{len(changed)} of {counted(len(changes), 'layer')} {verb}, {download(total, unsized)} to pull"
-    return f"{what}, {size(kept)} of it unchanged packages" if kept else what
+    return f"{what}, {size(kept)} of it for unchanged packages" if kept else what
 
 
 def change_text(change: Change) -> str:

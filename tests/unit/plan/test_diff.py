@@ -184,7 +184,7 @@ CHANGES = (
     LayerChange("top", "added", (Change("nameless", "added"),), 500),
     LayerChange("old", "removed", (Change("from-git", "removed"),)),
 )
-LINE = "2 of 4 layers change, 2.5 MB + 1 unknown to pull, 1.0 MB of it unchanged packages"
+LINE = "2 of 4 layers change, 2.5 MB + 1 unknown to pull, 1.0 MB of it for unchanged packages"
 
 
 def test_the_keys_of_a_diff():
@@ -215,7 +215,7 @@ def test_the_bytes_of_a_diff_are_those_of_its_layers_and_what_is_not_there_is_nu
 
 def test_a_diff_as_a_table():
     header, _, *rows, blank, line = diff_table(CHANGES).splitlines()
-    assert header.split() == ["layer", "status", "pulled", "re-pulled", "why"]
+    assert header.split() == ["layer", "status", "pulled", "of", "it", "unchanged", "why"]
     assert [row.split(maxsplit=2)[:2] for row in rows] == [
         ["base", "same"],
         ["heavy", "changed"],
@@ -254,9 +254,9 @@ def test_one_line_says_what_is_pulled(changes, line):
 
 def test_a_diff_as_markdown():
     assert diff_markdown((CHANGES[0], CHANGES[2], CHANGES[1])).splitlines() == [
-        "**Image layers:** 2 of 3 layers change, 2.5 MB + 1 unknown to pull, 1.0 MB of it unchanged packages",
+        "**Image layers:** 2 of 3 layers change, 2.5 MB + 1 unknown to pull, 1.0 MB of it for unchanged packages",
         "",
-        "| layer | | pulled | re-pulled |",
+        "| layer | | pulled | of it unchanged |",
         "|---|---|--:|--:|",
         "| `base` | same |  |  |",
         "| `top` | added | 500 B |  |",
@@ -283,7 +283,7 @@ def test_a_diff_as_markdown():
 
 def test_markdown_of_no_change_has_a_row_a_layer_and_no_details():
     assert diff_markdown(CHANGES[:1]).splitlines()[2:] == [
-        "| layer | | pulled | re-pulled |",
+        "| layer | | pulled | of it unchanged |",
         "|---|---|--:|--:|",
         "| `base` | same |  |  |",
     ]
@@ -454,5 +454,5 @@ def test_no_line_of_a_diff_is_longer_than_the_width(width):
     text = diff_table([change] * 12, width)
     assert max(map(len, text.splitlines())) <= width
     assert " ".join(text.split()).endswith(
-        "12 of 12 layers change, 120.00 GB + 36 unknown to pull, 12.00 GB of it unchanged packages"
+        "12 of 12 layers change, 120.00 GB + 36 unknown to pull, 12.00 GB of it for unchanged packages"
     )
