@@ -85,8 +85,8 @@ class LockNotFoundError(LayersError, code="no-lock"):
 
 class StaleLockError(LayersError, code="stale-lock"):
     def __init__(self, path: Path, reason: str = "") -> None:
-        why = f" ({reason})" if reason else ""
-        super().__init__(f"{path} does not match pyproject.toml{why}; run `uv lock`, or skip the check with --frozen")
+        self.cause = f"{path} does not match pyproject.toml{reason and f' ({reason})'}"
+        super().__init__(f"{self.cause}; run `uv lock`, or skip the check with --frozen")
 
 
 class StaleDockerfileError(LayersError, code="stale-dockerfile"):
@@ -270,15 +270,16 @@ class NotOursError(LayersError, code="not-ours"):
 
 
 class MarksError(LayersError, code="no-marks"):
-    def __init__(self, path: str, count: int, mark: str) -> None:
-        super().__init__(
-            f"{path} must contain exactly one block that starts with `{mark}`, but contains {count}; "
-            + (
-                "keep only one"
-                if count
-                else "copy the missing blocks from `uv-layers dockerfile --snippet`, or name the image with --image"
-            )
-        )
+    def __init__(self, path: str, count: int, mark: str, end: str = "") -> None:
+        """`end` is the missing last line of a block that starts."""
+        message = f"{path} must contain exactly one block that starts with `{mark}`, but contains {count}; "
+        if end:
+            message = f"{path}: the block that starts with `{mark}` has no last line `{end}`; add it"
+        elif count:
+            message += "keep only one"
+        else:
+            message += "copy the missing blocks from `uv-layers dockerfile --snippet`, or name the image with --image"
+        super().__init__(message)
 
 
 class ExcludedError(LayersError, code="excluded"):

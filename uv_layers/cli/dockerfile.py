@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +16,7 @@ from uv_layers.cli import completion
 from uv_layers.cli.dockerignore import check_dockerignore, missing_hints, new_dockerignore, uncopied_hints
 from uv_layers.cli.kept import Kept, keep, lines_to_change
 from uv_layers.cli.options import Names, Text, argument, command, option
-from uv_layers.cli.remembered import dropped, is_version, words_in, words_of
+from uv_layers.cli.remembered import combined, dropped, is_version, words_in, words_of
 from uv_layers.cli.terminal import print_hints, say
 from uv_layers.cli.tool import unpublished_hints
 from uv_layers.image import marks
@@ -136,11 +137,13 @@ def dockerfile(  # noqa: PLR0913 - a parameter for each option
         typer.echo(dockerfile_for(options, request.groups, overrides, snippet=snippet), nl=False)
     else:
         words = words_of(options, overrides, request.groups) if request in requests.values() else []
-        if write and given and (gone := dropped(marked.get(image or "", ""), words)):
-            hint = f"{path} no longer remembers {', '.join(gone)}: new options replace all remembered ones"
-            print_hints([f"{hint}; to keep the old options, pass them again"], options)
         remedy = ["uv-layers", "dockerfile", *words, "--write", str(path)]
         keep(_kept(path, requests, request, write=check is None), options, remedy, write=check is None)
+        old = marked.get(image or "", "")
+        if write and given and (gone := dropped(old, words)):
+            command = shlex.join(["uv-layers", "dockerfile", *combined(old, words), "--write", str(path)])
+            hint = f"{path} no longer remembers {', '.join(gone)}: new options replace all remembered ones"
+            print_hints([f"{hint}; to keep both, run `{command}`"], options)
     return None
 
 

@@ -69,6 +69,11 @@ def dropped(remembered: str, words: Sequence[str]) -> list[str]:
     return sorted({word for word in _split(remembered) if word in _TAKEN} - set(words))
 
 
+def combined(remembered: str, words: Sequence[str]) -> list[str]:
+    """Return the options of a mark and those of the command line, which win."""
+    return [*_split(remembered), *words]
+
+
 def _split(remembered: str) -> list[str]:
     try:
         return shlex.split(remembered)

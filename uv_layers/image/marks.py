@@ -60,7 +60,10 @@ def replaced(text: str, blocks: Mapping[str, str], path: str, remembered: str = 
     """Return the text of the Dockerfile `path` with new blocks; raises MarksError unless each mark is there once."""
     for name, block in blocks.items():
         if len(found := list(_block(name, image).finditer(text))) != 1:
-            raise errors.MarksError(path, len(found), _mark(name, image))
+            start = re.escape(_mark(name, image)) + r"(?![\w-])(?! for )"
+            is_open = not found and re.search(rf"^{start}", text, re.MULTILINE)
+            end = f"# <<< uv-layers {_named(name, image)}" if is_open else ""
+            raise errors.MarksError(path, len(found), _mark(name, image), end)
         new = marked(name, block, remembered if name == STAGES else "", image)
         if "\r\n" in found[0][0]:
             new = new.replace("\n", "\r\n")

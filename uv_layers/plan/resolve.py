@@ -290,7 +290,7 @@ def stale_hints(options: Options, current: Project) -> list[str]:
     try:
         _check_lock(Uv.find(options.environ, offline=options.offline), current, None)
     except errors.StaleLockError as error:
-        return [f"the build will fail, because {error}"]
+        return [f"the build will fail, because {error.cause}; run `uv lock`"]
     except errors.LayersError:
         # E.g. there is no interpreter for the project on this machine. The build checks the lock, too.
         return []

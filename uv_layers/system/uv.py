@@ -238,7 +238,7 @@ class Uv:
             # uv prints the reason only with --verbose.
             again = self._run([*argv, "--verbose"], resolving_env(self.environ), check=False)
             reason = _STALE.search(again.stderr)
-            raise errors.StaleLockError(lock, reason[1].strip() if reason else "")
+            raise errors.StaleLockError(lock, reason[1].strip(" :") if reason else "")
         self._raise_for(done, argv)
 
     def find_python(self, argv: Sequence[str], cwd: Path | None = None) -> str | None:

@@ -695,12 +695,9 @@ def test_line_ends_are_those_that_the_block_has():
         (_kept(copies=""), "0", "copies"),
         (_kept(stages=STAGES * 2), "2", "stages"),
         (_kept(copies=COPIES * 3), "3", "copies"),
-        (_kept(stages=STAGES.partition("# <<<")[0]), "0", "stages"),
         (_kept(copies=COPIES.partition("\n")[2]), "0", "copies"),
         (_kept(stages=STAGES.replace("# >>>", "## >>>")), "0", "stages"),
         (_kept(stages=STAGES.replace("stages", "stagesx")), "0", "stages"),
-        # The end of one is no end of the other.
-        (_kept(stages=STAGES.replace("<<< uv-layers stages", "<<< uv-layers copies")), "0", "stages"),
         # What is in a block goes with it.
         (_kept(stages=STAGES.replace("\n\n", f"\n{COPIES}\n", 1), copies=""), "0", "copies"),
     ],
@@ -716,6 +713,23 @@ def test_each_mark_is_there_once(text, count, mark):
             if count == "0"
             else "keep only one"
         )
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _kept(stages=STAGES.partition("# <<<")[0]),
+        # The end of one is no end of the other.
+        _kept(stages=STAGES.replace("<<< uv-layers stages", "<<< uv-layers copies")),
+    ],
+)
+def test_a_block_without_its_last_line_is_an_error_that_names_the_line(text):
+    with pytest.raises(MarksError) as caught:
+        updated_dockerfile(text, RECIPE, "ci/Dockerfile")
+    assert str(caught.value) == (
+        "ci/Dockerfile: the block that starts with `# >>> uv-layers stages` has no last line "
+        "`# <<< uv-layers stages`; add it"
     )
 
 
