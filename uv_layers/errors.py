@@ -234,7 +234,7 @@ class LocalFolderError(LayersError, code="local-folder"):
     def __init__(self, package: str, folder: str) -> None:
         super().__init__(
             f"{package} comes from the folder {folder}, which uv.lock does not pin; add "
-            '{ name = "app", project = true } as the last layer; if only a group needs the folder, also pass --group'
+            '{ name = "app", project = true } as the last layer; if only one group needs it, also pass --group NAME'
         )
 
 

@@ -373,7 +373,7 @@ def test_options_that_a_dockerfile_no_longer_remembers_are_named(run, folder):
     assert "no longer" not in run("dockerfile", *first, cwd=folder).stderr
     assert "no longer" not in run("dockerfile", "--write", "Dockerfile", cwd=folder).stderr
     outcome = run("dockerfile", "--write", "Dockerfile", *BASE, "--cmd", "other", cwd=folder)
-    hint = "hint: Dockerfile no longer remembers --secret: new options replace all remembered ones; to keep both, run `"
+    hint = "hint: Dockerfile no longer remembers --secret: new options replace all remembered ones; to keep them, run `"
     last = outcome.stderr.splitlines()[-1]
     assert last.startswith(hint)
     assert (outcome.status, "NETRC" in (folder / "Dockerfile").read_text(encoding="utf-8")) == (0, False)

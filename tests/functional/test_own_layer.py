@@ -145,7 +145,7 @@ def test_a_folder_without_a_layer_for_it_is_an_error_that_says_how_to_have_one(a
         assert (outcome.status, outcome.stdout) == (2, "")
         assert outcome.stderr == (
             "error[local-folder]: thing comes from the folder thing, which uv.lock does not pin; add "
-            '{ name = "app", project = true } as the last layer; if only a group needs the folder, also pass --group\n'
+            '{ name = "app", project = true } as the last layer; if only one group needs it, also pass --group NAME\n'
         )
 
 

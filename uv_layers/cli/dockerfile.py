@@ -143,7 +143,7 @@ def dockerfile(  # noqa: PLR0913 - a parameter for each option
         if write and given and (gone := dropped(old, words)):
             command = shlex.join(["uv-layers", "dockerfile", *combined(old, words), "--write", str(path)])
             hint = f"{path} no longer remembers {', '.join(gone)}: new options replace all remembered ones"
-            print_hints([f"{hint}; to keep both, run `{command}`"], options)
+            print_hints([f"{hint}; to keep them, run `{command}`"], options)
     return None
 
 

@@ -19,7 +19,7 @@ def diff_markdown(changes: Sequence[LayerChange]) -> str:
     lines = [
         f"**Image layers:** {pull_summary(changes)}",
         "",
-        "| layer | | pulled | of it unchanged |",
+        "| layer | | pulled | unchanged part |",
         "|---|---|--:|--:|",
     ]
     lines += [f"| `{c.layer}` | {c.status} | {pulled(c)} | {size(c.kept) if c.kept else ''} |" for c in changes]

@@ -68,7 +68,7 @@ def diff_table(changes: Sequence[LayerChange], width: int | None = None) -> str:
         for c in changes
     ]
     summary = "\n".join(wrap(pull_summary(changes), width or UNFOLDED))
-    return table(("layer", "status", ">pulled", ">of it unchanged", "why"), rows, width) + f"\n{summary}\n"
+    return table(("layer", "status", ">pulled", ">unchanged part", "why"), rows, width) + f"\n{summary}\n"
 
 
 # The most moves between two layers that a table lists; more are counted.

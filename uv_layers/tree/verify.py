@@ -136,7 +136,7 @@ def _files(
         elif not installed.matches(tree / path, expected[path], identity):
             yield "altered", path, "its hash differs from RECORD"
     for path in wanted - on_disk.keys():
-        made = "install compiled it" if path.endswith(".pyc") else "install created it"
+        made = "uv-layers compiled it" if path.endswith(".pyc") else "uv-layers created it"
         yield "missing", path, "RECORD lists it" if path in expected else made
     folders = {""}
     # A tree without packages has only the prefix.

@@ -215,7 +215,7 @@ def test_the_bytes_of_a_diff_are_those_of_its_layers_and_what_is_not_there_is_nu
 
 def test_a_diff_as_a_table():
     header, _, *rows, blank, line = diff_table(CHANGES).splitlines()
-    assert header.split() == ["layer", "status", "pulled", "of", "it", "unchanged", "why"]
+    assert header.split() == ["layer", "status", "pulled", "unchanged", "part", "why"]
     assert [row.split(maxsplit=2)[:2] for row in rows] == [
         ["base", "same"],
         ["heavy", "changed"],
@@ -256,7 +256,7 @@ def test_a_diff_as_markdown():
     assert diff_markdown((CHANGES[0], CHANGES[2], CHANGES[1])).splitlines() == [
         "**Image layers:** 2 of 3 layers change, 2.5 MB + 1 unknown to pull, 1.0 MB of it for unchanged packages",
         "",
-        "| layer | | pulled | of it unchanged |",
+        "| layer | | pulled | unchanged part |",
         "|---|---|--:|--:|",
         "| `base` | same |  |  |",
         "| `top` | added | 500 B |  |",
@@ -283,7 +283,7 @@ def test_a_diff_as_markdown():
 
 def test_markdown_of_no_change_has_a_row_a_layer_and_no_details():
     assert diff_markdown(CHANGES[:1]).splitlines()[2:] == [
-        "| layer | | pulled | of it unchanged |",
+        "| layer | | pulled | unchanged part |",
         "|---|---|--:|--:|",
         "| `base` | same |  |  |",
     ]

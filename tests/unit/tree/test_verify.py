@@ -83,7 +83,7 @@ def test_packages_are_held_against_the_lock(tree, versions, problems):
 def test_bytecode_is_held_against_what_was_made(tree):
     assert _found(tree, made={PYC: "0" * 64}) == [("altered", PYC, "changed since install")]
     other = PYC.replace("/a.", "/b.")
-    assert _found(tree, made={**MADE, other: "0" * 64}) == [("missing", other, "install compiled it")]
+    assert _found(tree, made={**MADE, other: "0" * 64}) == [("missing", other, "uv-layers compiled it")]
     assert _found(tree, made={}) == [
         ("added", f"{SITE}/__pycache__", "not in any RECORD"),
         ("added", PYC, "not in any RECORD"),
@@ -239,7 +239,7 @@ def test_a_virtual_environment_has_no_file_more_and_none_less(skeleton):
     (skeleton / "app/.venv/bin/activate").unlink()
     seal.seal(skeleton, "/app/.venv", Times({}, EPOCH))
     assert _found(skeleton, ENVIRONMENT, SKELETON) == [
-        ("missing", "app/.venv/bin/activate", "install created it"),
+        ("missing", "app/.venv/bin/activate", "uv-layers created it"),
         ("added", "app/.venv/bin/pip", "not in any RECORD"),
     ]
 
@@ -249,7 +249,7 @@ def test_a_folder_without_these_is_no_virtual_environment_wherever_it_comes_from
     (skeleton / "app/.venv" / name).unlink()
     seal.seal(skeleton, "/app/.venv", Times({}, EPOCH))
     for made in (None, SKELETON):
-        assert _found(skeleton, ENVIRONMENT, made) == [("missing", f"app/.venv/{name}", "install created it")]
+        assert _found(skeleton, ENVIRONMENT, made) == [("missing", f"app/.venv/{name}", "uv-layers created it")]
 
 
 def test_a_virtual_environment_has_no_packages(skeleton, put):
