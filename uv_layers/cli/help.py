@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _WIDTH, _WIDEST, _TERMS = 100, 120, 32
 # Texts narrower than this are below their option instead of beside it.
 _NARROWEST = 38
+# A command keeps the names of its help option from the first context that asks, which may have no parent.
+CONTEXT = {"help_option_names": ["-h", "--help"]}
 # The group of options that `uv sync` has, too, which are listed without their descriptions.
 AS_UV = "Options as in `uv sync`"
 _VARIABLES = "Most options can also be set with an environment variable, e.g. {variable} for {option}."
