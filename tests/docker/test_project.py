@@ -186,7 +186,7 @@ def test_a_version_that_a_file_tells(packaged):
     context.edit("import hello", "__version__ = '3.4'\nimport hello", "src/app/__init__.py")
     context.lock()
     context.write(text := context.dockerfile("--cmd", "app"))
-    assert "uv-layers export\n" in text
+    assert "uv-layers export --expect below,app\n" in text
     version = "import importlib.metadata as m; print(m.version('app'))"
     assert context.build().run("python", "-c", version) == "3.4"
 

@@ -68,10 +68,25 @@ def compare(old: Sequence[Layer], new: Sequence[Layer]) -> tuple[LayerChange, ..
         kept = sum(m.package.size or 0 for m in layer.members if _is_same(m.package, before.get(m.package.name)))
         status = "changed" if layer.name in old_settings else "added"
         ordered = tuple(sorted(changes, key=lambda change: change.package))
+        if any(_has_content_of(layer, other) for other in old):
+            layer_changes.append(LayerChange(layer.name, status, ordered))
+            continue
         layer_changes.append(LayerChange(layer.name, status, ordered, layer.size, kept, layer.unsized))
     names = {layer.name for layer in new}
     gone = [layer.name for layer in old if layer.name not in names]
     return (*layer_changes, *(LayerChange(name, "removed", tuple(_left(name, before, after))) for name in gone))
+
+
+def _has_content_of(layer: Layer, other: Layer) -> bool:
+    """Return whether two layers have the same digest, so that clients with one of them do not pull the other.
+
+    Builds from source may differ, and so may the files of a layer without packages.
+    """
+    packages = {m.package.name: (other.name, m.package) for m in other.members}
+    same = len(packages) == len(layer.members) and all(
+        not m.package.built and _is_same(m.package, packages.get(m.package.name)) for m in layer.members
+    )
+    return bool(packages) and same and layer.settings == other.settings
 
 
 def _arrived(layer: str, package: Package, before: tuple[str, Package] | None) -> Change | None:

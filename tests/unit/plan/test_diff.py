@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -29,6 +30,7 @@ def of_table(name, **table):
     return Package(name, None, None, table={"name": name, **table})
 
 
+BUILT = replace(of_table("s", version="1", sdist={"hashes": {"sha256": "s-1"}}), version="1", size=7, built=True)
 A1, A2, B1, C1 = wheel("a", "1", 100), wheel("a", "2", 200), wheel("b", "1", 30), wheel("c", "1", 4)
 
 
@@ -111,10 +113,38 @@ A1, A2, B1, C1 = wheel("a", "1", 100), wheel("a", "2", 200), wheel("b", "1", 30)
             [layer("x", A1)],
             [layer("y", A1)],
             [
+                LayerChange("y", "added", (Change("a", "moved", "1", "1", "x"),)),
+                LayerChange("x", "removed", (Change("a", "moved", "1", "1", "y"),)),
+            ],
+            id="another name for a layer, which clients have",
+        ),
+        pytest.param(
+            [layer("x", BUILT)],
+            [layer("y", BUILT)],
+            [
+                LayerChange("y", "added", (Change("s", "moved", "1", "1", "x"),), 7, 7),
+                LayerChange("x", "removed", (Change("s", "moved", "1", "1", "y"),)),
+            ],
+            id="another name for a layer that is built from source",
+        ),
+        pytest.param(
+            [layer("x", A1, B1)],
+            [layer("y", A1), layer("z", B1)],
+            [
+                LayerChange("y", "added", (Change("a", "moved", "1", "1", "x"),), 100, 100),
+                LayerChange("z", "added", (Change("b", "moved", "1", "1", "x"),), 30, 30),
+                LayerChange("x", "removed", (Change("a", "moved", "1", "1", "y"), Change("b", "moved", "1", "1", "z"))),
+            ],
+            id="a layer that is split",
+        ),
+        pytest.param(
+            [layer("x", A1)],
+            [replace(layer("y", A1), settings={"prefix": "/opt"})],
+            [
                 LayerChange("y", "added", (Change("a", "moved", "1", "1", "x"),), 100, 100),
                 LayerChange("x", "removed", (Change("a", "moved", "1", "1", "y"),)),
             ],
-            id="another name for a layer",
+            id="another name and another prefix",
         ),
         pytest.param(
             [layer("x", C1, B1)],
