@@ -176,7 +176,7 @@ def _matched(settings: Mapping[str, Any], source: str) -> Iterator[tuple[str, Re
         if _matches_runtime(entry):
             requirement = _requirement(entry["requirement"], source, package)
             if requirement.specifier or requirement.url:
-                problem = f"{requirement} has a version or URL, which match-runtime = true forbids; remove one of them"
+                problem = f"{requirement} cannot have a version or URL with match-runtime = true; remove that key, or the version or URL"
                 raise errors.ConfigError(source, f"{_EXTRA}.{package}", problem)
             yield normalised(package), requirement
 

@@ -88,9 +88,12 @@ def test_what_shall_match_the_runtime_must_be_in_the_image():
     [
         (
             matching("helper>=1"),
-            "helper>=1 has a version or URL, which match-runtime = true forbids; remove one of them",
+            "helper>=1 cannot have a version or URL with match-runtime = true; remove that key, or the version or URL",
         ),
-        (matching("helper @ https://a.example/b.whl"), "which match-runtime = true forbids; remove one of them"),
+        (
+            matching("helper @ https://a.example/b.whl"),
+            "cannot have a version or URL with match-runtime = true; remove that key",
+        ),
         ({"extra-build-dependencies": {"demo": ["=="]}}, "'==' is not a valid requirement"),
     ],
 )
