@@ -176,8 +176,9 @@ def _matched(settings: Mapping[str, Any], source: str) -> Iterator[tuple[str, Re
         if _matches_runtime(entry):
             requirement = _requirement(entry["requirement"], source, package)
             if requirement.specifier or requirement.url:
-                problem = f"{requirement} cannot have a version or URL with match-runtime = true; remove that key, or the version or URL"
-                raise errors.ConfigError(source, f"{_EXTRA}.{package}", problem)
+                cause = f"{requirement} cannot have a version or URL with match-runtime = true"
+                step = "remove that key, or the version or URL"
+                raise errors.ConfigError(source, f"{_EXTRA}.{package}", f"{cause}; {step}")
             yield normalised(package), requirement
 
 
