@@ -199,7 +199,7 @@ def test_dependencies_that_a_file_tells_are_taken_from_the_lock_as_it_is(package
     context.write("hello\n", "requirements.txt")
     context.lock()
     context.write(text := context.dockerfile("--cmd", "app"))
-    assert "# --frozen: the dependencies of app are dynamic, so only its sources contain them.\n" in text
+    assert "# --frozen: uv cannot check the dynamic dependencies of app without its sources.\n" in text
     assert context.build().run() == "app says 1.0"
 
 

@@ -109,7 +109,7 @@ def test_a_dockerfile_of_a_stranger_chooses_no_program_and_no_file(folder, run, 
     (folder / "Dockerfile").write_text(text.replace("with: --base debian", f"with: {words}"), encoding="utf-8")
     ended = run("dockerfile", "--check", "Dockerfile", cwd=folder)
     message = f"error[usage]: Dockerfile: a `# >>> uv-layers stages` line has {refused}, which is not allowed there; "
-    step = "correct that line, or pass all options of its image to replace it\n"
+    step = "correct that line, or pass all options again to replace it\n"
     assert (ended.status, ended.stderr) == (2, message + step)
 
 

@@ -168,7 +168,7 @@ def test_where_dependencies_are_dynamic_the_plan_is_frozen_and_says_why(project,
     folder = project(packaged(tmp_path / "app", "app", MAIN, **needs, more=more))
     outcome = run("dockerfile", cwd=folder)
     assert (outcome.status, outcome.stderr) == (0, "")
-    why = f"# --frozen: the dependencies of {where} are dynamic, so only its sources contain them.\n"
+    why = f"# --frozen: uv cannot check the dynamic dependencies of {where} without its sources.\n"
     assert f"\n\n{why}FROM uv-layers AS plan\n" in outcome.stdout
     assert "    uv-layers export --frozen --expect packages,app\n" in outcome.stdout
     assert _names(build(outcome.stdout, folder.path, "/usr/local")) == ["app", "shared", "speed", "thing", "web"]
@@ -182,7 +182,7 @@ def test_a_folder_without_a_project_table_is_frozen_too(project, packaged, run, 
     more = f'[tool.uv.sources]\nthing = {{ path = "thing" }}\n{LAYERS}'
     folder = project(packaged(tmp_path / "app", "app", MAIN, requires=["thing"], more=more))
     text = run("dockerfile", cwd=folder).stdout
-    assert "\n# --frozen: thing has no [project] table, so its dependencies are only in its sources.\nFROM" in text
+    assert "\n# --frozen: thing has no [project] table, so uv cannot check it without its sources.\nFROM" in text
     assert "    uv-layers export --frozen --expect packages,app\n" in text
 
 

@@ -90,6 +90,6 @@ def words_in(remembered: str, path: str) -> list[str]:
     if refused:
         raise errors.UsageError(
             f"{path}: a `# >>> uv-layers stages` line has {errors.shown(refused[0])}, which is not allowed there; "
-            "correct that line, or pass all options of its image to replace it"
+            "correct that line, or pass all options again to replace it"
         )
     return words

@@ -256,9 +256,8 @@ def _unchecked(pyprojects: Mapping[Path, Mapping[str, Any]], local: Iterable[Pat
         # If only the version is dynamic, uv needs no sources unless the lock is stale.
         for key in ("dependencies", "optional-dependencies"):
             if key in dynamic:
-                return (
-                    f"the {key} of {meta.get('name') or path.parent.name} are dynamic, so only its sources contain them"
-                )
+                name = meta.get("name") or path.parent.name
+                return f"uv cannot check the dynamic {key} of {name} without its sources"
         if not meta and path not in pyprojects:
-            return f"{path.parent.name} has no [project] table, so its dependencies are only in its sources"
+            return f"{path.parent.name} has no [project] table, so uv cannot check it without its sources"
     return ""

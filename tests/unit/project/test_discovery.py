@@ -841,7 +841,7 @@ def test_local_files_and_folders_are_found_in_the_sources(tmp_path):
     assert _relative(found.inputs, tmp_path) == ["pyproject.toml", "uv.lock", "libs/folder/pyproject.toml"]
     # What is not there is no folder, and uv says so better.
     assert _relative(found.files, tmp_path) == ["libs/gone", "vendor/a-1-py3-none-any.whl"]
-    assert found.unchecked == "bare has no [project] table, so its dependencies are only in its sources"
+    assert found.unchecked == "bare has no [project] table, so uv cannot check it without its sources"
 
 
 def test_sources_of_members_and_of_the_root_count_too(tmp_path):
@@ -863,15 +863,15 @@ def test_sources_of_members_and_of_the_root_count_too(tmp_path):
         ("[project]\nname = 'thing'\ndynamic = ['version']", ""),
         (
             "[project]\nname = 'thing'\ndynamic = ['version', 'dependencies']",
-            "the dependencies of thing are dynamic, so only its sources contain them",
+            "uv cannot check the dynamic dependencies of thing without its sources",
         ),
         (
             "[project]\nname = 'thing'\ndynamic = ['optional-dependencies']",
-            "the optional-dependencies of thing are dynamic, so only its sources contain them",
+            "uv cannot check the dynamic optional-dependencies of thing without its sources",
         ),
         (
             "[project]\ndynamic = ['dependencies']",
-            "the dependencies of {folder} are dynamic, so only its sources contain them",
+            "uv cannot check the dynamic dependencies of {folder} without its sources",
         ),
     ],
 )
@@ -892,7 +892,7 @@ def test_a_project_without_a_project_table_can_be_checked_and_a_folder_without_o
     assert _load(tmp_path, "[dependency-groups]\na = []\n").unchecked == ""
     _write(tmp_path / "inner/pyproject.toml", "[build-system]\nrequires = []\n")
     found = _load(tmp_path, "[tool.uv.sources]\nthing = { path = 'inner' }\n")
-    assert found.unchecked == "inner has no [project] table, so its dependencies are only in its sources"
+    assert found.unchecked == "inner has no [project] table, so uv cannot check it without its sources"
 
 
 # Several members at once.
@@ -958,7 +958,7 @@ def test_several_members_are_one_project_with_what_each_of_them_has(workspace):
     assert both.default_groups == ("one",)
     assert both.group_python == {"one": (), "two": (">=3.12",), "three": ()}
     assert both.has_dependencies
-    assert both.unchecked == "the dependencies of b are dynamic, so only its sources contain them"
+    assert both.unchecked == "uv cannot check the dynamic dependencies of b without its sources"
     assert [part.name for part in both.parts] == ["a", "b"]
     assert both.packages == ("a", "b")
     assert _select(workspace, "web", "b").has_dependencies is False
