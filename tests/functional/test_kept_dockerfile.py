@@ -385,6 +385,15 @@ def test_options_that_a_dockerfile_no_longer_remembers_are_named(run, folder):
     assert "--secret NETRC" in first_line
 
 
+def test_the_command_that_keeps_options_has_none_that_a_dockerfile_may_not_choose(run, folder):
+    assert run("dockerfile", "--write", "Dockerfile", *BASE, "--secret", "NETRC", cwd=folder).status == 0
+    text = (folder / "Dockerfile").read_text(encoding="utf-8")
+    (folder / "Dockerfile").write_text(text.replace("with: ", "with: --config other.toml "), encoding="utf-8")
+    outcome = run("dockerfile", "--write", "Dockerfile", *BASE, cwd=folder)
+    assert "no longer remembers --secret" in outcome.stderr
+    assert "other.toml" not in outcome.stderr
+
+
 def test_without_a_write_nothing_is_said_about_what_is_remembered(run, folder):
     assert run("dockerfile", "--write", "Dockerfile", *BASE, "--secret", "NETRC", cwd=folder).status == 0
     outcome = run("dockerfile", "--write", "Dockerfile", "--base", "a b", cwd=folder)

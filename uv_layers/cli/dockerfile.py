@@ -141,7 +141,7 @@ def dockerfile(  # noqa: PLR0913 - a parameter for each option
         keep(_kept(path, requests, request, write=check is None), options, remedy, write=check is None)
         old = marked.get(image or "", "")
         if write and given and (gone := dropped(old, words)):
-            command = shlex.join(["uv-layers", "dockerfile", *combined(old, words), "--write", str(path)])
+            command = shlex.join(["uv-layers", "dockerfile", *combined(old, words, str(path)), "--write", str(path)])
             hint = f"{path} no longer remembers {', '.join(gone)}: new options replace all remembered ones"
             print_hints([f"{hint}; to keep them, run `{command}`"], options)
     return None

@@ -69,11 +69,6 @@ def dropped(remembered: str, words: Sequence[str]) -> list[str]:
     return sorted({word for word in _split(remembered) if word in _TAKEN} - set(words))
 
 
-def combined(remembered: str, words: Sequence[str]) -> list[str]:
-    """Return the options of a mark and those of the command line, which win."""
-    return [*_split(remembered), *words]
-
-
 def _split(remembered: str) -> list[str]:
     try:
         return shlex.split(remembered)
@@ -93,3 +88,11 @@ def words_in(remembered: str, path: str) -> list[str]:
             "correct that line, or pass all options again to replace it"
         )
     return words
+
+
+def combined(remembered: str, words: Sequence[str], path: str) -> list[str]:
+    """Return the options of a mark and those of the command line, which win; without the mark's if one is refused."""
+    try:
+        return [*words_in(remembered, path), *words]
+    except errors.UsageError:
+        return list(words)
