@@ -177,7 +177,7 @@ def _matched(settings: Mapping[str, Any], source: str) -> Iterator[tuple[str, Re
             requirement = _requirement(entry["requirement"], source, package)
             if requirement.specifier or requirement.url:
                 cause = f"{requirement} cannot have a version or URL with match-runtime = true"
-                step = "remove that key, or the version or URL"
+                step = "drop match-runtime, or the version or URL"
                 raise errors.ConfigError(source, f"{_EXTRA}.{package}", f"{cause}; {step}")
             yield normalised(package), requirement
 

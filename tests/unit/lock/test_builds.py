@@ -88,11 +88,11 @@ def test_what_shall_match_the_runtime_must_be_in_the_image():
     [
         (
             matching("helper>=1"),
-            "helper>=1 cannot have a version or URL with match-runtime = true; remove that key, or the version or URL",
+            "helper>=1 cannot have a version or URL with match-runtime = true; drop match-runtime, or the version or URL",
         ),
         (
             matching("helper @ https://a.example/b.whl"),
-            "cannot have a version or URL with match-runtime = true; remove that key",
+            "cannot have a version or URL with match-runtime = true; drop match-runtime",
         ),
         ({"extra-build-dependencies": {"demo": ["=="]}}, "'==' is not a valid requirement"),
     ],
