@@ -88,7 +88,7 @@ def test_what_shall_match_the_runtime_must_be_in_the_image():
     [
         (
             matching("helper>=1"),
-            "helper>=1 cannot have a version or URL with match-runtime = true; drop match-runtime, or the version or URL",
+            "helper>=1 cannot have a version or URL with match-runtime = true; drop match-runtime, or the version",
         ),
         (
             matching("helper @ https://a.example/b.whl"),
