@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from uv_layers import __version__
-from uv_layers.cli.help import CONTEXT, HelpfulGroup
+from uv_layers.cli.help import HelpfulGroup
 
 #: In the order in which `--help` lists them; each is a module beside this one that has a command of its name.
 COMMANDS = ("plan", "export", "install", "verify", "env", "diff", "suggest", "cache", "dockerfile", "precompile")
@@ -33,7 +33,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings=CONTEXT,
 )
 
 

@@ -19,7 +19,7 @@ from uv_layers.cli.options import JsonOption, Names, Text, argument, command, op
 from uv_layers.cli.sources import lock_file
 from uv_layers.cli.tables import diff_table
 from uv_layers.cli.terminal import terminal_width
-from uv_layers.history.git import Repository
+from uv_layers.history.git import Repository, not_comparable
 from uv_layers.lock.layer_lock import layer_of, layers_in
 from uv_layers.lock.layer_lock_reader import read_layer_lock
 from uv_layers.lock.uv_lock import check_size
@@ -110,9 +110,7 @@ def _side(options: Options, side: str | None) -> tuple[list[LayerLock], Project 
     try:
         repository = Repository(current.lock_root, options.environ)
     except errors.GitError as error:
-        raise errors.GitError(
-            f"{side} is neither a uv.lock, a folder of layer locks nor a git revision: {error}"
-        ) from None
+        raise not_comparable(side, f": {error}") from None
     config = () if options.config is None else (options.config.name,)
     texts = repository.files(repository.commit(side), _top(current), config)
     for file in (current.directory / "pyproject.toml", current.lock):

@@ -85,8 +85,8 @@ def export_locks(
     if expected is not None:
         # An additional group may have been removed from the project, too.
         names = layers_of(options, project, [name for name in named if name in project.groups]).names
-        if set(expected.split(",")) != set(names):
-            raise errors.StaleDockerfileError(expected.split(","), names)
+        if {*(old := expected.split(","))} != {*names}:
+            raise errors.StaleDockerfileError(old, names)
     wanted = layers_of(options, project, named).wanted
     plan = make_plan(options, project, named)
     folder = output or project.directory

@@ -19,21 +19,27 @@ if TYPE_CHECKING:
 _WIDTH, _WIDEST, _TERMS = 100, 120, 32
 # Texts narrower than this are below their option instead of beside it.
 _NARROWEST = 38
-# A command keeps the names of its help option from the first context that asks, which may have no parent.
-CONTEXT = {"help_option_names": ["-h", "--help"]}
 # The group of options that `uv sync` has, too, which are listed without their descriptions.
 AS_UV = "Options as in `uv sync`"
 _VARIABLES = "Most options can also be set with an environment variable, e.g. {variable} for {option}."
 
 
-class HelpfulCommand(TyperCommand):
+class _WithShortHelp:
+    """A command with `-h`, also in a context without a parent: Click keeps the names that the first context has."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        context = {**(settings.get("context_settings") or {}), "help_option_names": ["-h", "--help"]}
+        super().__init__(*args, **{**settings, "context_settings": context})
+
+
+class HelpfulCommand(_WithShortHelp, TyperCommand):
     """A command whose help has its options in groups, by their `rich_help_panel`; options of uv come last."""
 
     def get_help(self, ctx: Any) -> str:
         return _help(self, ctx)
 
 
-class HelpfulGroup(TyperGroup):
+class HelpfulGroup(_WithShortHelp, TyperGroup):
     """A group of commands whose help has the full description of each."""
 
     def get_help(self, ctx: Any) -> str:

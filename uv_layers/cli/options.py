@@ -12,7 +12,7 @@ import typer.main
 
 from uv_layers import errors
 from uv_layers.cli import completion
-from uv_layers.cli.help import AS_UV, CONTEXT, HelpfulCommand
+from uv_layers.cli.help import AS_UV, HelpfulCommand
 from uv_layers.project.options import Options, Selection
 from uv_layers.system.names import is_name, normalised
 
@@ -170,7 +170,7 @@ def plain_command(*, example: str) -> Callable[..., TyperCommand]:
     def register(function: Callable[..., None], name: str | None = None) -> TyperCommand:
         app = typer.Typer(rich_markup_mode=None, add_completion=False)
         epilog = f"Example: {example}"
-        app.command(name or function.__name__, cls=HelpfulCommand, epilog=epilog, context_settings=CONTEXT)(function)
+        app.command(name or function.__name__, cls=HelpfulCommand, epilog=epilog)(function)
         command: Any = typer.main.get_command(app)
         for parameter in command.params:
             parameter.rich_help_panel = _PANELS.get(parameter.name, parameter.rich_help_panel)

@@ -29,6 +29,11 @@ _SETTINGS = {
 _GIT = ["git", *(word for key, value in _SETTINGS.items() for word in ("-c", f"{key}={value}"))]
 
 
+def not_comparable(side: str, reason: str) -> errors.GitError:
+    """Return the error for a side of `diff` that is nothing to compare."""
+    return errors.GitError(f"{side} is neither a uv.lock, a folder of layer locks nor a git revision{reason}")
+
+
 class Repository:
     """The git repository around `folder`. Raises GitError if git is missing or fails."""
 
@@ -113,9 +118,7 @@ class Repository:
         if done.status:
             if revision is not None:
                 shallow = " (this clone is shallow: `git fetch --unshallow` gets the rest)" if self.is_shallow() else ""
-                raise errors.GitError(
-                    f"{revision!r} is neither a uv.lock, a folder of layer locks nor a git revision{shallow}"
-                )
+                raise not_comparable(repr(revision), shallow)
             said = (done.stderr.strip().splitlines() or ["no message"])[0]
             raise errors.GitError(f"git {words[0]} failed: {said}")
         return done.stdout

@@ -24,7 +24,7 @@ def marked(name: str, text: str, remembered: str = "", image: str = "") -> str:
     """
     options = f"{_WITH}{remembered}" if remembered else ""
     first = f"{_mark(name, image)}, managed by `uv-layers dockerfile --write`{options}"
-    return f"{first}\n{text}# <<< uv-layers {_named(name, image)}\n"
+    return f"{first}\n{text}{_end(name, image)}\n"
 
 
 def remembered(text: str) -> dict[str, str]:
@@ -60,10 +60,8 @@ def replaced(text: str, blocks: Mapping[str, str], path: str, remembered: str = 
     """Return the text of the Dockerfile `path` with new blocks; raises MarksError unless each mark is there once."""
     for name, block in blocks.items():
         if len(found := list(_block(name, image).finditer(text))) != 1:
-            start = re.escape(_mark(name, image)) + r"(?![\w-])(?! for )"
-            is_open = not found and re.search(rf"^{start}", text, re.MULTILINE)
-            end = f"# <<< uv-layers {_named(name, image)}" if is_open else ""
-            raise errors.MarksError(path, len(found), _mark(name, image), end)
+            is_open = not found and re.search(_line(">>>", name, image), text, re.MULTILINE)
+            raise errors.MarksError(path, len(found), _mark(name, image), _end(name, image) if is_open else "")
         new = marked(name, block, remembered if name == STAGES else "", image)
         if "\r\n" in found[0][0]:
             new = new.replace("\n", "\r\n")
@@ -139,12 +137,21 @@ def _instructions(text: str, escape: str) -> Iterator[tuple[str, str]]:
 
 
 def _block(name: str, image: str) -> re.Pattern[str]:
+    return re.compile(rf"{_line('>>>', name, image)}\n.*?{_line('<<<', name, image)}(?:\n|\Z)", _FLAGS)
+
+
+def _line(start: str, name: str, image: str) -> str:
+    """Return a pattern of the first (`>>>`) or the last line (`<<<`) of a block."""
     words = rf"{_named(name, image)}(?![\w-])" if image else rf"{name}\b(?! for )"
-    return re.compile(rf"^# >>> uv-layers {words}[^\n]*\n.*?^# <<< uv-layers {words}[^\n]*(?:\n|\Z)", _FLAGS)
+    return rf"^# {start} uv-layers {words}[^\n]*"
 
 
 def _mark(name: str, image: str) -> str:
     return f"# >>> uv-layers {_named(name, image)}"
+
+
+def _end(name: str, image: str) -> str:
+    return f"# <<< uv-layers {_named(name, image)}"
 
 
 def _named(name: str, image: str) -> str:

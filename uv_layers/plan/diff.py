@@ -65,12 +65,12 @@ def compare(old: Sequence[Layer], new: Sequence[Layer]) -> tuple[LayerChange, ..
             status = "unknown" if layer.kind == "project" and layer.members else "same"
             layer_changes.append(LayerChange(layer.name, status))
             continue
-        kept = sum(m.package.size or 0 for m in layer.members if _is_same(m.package, before.get(m.package.name)))
         status = "changed" if layer.name in old_settings else "added"
         ordered = tuple(sorted(changes, key=lambda change: change.package))
         if any(_has_content_of(layer, other) for other in old):
             layer_changes.append(LayerChange(layer.name, status, ordered))
             continue
+        kept = sum(m.package.size or 0 for m in layer.members if _is_same(m.package, before.get(m.package.name)))
         layer_changes.append(LayerChange(layer.name, status, ordered, layer.size, kept, layer.unsized))
     names = {layer.name for layer in new}
     gone = [layer.name for layer in old if layer.name not in names]

@@ -293,7 +293,7 @@ def stale_hints(options: Options, current: Project) -> list[str]:
         return [f"the build will fail, because {error.cause}; run `uv lock`"]
     except errors.LayersError:
         # E.g. there is no interpreter for the project on this machine. The build checks the lock, too.
-        return []
+        pass
     return []
 
 

@@ -88,15 +88,20 @@ def ask(worker: process.Worker, requests: Sequence[tuple[str, str, int]], target
 
     A request has the path of the source, its path in the image and its time. The bytecode depends on all requests.
     """
-    for number, (_, path, _) in enumerate(requests):
-        try:
-            if not number:
-                worker.stdin.write(json.dumps(requests).encode() + b"\n")
-                worker.stdin.flush()
-            (length,) = struct.unpack("<q", worker.stdout.read(8))
-            code: bytes = worker.stdout.read(max(length, 0))
-        except (BrokenPipeError, struct.error):
-            raise errors.CompileError(str(target.executable), path) from None
-        if len(code) < length:
-            raise errors.CompileError(str(target.executable), path)
-        yield None if length < 0 else code
+    path = requests[0][1]
+    try:
+        worker.stdin.write(json.dumps(requests).encode() + b"\n")
+        worker.stdin.flush()
+        for request in requests:
+            path = request[1]
+            yield _answer(worker)
+    except (BrokenPipeError, EOFError, struct.error):
+        raise errors.CompileError(str(target.executable), path) from None
+
+
+def _answer(worker: process.Worker) -> bytes | None:
+    (length,) = struct.unpack("<q", worker.stdout.read(8))
+    code = worker.stdout.read(max(length, 0))
+    if len(code) < length:
+        raise EOFError
+    return None if length < 0 else code
